@@ -1,0 +1,283 @@
+// Package fhir holds the vocabulary of HL7 FHIR that refbridge works with: resources kept whole as
+// received, references, content digests, NHS numbers and the operations that go back to a source.
+//
+// Resources are not decoded into structs. A struct that does not know an element loses it (contained
+// resources, extensions on primitives, whatever a server adds tomorrow), and a lost element of a referral
+// is a clinical risk. Parse keeps the bytes and lays a flat tree over them; mapping reads the tree.
+package fhir
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"unsafe"
+)
+
+// MaxDepth is the deepest nesting that Parse accepts. FHIR resources stay far below it; hostile ones do not.
+const MaxDepth = 64
+
+// ErrSyntax is wrapped by every error of Doc.Parse: the bytes are not one JSON value that can be trusted.
+var ErrSyntax = errors.New("not valid JSON")
+
+// Kind is the JSON kind of a Node.
+type Kind uint8
+
+// The kinds of a Node. Missing is the kind of the zero Node: asked for, not there.
+const (
+	Missing Kind = iota
+	Null
+	Bool
+	Number
+	String
+	Array
+	Object
+)
+
+// Doc is one JSON document as a flat tree in document order. It can be reused: Parse forgets what was there
+// before and keeps the memory, so that a stream of documents costs no allocation once it is warm.
+// A Doc belongs to one goroutine at a time while Parse runs; afterwards it is read-only.
+type Doc struct {
+	src     []byte
+	nodes   []node
+	scratch []byte // strings that held escapes, decoded
+}
+
+type node struct {
+	start, end       int32 // the value in src; for String without its quotes, for a decoded string in scratch
+	keyStart, keyEnd int32 // the member's name, as start and end
+	next             int32 // index of the next sibling, 0 where there is none
+	parent           int32 // index of the enclosing array or object, -1 at the root
+	size             int32 // items of an array, members of an object
+	kind             Kind
+	decoded          bool // start and end point into scratch
+	keyDecoded       bool
+}
+
+// Node is one value of a Doc. The zero Node is Missing; every method of it is safe and gives the empty answer,
+// so that a path through absent elements needs no checks. A Node is valid until its Doc parses again.
+type Node struct {
+	doc *Doc
+	at  int32
+}
+
+// Parse reads one JSON value that must fill src (white space aside). It refuses duplicate member names,
+// invalid UTF-8, lone surrogates, nesting deeper than MaxDepth and numbers or literals that JSON does not have. The
+// error wraps ErrSyntax and names the byte offset, never the content. Doc keeps src; do not change it.
+func (d *Doc) Parse(src []byte) error {
+	d.src, d.nodes, d.scratch = src, d.nodes[:0], d.scratch[:0]
+	if len(src) > math.MaxInt32 {
+		return fmt.Errorf("%w: %d bytes are more than a document can have", ErrSyntax, len(src))
+	}
+	p := parser{doc: d, src: src}
+	p.space()
+	p.value(-1, 0)
+	p.space()
+	if p.err == nil && p.at != len(src) {
+		p.fail("more than one value")
+	}
+	if p.err != nil {
+		d.nodes = d.nodes[:0]
+	}
+	return p.err
+}
+
+// Root gives the document's value; it is Missing before the first successful Parse.
+func (d *Doc) Root() Node {
+	if len(d.nodes) == 0 {
+		return Node{}
+	}
+	return Node{doc: d}
+}
+
+// Kind gives the node's JSON kind.
+func (n Node) Kind() Kind {
+	if n.doc == nil {
+		return Missing
+	}
+	return n.doc.nodes[n.at].kind
+}
+
+// Exists tells whether the node is there at all (a JSON null is there).
+func (n Node) Exists() bool { return n.doc != nil }
+
+// Get gives the member of an object by name, Missing where there is none or where n is no object.
+func (n Node) Get(name string) Node {
+	for c := n.member(); c.doc != nil; c = c.Next() {
+		if c.Name() == name {
+			return c
+		}
+	}
+	return Node{}
+}
+
+// At gives item i of an array, Missing outside its bounds. A value that is no array is its own item 0: e-RS
+// sends single objects where FHIR has a list (for example Appointment.participant.type).
+func (n Node) At(i int) Node {
+	if n.Kind() != Array {
+		if i == 0 {
+			return n
+		}
+		return Node{}
+	}
+	c := n.First()
+	for ; i > 0 && c.doc != nil; i-- {
+		c = c.Next()
+	}
+	if i < 0 {
+		return Node{}
+	}
+	return c
+}
+
+// Len gives the number of items of an array or members of an object, else 0.
+func (n Node) Len() int {
+	if n.doc == nil {
+		return 0
+	}
+	return int(n.doc.nodes[n.at].size)
+}
+
+// First gives the first item of an array or the first member of an object, Missing where there is none.
+func (n Node) First() Node {
+	if n.Len() == 0 {
+		return Node{}
+	}
+	return Node{doc: n.doc, at: n.at + 1}
+}
+
+// Next gives the next item or member beside n, Missing after the last.
+func (n Node) Next() Node {
+	if n.doc == nil {
+		return Node{}
+	}
+	next := n.doc.nodes[n.at].next
+	if next == 0 {
+		return Node{}
+	}
+	return Node{doc: n.doc, at: next}
+}
+
+// Items walks the items of an array; a single value is walked as a list of one, a Missing node as none.
+func (n Node) Items() iter.Seq[Node] {
+	return func(yield func(Node) bool) {
+		if n.Kind() != Array {
+			if n.Exists() {
+				yield(n)
+			}
+			return
+		}
+		for c := n.First(); c.doc != nil; c = c.Next() {
+			if !yield(c) {
+				return
+			}
+		}
+	}
+}
+
+// Members walks the members of an object in document order; each Node knows its Name.
+func (n Node) Members() iter.Seq[Node] {
+	return func(yield func(Node) bool) {
+		for c := n.member(); c.doc != nil; c = c.Next() {
+			if !yield(c) {
+				return
+			}
+		}
+	}
+}
+
+// Name gives the member name under which n stands in its object; it is empty for items and for the root.
+func (n Node) Name() string {
+	if n.doc == nil {
+		return ""
+	}
+	v := &n.doc.nodes[n.at]
+	if v.keyDecoded {
+		return text(n.doc.scratch[v.keyStart:v.keyEnd])
+	}
+	return text(n.doc.src[v.keyStart:v.keyEnd])
+}
+
+// Parent gives the array or object that n stands in, Missing at the root.
+func (n Node) Parent() Node {
+	if n.doc == nil || n.doc.nodes[n.at].parent < 0 {
+		return Node{}
+	}
+	return Node{doc: n.doc, at: n.doc.nodes[n.at].parent}
+}
+
+// Text gives a string's decoded value, or the literal of a number or boolean as the source wrote it (1.50 stays
+// 1.50). It is empty for everything else. The string shares the document's memory: it is valid until the next Parse.
+func (n Node) Text() string { return text(n.Bytes()) }
+
+// Bytes is Text as bytes, not to be changed.
+func (n Node) Bytes() []byte {
+	if n.doc == nil {
+		return nil
+	}
+	v := &n.doc.nodes[n.at]
+	switch {
+	case v.kind == String && v.decoded:
+		return n.doc.scratch[v.start:v.end]
+	case v.kind == String, v.kind == Number, v.kind == Bool:
+		return n.doc.src[v.start:v.end]
+	}
+	return nil
+}
+
+// Raw gives the value's bytes as the source wrote them, quotes included; for a string with escapes too.
+func (n Node) Raw() []byte {
+	if n.doc == nil {
+		return nil
+	}
+	v := &n.doc.nodes[n.at]
+	if v.kind != String {
+		return n.doc.src[v.start:v.end]
+	}
+	if v.decoded {
+		return AppendJSONString(nil, text(n.doc.scratch[v.start:v.end]))
+	}
+	return n.doc.src[v.start-1 : v.end+1]
+}
+
+// Same tells whether two nodes are the same place of the same document.
+func (n Node) Same(o Node) bool { return n.doc == o.doc && n.at == o.at }
+
+func (n Node) member() Node {
+	if n.Kind() != Object {
+		return Node{}
+	}
+	return n.First()
+}
+
+// AppendJSONString appends s as a JSON string.
+func AppendJSONString(dst []byte, s string) []byte {
+	const hex = "0123456789abcdef"
+	dst = append(dst, '"')
+	start := 0
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c >= 0x20 && c != '"' && c != '\\' {
+			continue
+		}
+		dst = append(dst, s[start:i]...)
+		start = i + 1
+		switch c {
+		case '"', '\\':
+			dst = append(dst, '\\', c)
+		case '\n':
+			dst = append(dst, '\\', 'n')
+		case '\r':
+			dst = append(dst, '\\', 'r')
+		case '\t':
+			dst = append(dst, '\\', 't')
+		default:
+			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		}
+	}
+	return append(append(dst, s[start:]...), '"')
+}
+
+func text(b []byte) string {
+	return unsafe.String(unsafe.SliceData(b), len(b))
+}

@@ -1,0 +1,89 @@
+package fhir
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// Reference names one resource of a server, and where it matters one version of it:
+// ServiceRequest/42 or ReferralRequest/000000070001/_history/5.
+type Reference struct {
+	Type    string // resource type
+	ID      string // logical id, [A-Za-z0-9.-]{1,64}; for e-RS the UBRN with its leading zeros
+	Version string // meta.versionId without quotes or W/; empty = whatever is current
+}
+
+var (
+	idPattern   = regexp.MustCompile(`^[A-Za-z0-9\-.]{1,64}$`)
+	typePattern = regexp.MustCompile(`^[A-Z][A-Za-z]{1,63}$`)
+)
+
+// ParseReference reads a literal reference, relative or absolute ("https://host/base/Patient/1"); it refuses
+// contained ("#x"), logical and malformed ones. The error does not repeat the text.
+func ParseReference(s string) (Reference, error) {
+	parts := strings.Split(s, "/")
+	n := len(parts)
+	var r Reference
+	switch {
+	case n >= 4 && parts[n-2] == "_history" && parts[n-1] != "":
+		r = Reference{Type: parts[n-4], ID: parts[n-3], Version: parts[n-1]}
+	case n >= 2:
+		r = Reference{Type: parts[n-2], ID: parts[n-1]}
+	}
+	if !r.valid() {
+		return Reference{}, fmt.Errorf("not a literal FHIR reference (%d characters)", len(s))
+	}
+	return r, nil
+}
+
+func (r Reference) valid() bool {
+	return typePattern.MatchString(r.Type) && idPattern.MatchString(r.ID) &&
+		(r.Version == "" || idPattern.MatchString(r.Version))
+}
+
+// Current is the same reference without a version.
+func (r Reference) Current() Reference { return Reference{Type: r.Type, ID: r.ID} }
+
+// String gives Type/ID, with /_history/Version where the version is known.
+func (r Reference) String() string {
+	if r.Version == "" {
+		return r.Type + "/" + r.ID
+	}
+	return r.Type + "/" + r.ID + "/_history/" + r.Version
+}
+
+// ETag gives the version as If-Match wants it: W/"5". It is empty where the version is unknown.
+func (r Reference) ETag() string {
+	if r.Version == "" {
+		return ""
+	}
+	return `W/"` + r.Version + `"`
+}
+
+// VersionOfETag reads the version out of W/"5" or "5"; it is empty where the header holds something else.
+func VersionOfETag(etag string) string {
+	v := strings.TrimPrefix(etag, "W/")
+	if len(v) < 3 || v[0] != '"' || v[len(v)-1] != '"' || !idPattern.MatchString(v[1:len(v)-1]) {
+		return ""
+	}
+	return v[1 : len(v)-1]
+}
+
+// Operation is one change that goes back to a source: an e-RS operation such as $ers.acceptReferral, or an update.
+type Operation struct {
+	On         Reference // with the version that was read: it becomes If-Match
+	Name       string    // "$ers.acceptReferral", "$ers.recordReviewOutcome", "$ers.cancelReferral", or OperationUpdate
+	Parameters []Parameter
+}
+
+// OperationUpdate is the Name of a plain FHIR update (read, change, PUT with If-Match).
+const OperationUpdate = "update"
+
+// Parameter is one input of an Operation: a coded value or a text.
+type Parameter struct {
+	Name   string
+	System string // of a coded value; empty for a text
+	Code   string
+	Text   Private
+}
