@@ -1,0 +1,101 @@
+package fhirpath
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// maxSource is the longest text that Compile takes, in bytes; mapping expressions stay far below it.
+const maxSource = 16 << 10
+
+// Expr is a compiled expression. It is immutable and safe for concurrent use; each goroutine needs its own Context.
+type Expr struct {
+	src string
+	op  op
+}
+
+// Error is why Compile refuses a text. Line and Column count from 1, columns in characters. Hint names the nearest
+// supported way; it may be empty.
+type Error struct {
+	Line, Column  int
+	Message, Hint string
+}
+
+// Error gives "line 1, column 7: unknown function frist(): did you mean first()?".
+func (e *Error) Error() string {
+	s := fmt.Sprintf("line %d, column %d: %s", e.Line, e.Column, e.Message)
+	if e.Hint != "" {
+		s += ": " + e.Hint
+	}
+	return s
+}
+
+// Compile reads one FHIRPath expression. Variables are the names that Context.Variables will know beside %resource,
+// %rootResource, %context, %ucum, %sct, %loinc, %`vs-…` and %`ext-…`. The error is an *Error.
+func Compile(src string, variables ...string) (*Expr, error) {
+	c := compiler{src: src, variables: variables, functions: functions()}
+	tree := c.parse()
+	if c.err != nil {
+		return nil, c.err
+	}
+	op, _ := c.expr(tree, c.this)
+	if c.err != nil {
+		return nil, c.err
+	}
+	return &Expr{src: src, op: op}, nil
+}
+
+// String gives the text that was compiled.
+func (e *Expr) String() string { return e.src }
+
+// Supported gives the names of the functions that Compile takes, sorted.
+func Supported() []string { return slices.Sorted(maps.Keys(functions())) }
+
+// position turns a byte offset into line and column, both from 1.
+func position(src string, at int) (line, column int) {
+	before := src[:min(at, len(src))]
+	line = strings.Count(before, "\n") + 1
+	return line, len([]rune(before[strings.LastIndexByte(before, '\n')+1:])) + 1
+}
+
+// nearest gives the candidate that is written most like name, or "" where none is close.
+func nearest(name string, candidates []string) string {
+	best, distance := "", max(2, len(name)/3)+1
+	for _, c := range candidates {
+		if d := editDistance(strings.ToLower(name), strings.ToLower(c), distance); d < distance {
+			best, distance = c, d
+		}
+	}
+	return best
+}
+
+// editDistance is Damerau-Levenshtein (restricted), given up at limit.
+func editDistance(a, b string, limit int) int {
+	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
+		return limit
+	}
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost(a[i-1] != b[j-1]))
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, last, row = last, row, before
+	}
+	return last[len(b)]
+}
+
+func cost(differs bool) int {
+	if differs {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,230 @@
+package fhirpath
+
+import (
+	"slices"
+	"sort"
+	"strings"
+
+	"refbridge/fhir"
+)
+
+//go:generate go run generate_model.go
+
+// typeID is the row of a type in modelTypes; 0 is the type that is not known.
+type typeID uint16
+
+type typeClass uint8
+
+const (
+	complexType typeClass = iota
+	primitiveType
+	resourceType
+)
+
+// typeRow is one type: Patient, Patient.contact, Quantity, code. Rows are sorted by name; row 0 is empty.
+type typeRow struct {
+	name         string
+	base         typeID
+	class        typeClass
+	first, count uint16 // in modelElements, sorted by name; without those of the base
+}
+
+// elementRow is one element of a type. For a choice (value[x]) its types stand in modelChoices.
+type elementRow struct {
+	name  string
+	typ   typeID // the type, or for a choice the first row in modelChoices
+	count uint16 // of the types of a choice, 0 for others
+	many  bool
+}
+
+func (e elementRow) types() []typeID {
+	if e.count == 0 {
+		return []typeID{e.typ}
+	}
+	return modelChoices[e.typ : e.typ+typeID(e.count)]
+}
+
+func (t typeID) name() string     { return modelTypes[t].name }
+func (t typeID) class() typeClass { return modelTypes[t].class }
+
+// own gives the elements that the type adds to its base.
+func (t typeID) own() []elementRow {
+	row := modelTypes[t]
+	return modelElements[row.first : row.first+row.count]
+}
+
+// is tells whether t is the other type or derived from it.
+func (t typeID) is(other typeID) bool {
+	for ; t != 0; t = modelTypes[t].base {
+		if t == other {
+			return true
+		}
+	}
+	return false
+}
+
+// element finds an element of the type or of its bases.
+func (t typeID) element(name string) (elementRow, bool) {
+	for ; t != 0; t = modelTypes[t].base {
+		own := t.own()
+		i := sort.Search(len(own), func(i int) bool { return own[i].name >= name })
+		if i < len(own) && own[i].name == name {
+			return own[i], true
+		}
+	}
+	return elementRow{}, false
+}
+
+// choice finds the choice element that a JSON name such as valueQuantity stands for, and the type.
+func (t typeID) choice(name string) (elementRow, typeID) {
+	for ; t != 0; t = modelTypes[t].base {
+		for _, e := range t.own() {
+			if e.count == 0 || !strings.HasPrefix(name, e.name) {
+				continue
+			}
+			if typ := e.suffix(name[len(e.name):]); typ != 0 {
+				return e, typ
+			}
+		}
+	}
+	return elementRow{}, 0
+}
+
+// suffix gives the type of a choice that stands behind its name in JSON: Quantity, DateTime.
+func (e elementRow) suffix(suffix string) typeID {
+	for _, t := range e.types() {
+		if capitalised(t.name(), suffix) {
+			return t
+		}
+	}
+	return 0
+}
+
+// capitalised tells whether suffix is the type's name with a capital letter.
+func capitalised(name, suffix string) bool {
+	return len(name) == len(suffix) && name[0]&^0x20 == suffix[0] && name[1:] == suffix[1:]
+}
+
+// typeNamed finds a type by its name, 0 where there is none.
+func typeNamed(name string) typeID {
+	i := sort.Search(len(modelTypes), func(i int) bool { return modelTypes[i].name >= name })
+	if i < len(modelTypes) && modelTypes[i].name == name {
+		return typeID(i)
+	}
+	return 0
+}
+
+// typeOf finds the type of a node from where it stands in its resource; 0 where the model does not know it.
+func typeOf(n fhir.Node) typeID {
+	owner, name := place(n)
+	if resourceHolder(name) && n.Kind() == fhir.Object {
+		if t := n.Get("resourceType"); t.Kind() == fhir.String {
+			return typeNamed(t.Text())
+		}
+	}
+	if name == "" || !owner.Exists() {
+		return 0
+	}
+	parent := typeOf(owner)
+	if parent == 0 {
+		return 0
+	}
+	if e, ok := parent.element(name); ok && e.count == 0 {
+		return fitting(e.typ, n)
+	}
+	_, t := parent.choice(name)
+	return fitting(t, n)
+}
+
+// resourceHolder tells whether a whole resource may stand under a name; the root has none. ExampleScenario has an
+// element resourceType elsewhere.
+func resourceHolder(name string) bool {
+	return name == "" || name == "contained" || name == "resource" || name == "outcome"
+}
+
+// place gives the object that an element belongs to and the element's JSON name, lists and the _ of primitives
+// looked through.
+func place(n fhir.Node) (owner fhir.Node, name string) {
+	owner, name = n.Parent(), n.Name()
+	if owner.Kind() == fhir.Array {
+		owner, name = owner.Parent(), owner.Name()
+	}
+	return owner, strings.TrimPrefix(name, "_")
+}
+
+// fitting drops a type that the JSON contradicts: an STU3 element may bear the name of another R4 element.
+func fitting(t typeID, n fhir.Node) typeID {
+	switch n.Kind() {
+	case fhir.String, fhir.Number, fhir.Bool:
+		if t.class() != primitiveType {
+			return 0
+		}
+	}
+	return t
+}
+
+// names is what the model knows under one element name, over all types.
+type names struct {
+	known    bool
+	suffixes []string // for a choice: the types as they stand behind the name in JSON, sorted
+	unsure   bool     // a JSON name of the choice is the plain name of another element (reason, reasonReference)
+}
+
+// named collects what is known under an element name.
+func named(name string) names {
+	var n names
+	for _, e := range modelElements {
+		if e.name != name {
+			continue
+		}
+		n.known = true
+		if e.count == 0 {
+			continue
+		}
+		for _, t := range e.types() {
+			n.suffixes = append(n.suffixes, strings.ToUpper(t.name()[:1])+t.name()[1:])
+		}
+	}
+	if n.suffixes == nil {
+		return n
+	}
+	slices.Sort(n.suffixes)
+	n.suffixes = slices.Compact(n.suffixes)
+	for _, e := range modelElements {
+		if len(e.name) > len(name) && e.name[:len(name)] == name && slices.Contains(n.suffixes, e.name[len(name):]) {
+			n.unsure = true
+		}
+	}
+	return n
+}
+
+// jsonName tells whether a name is the JSON spelling of a choice (valueCoding).
+func jsonName(name string) bool {
+	for _, e := range modelElements {
+		if e.count > 0 && len(name) > len(e.name) && strings.HasPrefix(name, e.name) && e.suffix(name[len(e.name):]) != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// elementNames gives every element name once.
+func elementNames() []string {
+	var out []string
+	for _, e := range modelElements {
+		out = append(out, e.name)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// typeNames gives the names of all types but those of nested elements.
+func typeNames() []string {
+	var out []string
+	for _, t := range modelTypes[1:] {
+		if !strings.Contains(t.name, ".") {
+			out = append(out, t.name)
+		}
+	}
+	return out
+}
