@@ -1,0 +1,207 @@
+package rest
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/go-resty/resty/v2"
+	samply "github.com/samply/golang-fhir-models/fhir-models/fhir"
+
+	"refbridge/fhir"
+)
+
+// Why a call has no usable answer. Each can stand inside an Error.
+var (
+	ErrNotFHIR  = errors.New("the answer is not FHIR JSON")
+	ErrTooLarge = errors.New("the answer is larger than 16 MiB")
+
+	errTimeout  = errors.New("no answer in time")
+	errCut      = errors.New("the connection closed early")
+	errName     = errors.New("the host name does not resolve")
+	errTLS      = errors.New("the server's certificate is not trusted")
+	errDial     = errors.New("the server cannot be reached")
+	errNetwork  = errors.New("the connection failed")
+	errRedirect = errors.New("redirects are not followed")
+)
+
+// Error is a call that failed: the server refused it, or no usable answer came. It holds no text of the server and no URL.
+type Error struct {
+	Call       string        // "search ServiceRequest", "read Patient", "update ServiceRequest", "token"
+	Status     int           // HTTP status, 0 where there was no answer
+	Codes      []string      // OperationOutcome: issue.code and details.coding.code of what failed; of the token endpoint: error
+	RetryAfter time.Duration // what the server asked for, 0 where it did not
+
+	cause  error
+	change bool // the call could have changed something
+}
+
+// Error gives call, status, codes and cause, nothing else.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Call)
+	if e.Status != 0 {
+		fmt.Fprintf(&b, ": status %d", e.Status)
+	}
+	if len(e.Codes) > 0 {
+		fmt.Fprintf(&b, " (%s)", strings.Join(e.Codes, ", "))
+	}
+	if e.cause != nil {
+		fmt.Fprintf(&b, ": %v", e.cause)
+	}
+	return b.String()
+}
+
+// Unwrap gives the cause where there is one: a context's error, ErrNotFHIR, ErrTooLarge, fhir.ErrSyntax …
+func (e *Error) Unwrap() error { return e.cause }
+
+// Ambiguous tells that a change was sent and nobody knows whether it took effect: no answer, an unreadable one, or
+// one of a gateway. Read the resource before doing anything else.
+func (e *Error) Ambiguous() bool {
+	if !e.change || errors.Is(e.cause, errDial) || errors.Is(e.cause, errName) || errors.Is(e.cause, errTLS) ||
+		errors.Is(e.cause, ErrReadOnly) {
+		return false
+	}
+	unreadable := e.Status >= 200 && e.Status < 300 && e.cause != nil
+	return e.Status == 0 || unreadable || e.Status == http.StatusRequestTimeout || e.Status >= 500
+}
+
+// Conflict tells that the resource is no longer at the version that the update was made from (412, or 409).
+func (e *Error) Conflict() bool {
+	return e.Status == http.StatusPreconditionFailed || e.Status == http.StatusConflict
+}
+
+// passing tells whether the same read may succeed a moment later.
+func (e *Error) passing() bool {
+	switch e.Status {
+	case 0:
+		return !errors.Is(e.cause, ErrTooLarge) && !errors.Is(e.cause, errTLS) && !errors.Is(e.cause, ErrReadOnly)
+	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway,
+		http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
+
+// cause names what went wrong on the wire in our own words: errors of net/http hold URLs, and sometimes what the
+// server sent.
+func cause(ctx context.Context, err error) error {
+	var (
+		name  *net.DNSError
+		op    *net.OpError
+		trust *tls.CertificateVerificationError
+		errno syscall.Errno
+		timed net.Error
+	)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, ErrReadOnly):
+		return ErrReadOnly
+	case errors.Is(err, resty.ErrResponseBodyTooLarge):
+		return ErrTooLarge
+	case errors.As(err, &name):
+		return errName
+	case errors.As(err, &trust):
+		return errTLS
+	case errors.As(err, &op) && op.Op == "dial" && errors.As(err, &errno):
+		return fmt.Errorf("%w: %w", errDial, errno)
+	case errors.As(err, &op) && op.Op == "dial":
+		return errDial
+	case errors.As(err, &timed) && timed.Timeout():
+		return errTimeout
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return errCut
+	}
+	return errNetwork
+}
+
+// codePattern: what may be shown as a code. A run of seven digits could be a piece of somebody's number.
+var (
+	codePattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.\-]{0,63}$`)
+	longNumber  = regexp.MustCompile(`[0-9]{7}`)
+)
+
+func showable(code string) bool {
+	return codePattern.MatchString(code) && !longNumber.MatchString(code)
+}
+
+type issue struct {
+	severity string
+	codes    []string
+}
+
+func (i issue) failed() bool { return i.severity == "error" || i.severity == "fatal" }
+
+// issues reads an OperationOutcome. The typed reading knows the code lists of R4; it turns what is missing into the
+// first value of a list and refuses unknown codes, so both cases are read from the tree instead.
+func issues(outcome fhir.Resource) []issue {
+	if typed, err := samply.UnmarshalOperationOutcome(outcome.Raw()); err == nil && complete(outcome) {
+		return typedIssues(typed)
+	}
+	var out []issue
+	for n := range outcome.Root().Get("issue").Items() {
+		i := issue{severity: strings.ToLower(n.Get("severity").Text()), codes: []string{n.Get("code").Text()}}
+		for coding := range n.Get("details").Get("coding").Items() {
+			i.codes = append(i.codes, coding.Get("code").Text())
+		}
+		out = append(out, i)
+	}
+	return out
+}
+
+func typedIssues(o samply.OperationOutcome) []issue {
+	var out []issue
+	for _, n := range o.Issue {
+		i := issue{severity: n.Severity.Code(), codes: []string{n.Code.Code()}}
+		if n.Details != nil {
+			for _, coding := range n.Details.Coding {
+				i.codes = append(i.codes, deref(coding.Code))
+			}
+		}
+		out = append(out, i)
+	}
+	return out
+}
+
+func complete(outcome fhir.Resource) bool {
+	for n := range outcome.Root().Get("issue").Items() {
+		if n.Get("severity").Kind() != fhir.String || n.Get("code").Kind() != fhir.String {
+			return false
+		}
+	}
+	return true
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// codesOf gives the codes of the issues that make a call fail; of all issues where none is marked so.
+func codesOf(list []issue) []string {
+	var out []string
+	serious := slices.ContainsFunc(list, issue.failed)
+	for _, i := range list {
+		if serious && !i.failed() {
+			continue
+		}
+		for _, code := range i.codes {
+			if showable(code) && !slices.Contains(out, code) && len(out) < 8 {
+				out = append(out, code)
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,157 @@
+package rest
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-resty/resty/v2"
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// SMART backend services: the assertion lives five minutes at most, and a token should. Ours lives four, because
+// clocks differ; a token without a lifetime counts as five minutes.
+const (
+	assertionLife = 4 * time.Minute
+	tokenLife     = 5 * time.Minute
+	maxTokenLife  = 24 * time.Hour
+	skewTolerated = 30 * time.Second
+)
+
+// tokens holds the one access token that all calls share.
+type tokens struct {
+	http *resty.Client
+	url  string
+	id   string
+	kid  string
+	key  *rsa.PrivateKey
+	ask  string // scope
+	now  func() time.Time
+
+	// gate holds a value while nobody uses the fields below: whoever takes it may fetch, all others wait for that one.
+	gate    chan struct{}
+	current string
+	renew   time.Time     // at 80 % of the token's life
+	skew    time.Duration // the server's clock minus ours, learnt from a refused assertion
+}
+
+func newTokens(c Config, h *resty.Client, now func() time.Time) *tokens {
+	t := &tokens{http: h, url: c.TokenURL, id: c.ClientID, kid: c.KeyID, key: c.Key, ask: c.Scope, now: now}
+	if t.ask == "" {
+		t.ask = DefaultScope
+	}
+	t.gate = make(chan struct{}, 1)
+	t.gate <- struct{}{}
+	return t
+}
+
+// get gives a token that is good and is not refused; refused is a token that the server did not take, or empty.
+// However many calls were refused with the same token, the first of them fetches and the others take what it got.
+func (t *tokens) get(ctx context.Context, refused string) (string, error) {
+	select {
+	case <-t.gate:
+		defer func() { t.gate <- struct{}{} }()
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+	if t.current != "" && t.current != refused && t.now().Before(t.renew) {
+		return t.current, nil
+	}
+	t.current = ""
+	return t.fetch(ctx)
+}
+
+// fetch asks once, and once more with a corrected clock where the server refused an assertion of another time.
+func (t *tokens) fetch(ctx context.Context) (string, error) {
+	answer, err := t.post(ctx)
+	if err != nil {
+		return "", err
+	}
+	if answer.StatusCode() == http.StatusBadRequest || answer.StatusCode() == http.StatusUnauthorized {
+		skew := t.skewOf(answer)
+		if moved := skew - t.skew; moved > skewTolerated || moved < -skewTolerated {
+			t.skew = skew
+			if answer, err = t.post(ctx); err != nil {
+				return "", err
+			}
+		}
+	}
+	return t.read(answer)
+}
+
+func (t *tokens) skewOf(answer *resty.Response) time.Duration {
+	date, err := http.ParseTime(answer.Header().Get("Date"))
+	if err != nil {
+		return t.skew
+	}
+	return date.Sub(t.now()).Truncate(time.Second)
+}
+
+func (t *tokens) post(ctx context.Context) (*resty.Response, error) {
+	assertion := jwt.NewWithClaims(jwt.SigningMethodRS384, jwt.MapClaims{
+		"iss": t.id, "sub": t.id, "aud": t.url, "jti": rand.Text(),
+		"exp": t.now().Add(t.skew + assertionLife).Unix(),
+	})
+	assertion.Header["kid"] = t.kid
+	signed, err := assertion.SignedString(t.key)
+	if err != nil {
+		return nil, &Error{Call: "token", cause: errSigning}
+	}
+	answer, err := t.http.R().SetContext(ctx).SetHeader("Accept", "application/json").SetFormData(map[string]string{
+		"grant_type":            "client_credentials",
+		"client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+		"client_assertion":      signed,
+		"scope":                 t.ask,
+	}).Post(t.url)
+	if err != nil {
+		return nil, noAnswer(ctx, "token", answer, err)
+	}
+	return answer, nil
+}
+
+// read takes the token out of the answer. expires_in is a number by RFC 6749 and a string at some gateways.
+func (t *tokens) read(answer *resty.Response) (string, error) {
+	var body struct {
+		Token   string `json:"access_token"`
+		Type    string `json:"token_type"`
+		Expires any    `json:"expires_in"`
+		Error   string `json:"error"`
+	}
+	err := json.Unmarshal(answer.Body(), &body)
+	failure := &Error{Call: "token", Status: answer.StatusCode(), RetryAfter: retryAfter(answer.Header(), t.now())}
+	if showable(body.Error) {
+		failure.Codes = []string{body.Error}
+	}
+	if answer.StatusCode() != http.StatusOK || body.Error != "" {
+		return "", failure
+	}
+	usable := body.Token != "" && !strings.ContainsFunc(body.Token, func(r rune) bool { return r <= ' ' || r >= 0x7f })
+	if err != nil || !usable || !strings.EqualFold(body.Type, "bearer") {
+		failure.cause = errNoToken
+		return "", failure
+	}
+	t.current, t.renew = body.Token, t.now().Add(lifetime(body.Expires)*8/10)
+	return t.current, nil
+}
+
+func lifetime(expires any) time.Duration {
+	seconds := 0.0
+	switch v := expires.(type) {
+	case float64:
+		seconds = v
+	case string:
+		seconds, _ = strconv.ParseFloat(v, 64)
+	}
+	switch {
+	case !(seconds > 0):
+		return tokenLife
+	case seconds > maxTokenLife.Seconds():
+		return maxTokenLife
+	}
+	return time.Duration(seconds * float64(time.Second))
+}
