@@ -1,0 +1,328 @@
+package ers
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	r4 "github.com/samply/golang-fhir-models/fhir-models/fhir"
+
+	"refbridge/fhir"
+)
+
+// Normalise turns an e-RS referral (STU3 ReferralRequest) into FHIR R4: Focus is the ServiceRequest (id: the UBRN;
+// meta.versionId: the e-RS version) and, where the referral contains one, its Appointment (id: the number that e-RS
+// gives it, else the UBRN); Related are its attachments as DocumentReferences, whose Binary URLs stay relative to the
+// R4 base of e-RS.
+//
+// The rules are HL7's STU3 to R4 maps, and where NHS renders the same data in R4 differently, NHS's choice. The state
+// extension decides over status: e-RS leaves status active for nearly everything. Unknown codes of state and priority
+// are carried as they are; mapping tables decide about them. What R4 requires and e-RS does not give is never made up:
+// that is an error, which names the element and what is wrong with it and holds no value.
+func Normalise(referral fhir.Resource) (fhir.Bundle, error) {
+	if referral.Type() != "ReferralRequest" {
+		return fhir.Bundle{}, errors.New("normalise: not a ReferralRequest")
+	}
+	n := &normaliser{root: referral.Root()}
+	focus := []any{n.serviceRequest()}
+	if a, ok := n.appointment(); ok {
+		focus = append(focus, a)
+	}
+	if n.err != nil {
+		return fhir.Bundle{}, fmt.Errorf("normalise: %w", n.err)
+	}
+	var (
+		out fhir.Bundle
+		err error
+	)
+	if out.Focus, err = built(focus); err != nil {
+		return fhir.Bundle{}, err
+	}
+	out.Related, err = built(n.documents)
+	return out, err
+}
+
+// State gives the e-RS state of a normalised referral in the spelling of A005; empty where the bundle has none.
+func State(b fhir.Bundle) string {
+	for _, r := range b.Focus {
+		for ext := range r.Root().Get("extension").Items() {
+			if r.Type() == "ServiceRequest" && ext.Get("url").Text() == ExtensionState {
+				return part(ext, "state").Get("valueCoding").Get("code").Text()
+			}
+		}
+	}
+	return ""
+}
+
+// Terminal tells that nothing more will happen to a normalised referral: it was cancelled for good. Every other state
+// can come back, rejected and returned referrals too.
+func Terminal(b fhir.Bundle) bool { return State(b) == stateCancelled }
+
+func built(list []any) ([]fhir.Resource, error) {
+	var out []fhir.Resource
+	for _, v := range list {
+		raw, err := json.Marshal(v)
+		if err != nil {
+			return nil, fmt.Errorf("normalise: encode: %w", err)
+		}
+		r, err := fhir.Parse(raw)
+		if err != nil {
+			return nil, fmt.Errorf("normalise: %w", err)
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+type normaliser struct {
+	elements
+	root      fhir.Node
+	ubrn      string
+	state     string // the spelling of A005
+	documents []any
+}
+
+func (n *normaliser) serviceRequest() r4.ServiceRequest {
+	n.ubrn = n.root.Get("id").Text()
+	if n.root.Get("id").Kind() != fhir.String || !ubrnPattern.MatchString(n.ubrn) {
+		n.fail(n.root.Get("id"), "not a UBRN of 12 digits")
+	}
+	state := n.stateExtension() // first: status depends on it
+	out := r4.ServiceRequest{
+		Id:             &n.ubrn,
+		Identifier:     []r4.Identifier{{System: new(fhir.SystemUBRN), Value: &n.ubrn}},
+		Extension:      []r4.Extension{state},
+		Status:         n.status(),
+		Intent:         r4.RequestIntentOrder,
+		Category:       []r4.CodeableConcept{{Coding: []r4.Coding{{System: new(systemSNOMED), Code: new("3457005"), Display: new("Patient referral")}}}},
+		Subject:        n.subject(),
+		PerformerType:  n.concept(n.root.Get("specialty")),
+		Performer:      n.performer(),
+		Code:           n.clinicType(),
+		SupportingInfo: n.supportingInfo(),
+	}
+	if version := n.text(n.root.Get("meta").Get("versionId")); version != nil {
+		out.Meta = &r4.Meta{VersionId: version}
+	}
+	for id := range n.root.Get("identifier").Items() {
+		if identifier := n.identifier(id); identifier != nil {
+			out.Identifier = append(out.Identifier, *identifier)
+		}
+	}
+	if comments := n.text(part(extension(n.root, "ReferralState"), "comments").Get("valueString")); comments != nil {
+		out.Note = []r4.Annotation{{Text: *comments}}
+	}
+	n.priority(&out)
+	n.carried(&out)
+	n.authored(&out)
+	n.requester(&out)
+	return out
+}
+
+// stateExtension carries state, reason and comments. A triage outcome that returned the referral shows as state
+// TRIAGE_RESPONSE or as TRIAGED_PROVIDER_TO_ACTION with the reason; both become the former.
+func (n *normaliser) stateExtension() r4.Extension {
+	ext := extension(n.root, "ReferralState")
+	state := n.coding(part(ext, "state").Get("valueCoding"))
+	out := r4.Extension{Url: ExtensionState}
+	if state == nil || state.Code == nil {
+		n.missing(n.root, "extension(ReferralState).state")
+		return out
+	}
+	reason := n.coding(part(ext, "reason").Get("valueCoding"))
+	n.state = stateOf(*state.Code)
+	if n.state == stateTriaged && reason != nil && reason.Code != nil && *reason.Code == reasonReturned {
+		n.state = stateReturned
+	}
+	coding := r4.Coding{System: new(SystemState), Code: &n.state, Display: state.Display}
+	if display, known := stateDisplay(n.state); known {
+		coding.Display = &display
+	}
+	out.Extension = []r4.Extension{{Url: "state", ValueCoding: &coding}}
+	if reason != nil {
+		out.Extension = append(out.Extension, r4.Extension{Url: "reason", ValueCoding: reason})
+	}
+	if comments := n.text(part(ext, "comments").Get("valueString")); comments != nil {
+		out.Extension = append(out.Extension, r4.Extension{Url: "comments", ValueString: comments})
+	}
+	return out
+}
+
+// status follows HL7's concept map of RequestStatus; R4 has no "cancelled".
+func (n *normaliser) status() r4.RequestStatus {
+	if n.state == stateCancelled {
+		return r4.RequestStatusRevoked
+	}
+	status := n.root.Get("status")
+	switch status.Text() {
+	case "active":
+		return r4.RequestStatusActive
+	case "cancelled":
+		return r4.RequestStatusRevoked
+	case "completed":
+		return r4.RequestStatusCompleted
+	case "draft":
+		return r4.RequestStatusDraft
+	case "suspended":
+		return r4.RequestStatusOnHold
+	case "entered-in-error":
+		return r4.RequestStatusEnteredInError
+	}
+	if !status.Exists() {
+		n.missing(n.root, "status")
+	}
+	n.fail(status, "no status that e-RS documents")
+	return r4.RequestStatusUnknown
+}
+
+// subject keeps the NHS number as sent, wrong or absent: whether it identifies somebody is decided where it is used.
+func (n *normaliser) subject() r4.Reference {
+	out := r4.Reference{Type: new("Patient")}
+	if s := n.logical(n.root.Get("subject")); s != nil {
+		out.Identifier, out.Display = s.Identifier, s.Display
+	}
+	return out
+}
+
+// priority: asap is all that R4 has for TWO_WEEK_WAIT, so the code itself goes along. A code that is not
+// documented has no priority, only the extension.
+func (n *normaliser) priority(out *r4.ServiceRequest) {
+	ext := extension(n.root, "ReferralPriority")
+	coding := n.coding(ext.Get("valueCodeableConcept").Get("coding").At(0))
+	if coding == nil {
+		return
+	}
+	coding.System = new(SystemPriority)
+	out.Extension = append(out.Extension, r4.Extension{Url: ExtensionPriority, ValueCoding: coding})
+	if coding.Code == nil {
+		return
+	}
+	switch *coding.Code {
+	case "ROUTINE":
+		out.Priority = new(r4.RequestPriorityRoutine)
+	case "URGENT":
+		out.Priority = new(r4.RequestPriorityUrgent)
+	case "TWO_WEEK_WAIT":
+		out.Priority = new(r4.RequestPriorityAsap)
+	}
+}
+
+// carried copies the extensions that say something R4 has no element for, under the URLs of e-RS.
+func (n *normaliser) carried(out *r4.ServiceRequest) {
+	for _, name := range []string{"eReferralPathwayStart", "ClinicalInfoFirstSubmitted", "ClinicalInfoLastUpdated"} {
+		if at := n.instant(extension(n.root, name)); at != nil {
+			out.Extension = append(out.Extension, r4.Extension{Url: stu3Extension + name + "-1", ValueDateTime: at})
+		}
+	}
+	rule := extension(n.root, "Commissioning-Rule-Org")
+	if id := n.identifier(rule.Get("valueIdentifier")); id != nil {
+		out.Extension = append(out.Extension, r4.Extension{Url: stu3Extension + "Commissioning-Rule-Org-1", ValueIdentifier: id})
+	}
+	for ext := range n.root.Get("extension").Items() {
+		if !extensionIs(ext, "PatientAdditionalRequirement") {
+			continue
+		}
+		if need := n.coding(ext.Get("valueCoding")); need != nil {
+			out.Extension = append(out.Extension, r4.Extension{Url: stu3Extension + "PatientAdditionalRequirement-1", ValueCoding: need})
+		}
+	}
+}
+
+// authored: e-RS does not say to a provider when the referral was made. The start of the pathway, or the first letter,
+// stands in, and is marked so.
+func (n *normaliser) authored(out *r4.ServiceRequest) {
+	if out.AuthoredOn = n.text(n.root.Get("authoredOn")); out.AuthoredOn != nil {
+		return
+	}
+	for _, name := range []string{"eReferralPathwayStart", "ClinicalInfoFirstSubmitted"} {
+		if at := n.instant(extension(n.root, name)); at != nil {
+			out.AuthoredOn = at
+			out.Extension = append(out.Extension, derived("authoredOn", name))
+			return
+		}
+	}
+}
+
+func derived(element, from string) r4.Extension {
+	return r4.Extension{Url: ExtensionDerived, Extension: []r4.Extension{
+		{Url: "element", ValueString: &element},
+		{Url: "from", ValueString: &from},
+	}}
+}
+
+// requester: e-RS does not name the referrer to a provider. Where all letters of the referrer were attached by
+// one organisation, that one stands in, and is marked so. The commissioning rule's organisation is not the requester.
+func (n *normaliser) requester(out *r4.ServiceRequest) {
+	var found *r4.Reference
+	for d := range n.containedOf("DocumentReference") {
+		if d.Get("type").Get("coding").At(0).Get("code").Text() != "REFERRER" {
+			continue
+		}
+		by := n.logical(extension(d.Get("content").At(0).Get("attachment"), "AttachedByOrganisation").Get("valueReference"))
+		if by == nil || by.Identifier == nil || by.Identifier.Value == nil {
+			continue
+		}
+		if found != nil && *found.Identifier.Value != *by.Identifier.Value {
+			return
+		}
+		found = by
+	}
+	if found != nil {
+		found.Type = new("Organization")
+		out.Requester = found
+		out.Extension = append(out.Extension, derived("requester", "AttachedByOrganisation"))
+	}
+}
+
+// performer is the service of the current appointment; without one the only service of the shortlist. A longer
+// shortlist is a choice that nobody has made yet.
+func (n *normaliser) performer() []r4.Reference {
+	if a, ok := n.contained("Appointment", extension(n.root, "Appointment")); ok {
+		for p := range a.Get("participant").Items() {
+			actor := n.logical(p.Get("actor"))
+			if actor != nil && actor.Type != nil && *actor.Type == "HealthcareService" {
+				return []r4.Reference{*actor}
+			}
+		}
+	}
+	list, ok := n.contained("List", extension(n.root, "ReferralShortlist"))
+	if !ok || list.Get("entry").Len() != 1 {
+		return nil
+	}
+	item := n.logical(list.Get("entry").At(0).Get("item"))
+	if item == nil {
+		return nil
+	}
+	return []r4.Reference{*item}
+}
+
+// clinicType is the nearest that e-RS has to what was asked for.
+func (n *normaliser) clinicType() *r4.CodeableConcept {
+	for criteria := range n.containedOf("Parameters") {
+		for p := range criteria.Get("parameter").Items() {
+			if p.Get("name").Text() != "clinicType" {
+				continue
+			}
+			if coding := n.coding(p.Get("valueCoding")); coding != nil {
+				return &r4.CodeableConcept{Coding: []r4.Coding{*coding}}
+			}
+		}
+	}
+	return nil
+}
+
+// contained finds a contained resource: the one that the extension's reference names, else the first of its type.
+func (n *normaliser) contained(typ string, pointer fhir.Node) (fhir.Node, bool) {
+	id := strings.TrimPrefix(pointer.Get("valueReference").Get("reference").Text(), "#")
+	var first fhir.Node
+	for c := range n.containedOf(typ) {
+		if id != "" && c.Get("id").Text() == id {
+			return c, true
+		}
+		if !first.Exists() {
+			first = c
+		}
+	}
+	return first, first.Exists()
+}

@@ -1,0 +1,226 @@
+package ers
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"time"
+
+	"github.com/go-resty/resty/v2"
+
+	"refbridge/fhir"
+)
+
+const (
+	maxBody      = 16 << 20 // of a 2xx answer; e-RS stops at 10 MB
+	maxErrorBody = 64 << 10
+	callTimeout  = 240 * time.Second
+)
+
+// call is one request, as often as it is sent.
+type call struct {
+	name     string
+	method   string
+	path     string // below the base URL; absolute for the token call
+	query    url.Values
+	body     []byte
+	match    string // If-Match
+	write    bool
+	attempts int                         // 0 is 1
+	before   func(context.Context) error // right before the request leaves
+}
+
+// answer is a response with its body read.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+var requestIDPattern = regexp.MustCompile(`^[0-9A-Za-z]+(-[0-9A-Za-z]+)+$`)
+
+// requestID gives X-Request-ID where it looks like one (groups with hyphens, so never an NHS number).
+func (a answer) requestID() string {
+	id := a.header.Get("X-Request-ID")
+	if len(id) > 64 || !requestIDPattern.MatchString(id) {
+		return ""
+	}
+	return id
+}
+
+// wire is HTTP: no redirects, no cookies, no retry, no log, limits on everything.
+type wire struct {
+	http *resty.Client
+	now  func() time.Time
+}
+
+func newWire(transport http.RoundTripper, now func() time.Time) wire {
+	if transport == nil {
+		transport = Transport()
+	}
+	client := resty.NewWithClient(&http.Client{Transport: shortErrors{transport}, Timeout: callTimeout})
+	client.SetRedirectPolicy(resty.NoRedirectPolicy())
+	client.SetResponseBodyLimit(maxBody)
+	client.SetLogger(silent{})
+	client.SetDisableWarn(true)
+	client.SetContentLength(true) // else an empty body goes out chunked
+	client.SetHeader("User-Agent", "refbridge")
+	return wire{http: client, now: now}
+}
+
+// exchange sends one request once. Its error is an *Error, or for a call that changes nothing the context's own.
+func (w wire) exchange(ctx context.Context, q call, r *resty.Request) (answer, error) {
+	resp, err := r.SetContext(ctx).Execute(q.method, q.path)
+	a := answer{header: http.Header{}}
+	if resp != nil && resp.RawResponse != nil {
+		a = answer{status: resp.StatusCode(), header: resp.Header(), body: resp.Body()}
+	}
+	switch {
+	case ctx.Err() != nil && err != nil:
+		return a, q.stopped(ctx.Err())
+	case a.status != 0 && a.status/100 != 2:
+		return a, q.refused(a, w.now())
+	case err != nil:
+		return a, q.broken(a, err)
+	}
+	return a, q.readable(a)
+}
+
+// stopped is what a cancelled context means: nothing for a read, an unknown outcome for a write on its way.
+func (q call) stopped(cause error) error {
+	if !q.write {
+		return fmt.Errorf("%s: %w", q.name, cause)
+	}
+	return &Error{Call: q.name, Reason: "stopped while waiting for the answer", write: true, cause: cause}
+}
+
+var mediaPattern = regexp.MustCompile(`^[a-z]+/[a-z.+-]+$`)
+
+// readable refuses a 2xx answer that is not JSON, such as the page of a captive portal.
+func (q call) readable(a answer) error {
+	media, _, err := mime.ParseMediaType(a.header.Get("Content-Type"))
+	switch {
+	case err == nil && (media == "application/fhir+json" || media == "application/json" || media == "application/json+fhir"):
+		return nil
+	case err != nil || !mediaPattern.MatchString(media):
+		media = "no content type"
+	}
+	return q.fault(a, fmt.Sprintf("%s instead of JSON, %d bytes", media, len(a.body)))
+}
+
+// Transport is what a Client uses unless told otherwise: TLS 1.2 or newer, no proxy, 10 s to connect, 190 s to the
+// answer's header (e-RS itself waits 180 s for its back end; giving up before that abandons writes that succeed).
+func Transport() *http.Transport {
+	dialer := net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
+	return &http.Transport{
+		DialContext:           dialer.DialContext,
+		TLSHandshakeTimeout:   10 * time.Second,
+		ResponseHeaderTimeout: 190 * time.Second,
+		IdleConnTimeout:       90 * time.Second,
+		ForceAttemptHTTP2:     true,
+	}
+}
+
+// shortErrors cuts the bodies of errors: their codes come early, and nothing else of them is used.
+type shortErrors struct{ next http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (s shortErrors) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := s.next.RoundTrip(r)
+	if err == nil && resp.StatusCode/100 != 2 {
+		resp.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.LimitReader(resp.Body, maxErrorBody), resp.Body}
+	}
+	return resp, err
+}
+
+// ErrReadOnly is wrapped where ReadOnly refused a request.
+var ErrReadOnly = errors.New("refused: this run may only read")
+
+// ReadOnly lets GET, HEAD and the sign-in at tokenURL pass and refuses the rest with ErrReadOnly before a byte is sent.
+// The worklist call A008 is refused too: it is a POST and spends a ration. A nil next means Transport().
+func ReadOnly(next http.RoundTripper, tokenURL string) http.RoundTripper {
+	if next == nil {
+		next = Transport()
+	}
+	if u, err := url.Parse(tokenURL); err == nil {
+		tokenURL = u.String()
+	}
+	return readOnly{next: next, token: tokenURL}
+}
+
+type readOnly struct {
+	next  http.RoundTripper
+	token string
+}
+
+// RoundTrip implements http.RoundTripper.
+func (o readOnly) RoundTrip(r *http.Request) (*http.Response, error) {
+	signIn := r.Method == http.MethodPost && r.URL.String() == o.token
+	if r.Method == http.MethodGet || r.Method == http.MethodHead || signIn {
+		return o.next.RoundTrip(r)
+	}
+	if r.Body != nil {
+		_ = r.Body.Close()
+	}
+	return nil, ErrReadOnly
+}
+
+// silent keeps resty from printing URLs to standard error.
+type silent struct{}
+
+// Errorf implements resty.Logger.
+func (silent) Errorf(string, ...any) {}
+
+// Warnf implements resty.Logger.
+func (silent) Warnf(string, ...any) {}
+
+// Debugf implements resty.Logger.
+func (silent) Debugf(string, ...any) {}
+
+// newID gives a random UUID (version 4).
+func newID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// resource reads a 2xx body as one FHIR resource of the type that was asked for.
+func (q call) resource(a answer, typ string) (fhir.Resource, error) {
+	r, err := fhir.Parse(a.body)
+	switch {
+	case err != nil:
+		e := q.fault(a, err.Error())
+		e.cause = err
+		return fhir.Resource{}, e
+	case r.Type() == "OperationOutcome":
+		e := q.fault(a, "an OperationOutcome instead of a "+typ)
+		e.Codes = codes(a.body)
+		return fhir.Resource{}, e
+	case r.Type() != typ:
+		return fhir.Resource{}, q.fault(a, "a resource that is no "+typ)
+	}
+	return r, nil
+}
+
+// referral reads a 2xx body as the referral that was asked for.
+func (q call) referral(a answer, ubrn string) (fhir.Resource, error) {
+	r, err := q.resource(a, "ReferralRequest")
+	if err != nil {
+		return fhir.Resource{}, err
+	}
+	if r.Root().Get("id").Kind() != fhir.String || r.ID() != ubrn {
+		return fhir.Resource{}, q.fault(a, "a referral with another UBRN than the one asked for")
+	}
+	return r, nil
+}
