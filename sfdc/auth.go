@@ -1,0 +1,191 @@
+package sfdc
+
+import (
+	"context"
+	"crypto/rsa"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-resty/resty/v2"
+	"github.com/golang-jwt/jwt/v5"
+
+	"refbridge/fhir"
+)
+
+const (
+	tokenPath    = "/services/oauth2/token"
+	tokenTimeout = 30 * time.Second
+	assertionAge = 3 * time.Minute // the longest that Salesforce takes
+	tokenCalls   = 3               // in tokenWindow: more can lock the integration user out
+	tokenWindow  = 15 * time.Minute
+)
+
+// session is what one sign-in gave. The token answer has no expires_in: a session lives until Salesforce says 401.
+type session struct {
+	token fhir.Private
+	host  string // instance_url: the only host that sees the token
+}
+
+// auth signs in. One goroutine at a time holds turn; the others wait for what it brings back.
+type auth struct {
+	http    *resty.Client
+	url     string
+	form    func(now time.Time) (map[string]string, error)
+	now     func() time.Time
+	log     *slog.Logger
+	current atomic.Pointer[session]
+
+	turn  chan struct{} // guards what follows
+	tries atomic.Int64  // sign-ins that ended, read without turn
+	err   error         // how the last one ended
+	sent  []time.Time   // token calls within tokenWindow
+}
+
+func newAuth(c Config, h *resty.Client) *auth {
+	a := &auth{http: h, url: c.LoginURL + tokenPath, now: c.Now, log: c.Logger, turn: make(chan struct{}, 1)}
+	a.form = func(time.Time) (map[string]string, error) {
+		return map[string]string{"grant_type": "client_credentials",
+			"client_id": c.ClientID, "client_secret": c.ClientSecret}, nil
+	}
+	if c.Key != nil {
+		a.form = func(now time.Time) (map[string]string, error) {
+			signed, err := assertion(c, c.Key, now)
+			return map[string]string{"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": signed}, err
+		}
+	}
+	return a
+}
+
+// assertion is the JWT of the bearer flow. MapClaims keeps aud a single string, as Salesforce wants it.
+func assertion(c Config, key *rsa.PrivateKey, now time.Time) (string, error) {
+	return jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{
+		"iss": c.ClientID,
+		"sub": c.Username,
+		"aud": audience(c),
+		"exp": now.Add(assertionAge).Unix(),
+	}).SignedString(key)
+}
+
+// audience: a sandbox answers to test.salesforce.com, everything else to login.salesforce.com.
+func audience(c Config) string {
+	u, err := url.Parse(c.LoginURL)
+	host := ""
+	if err == nil {
+		host = u.Hostname()
+	}
+	switch {
+	case c.Audience != "":
+		return c.Audience
+	case strings.HasPrefix(host, "test.") || strings.Contains(host, ".sandbox."):
+		return "https://test.salesforce.com"
+	}
+	return "https://login.salesforce.com"
+}
+
+// session gives the current session, or a new one where there is none but the stale one. Callers that waited while
+// another signed in share what came of it, a refusal included.
+func (a *auth) session(ctx context.Context, stale *session) (*session, error) {
+	if s := a.current.Load(); s != nil && s != stale {
+		return s, nil
+	}
+	seen := a.tries.Load()
+	select {
+	case a.turn <- struct{}{}:
+		defer func() { <-a.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if s := a.current.Load(); s != nil && s != stale {
+		return s, nil
+	}
+	if a.err != nil && a.tries.Load() != seen {
+		return nil, a.err
+	}
+	a.current.CompareAndSwap(stale, nil) // nobody else has to learn that it is worth nothing
+	s, err := a.signIn(ctx)
+	if ctx.Err() != nil && err != nil {
+		return nil, ctx.Err() // this caller gave up; that says nothing to those who wait
+	}
+	a.err = err
+	a.tries.Add(1)
+	if err != nil {
+		return nil, err
+	}
+	a.current.Store(s)
+	return s, nil
+}
+
+func (a *auth) signIn(ctx context.Context) (*session, error) {
+	now := a.now()
+	for len(a.sent) > 0 && now.Sub(a.sent[0]) >= tokenWindow {
+		a.sent = a.sent[1:]
+	}
+	if len(a.sent) >= tokenCalls {
+		return nil, &Error{Call: callToken, Code: CodeTokenCalls, RetryAfter: tokenWindow - now.Sub(a.sent[0])}
+	}
+	form, err := a.form(now)
+	if err != nil {
+		return nil, &Error{Call: callToken, Code: "invalid_key"}
+	}
+	limited, cancel := context.WithTimeout(ctx, tokenTimeout)
+	defer cancel()
+	a.sent = append(a.sent, now)
+	resp, err := a.http.R().SetContext(limited).SetFormData(form).Execute(http.MethodPost, a.url)
+	if neverConnected(err) {
+		a.sent = a.sent[:len(a.sent)-1] // nobody has counted it
+	}
+	got, err := outcome(ctx, callToken, resp, err, a.now)
+	if err != nil {
+		return nil, err
+	}
+	s, err := readToken(got)
+	if err == nil {
+		a.log.Info("signed in to Salesforce", "host", s.host)
+	}
+	return s, err
+}
+
+func neverConnected(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
+}
+
+func readToken(a answer) (*session, error) {
+	var doc fhir.Doc
+	bad := &Error{Call: callToken, Status: a.status, Code: CodeUnreadable}
+	if doc.Parse(a.body) != nil {
+		return nil, bad
+	}
+	token, instance := doc.Root().Get("access_token"), doc.Root().Get("instance_url")
+	if token.Kind() != fhir.String || token.Text() == "" || strings.ContainsAny(token.Text(), " \r\n\x00") {
+		return nil, bad
+	}
+	host, err := origin(instance.Text())
+	if err != nil {
+		bad.why = "instance_url: " + err.Error()
+		return nil, bad
+	}
+	return &session{token: fhir.Private(strings.Clone(token.Text())), host: host}, nil
+}
+
+// sessionExpired tells a session that a new sign-in replaces from one that it would not: for two texts the org's
+// settings are at fault, and signing in again would only bring the lock-out nearer (jsforce, src/http-api.ts).
+func sessionExpired(err error) bool {
+	e, ok := asError(err)
+	if !ok || e.Status != http.StatusUnauthorized {
+		return false
+	}
+	switch e.Code {
+	case "INVALID_SESSION_ID", "SESSION_EXPIRED", "INVALID_AUTH_HEADER":
+		text := e.Detail.Reveal()
+		return !strings.Contains(text, "This session is not valid for use with the REST API") &&
+			!strings.Contains(text, "Connected app is not attached to Agent")
+	}
+	return false
+}

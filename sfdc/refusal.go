@@ -1,0 +1,140 @@
+package sfdc
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/go-resty/resty/v2"
+
+	"refbridge/fhir"
+)
+
+const longestRetryAfter = 15 * time.Minute
+
+var (
+	codePattern  = regexp.MustCompile(`^[A-Za-z](?:[0-9]{0,2}[A-Za-z_]){0,79}[0-9]{0,2}$`)
+	fieldPattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*){0,2}$`)
+	idPattern    = regexp.MustCompile(`^[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?$`)
+
+	// DUPLICATE_VALUE says only in its text which field it is about and whose value is in the way.
+	clashPattern = regexp.MustCompile(`duplicate value found: ([A-Za-z][A-Za-z0-9_]*) duplicates value on record with id: ([A-Za-z0-9]{15,18})\b`)
+)
+
+// refusal is the error of an answer with a status that is not 2xx.
+func refusal(call string, resp *resty.Response, now time.Time) *Error {
+	e := &Error{Call: call, Status: resp.StatusCode()}
+	var doc fhir.Doc
+	if doc.Parse(resp.Body()) == nil {
+		readFaults(e, doc.Root())
+	}
+	e.RetryAfter = retryAfter(resp.Header().Get("Retry-After"), now)
+	return e
+}
+
+// readFaults fills e from an error body, in any of the shapes that Salesforce has: a list of {errorCode, message,
+// fields}, one such object, {statusCode, message, fields} of a row, or {error, error_description} of OAuth. The
+// first code counts. A body of another shape leaves e as it is.
+func readFaults(e *Error, body fhir.Node) {
+	var texts []string
+	for fault := range body.Items() {
+		if e.Code == "" {
+			e.Code = faultCode(fault)
+		}
+		for _, name := range []string{"message", "error_description"} {
+			if text := fault.Get(name); text.Kind() == fhir.String {
+				texts = append(texts, text.Text())
+			}
+		}
+		for field := range fault.Get("fields").Items() {
+			if fieldPattern.MatchString(field.Text()) && field.Kind() == fhir.String {
+				e.Fields = append(e.Fields, strings.Clone(field.Text()))
+			}
+		}
+		e.Matches = append(e.Matches, matches(fault.Get("duplicateResult"))...)
+	}
+	e.Detail = fhir.Private(strings.Join(texts, "; "))
+	if clash := clashPattern.FindStringSubmatch(e.Detail.Reveal()); clash != nil && e.Code == "DUPLICATE_VALUE" {
+		if !slices.Contains(e.Fields, clash[1]) {
+			e.Fields = append(e.Fields, clash[1])
+		}
+		e.Matches = append(e.Matches, clash[2])
+	}
+}
+
+// faultCode gives a code that is safe to print: one word without a long number, so that neither an NHS number nor
+// a sentence can stand in it.
+func faultCode(fault fhir.Node) string {
+	for _, name := range []string{"errorCode", "statusCode", "error"} {
+		if code := fault.Get(name); code.Kind() == fhir.String && codePattern.MatchString(code.Text()) {
+			return strings.Clone(code.Text())
+		}
+	}
+	return ""
+}
+
+func matches(result fhir.Node) []string {
+	var out []string
+	for rule := range result.Get("matchResults").Items() {
+		for match := range rule.Get("matchRecords").Items() {
+			if id := match.Get("record").Get("Id").Text(); idPattern.MatchString(id) && !slices.Contains(out, id) {
+				out = append(out, strings.Clone(id))
+			}
+		}
+	}
+	return out
+}
+
+// retryAfter reads both forms of the header: seconds, or a date.
+func retryAfter(header string, now time.Time) time.Duration {
+	if seconds, err := strconv.Atoi(strings.TrimSpace(header)); err == nil {
+		return time.Duration(min(max(seconds, 0), int(longestRetryAfter/time.Second))) * time.Second
+	}
+	at, err := http.ParseTime(header)
+	if err != nil {
+		return 0
+	}
+	return min(max(at.Sub(now), 0), longestRetryAfter)
+}
+
+// reason says in our own words why there was no answer: what the standard library says can hold the URL or bytes
+// that the far end sent.
+func reason(err error) string {
+	var (
+		dns  *net.DNSError
+		cert *tls.CertificateVerificationError
+		rec  tls.RecordHeaderError
+		auth x509.UnknownAuthorityError
+		wait net.Error
+	)
+	switch {
+	case errors.Is(err, resty.ErrResponseBodyTooLarge):
+		return "answer of more than 32 MiB"
+	case errors.As(err, &dns):
+		return "host name not found"
+	case errors.As(err, &cert), errors.As(err, &auth):
+		return "certificate not trusted"
+	case errors.As(err, &rec):
+		return "no TLS at the other end"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "connection refused"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return "connection reset"
+	case errors.As(err, &wait) && wait.Timeout():
+		return "timed out"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "connection closed early"
+	case neverConnected(err):
+		return "not connected"
+	}
+	return "connection failed"
+}
