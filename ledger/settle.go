@@ -1,0 +1,169 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"refbridge/fhir"
+	"refbridge/sfdc/sobject"
+)
+
+// Settlement is what became of one version after an attempt.
+type Settlement struct {
+	Source  string
+	Ref     fhir.Reference // the version that Due gave
+	Fate    Fate           // Pending: try again at Next
+	Reason  Reason
+	Next    time.Time        // for Pending, Held and Unknown; zero = the next time that somebody asks
+	Known   *Known           // what is applied now; nil where nothing changed, or only the version
+	Images  []sobject.Record // as they stand in Salesforce now, parents first
+	Intents []string         // to be closed; what stays open is Unresolved
+}
+
+// Settle writes down fates with everything that goes with them: what is known, images, closed intents, the chain, counters, and older undecided
+// versions of the same refs, which are superseded. One transaction: after a crash before its end the intents are still unresolved and the work is
+// still due. Settling an applied version's elder as applied records it as superseded and leaves what is known alone. Attempts are counted unless the
+// version is superseded. ErrNotFound for a version that was never observed or an intent that was never made.
+func (l *Ledger) Settle(ctx context.Context, settlements []Settlement) error {
+	return l.update(ctx, "settle", func(t *tx) error {
+		for _, s := range settlements {
+			if err := t.settle(ctx, s); err != nil {
+				return fmt.Errorf("%s: %w", s.Ref, err)
+			}
+		}
+		return nil
+	})
+}
+
+func (t *tx) settle(ctx context.Context, s Settlement) error {
+	r, _, err := loadRef(ctx, t.sql, s.Source, s.Ref)
+	if err != nil {
+		return err
+	}
+	v, found, err := loadVersion(ctx, t.sql, s.Source, s.Ref)
+	if err != nil {
+		return err
+	}
+	if err := allowed(&v, found, s.Fate); err != nil {
+		return err
+	}
+	s = s.against(&r, &v)
+	if s.Fate != Superseded {
+		v.attempts++
+	}
+	r.learn(v.version, s.Fate, s.Known)
+	v.next = toMillis(s.Next)
+	if err := t.move(ctx, &v, s.Fate, s.Reason, r.digest); err != nil {
+		return err
+	}
+	if err := t.put(ctx, &r); err != nil {
+		return err
+	}
+	if err := t.supersede(ctx, &r, &v); err != nil {
+		return err
+	}
+	return t.records(ctx, &v, s)
+}
+
+func allowed(v *versionRow, found bool, fate Fate) error {
+	switch {
+	case !found:
+		return fmt.Errorf("version: %w", ErrNotFound)
+	case !fate.valid():
+		return fmt.Errorf("fate of %d characters: %w", len(fate), ErrTransition)
+	case v.mark() && (fate == Applied || fate == Superseded):
+		return fmt.Errorf("it was never read, so it cannot be %s: %w", fate, ErrTransition)
+	}
+	return nil
+}
+
+// against lets nothing go backwards: a number below the applied one is superseded whatever happened to it, and a version that was
+// superseded meanwhile stays so unless it was applied after all.
+func (s Settlement) against(r *refRow, v *versionRow) Settlement {
+	switch {
+	case s.Fate == Applied && older(v.version, r.knownVersion):
+		s.Fate, s.Known, s.Images = Superseded, nil, nil
+		s.Reason = Reason{Code: CodeOlderVersion, Text: "version " + r.knownVersion + " was applied before"}
+	case v.fate == string(Superseded) && s.Fate != Applied:
+		s.Fate, s.Reason, s.Known = Superseded, v.reason.reason(), nil
+	}
+	return s
+}
+
+// move gives a version its fate; the chain hears of it where fate or reason are new, and of every application.
+func (t *tx) move(ctx context.Context, v *versionRow, fate Fate, reason Reason, digest string) error {
+	news := v.fate != string(fate) || v.reason.code != reason.Code || fate == Applied
+	t.count[v.fate]--
+	t.count[string(fate)]++
+	v.fate, v.reason, v.changed = string(fate), cellsOf(reason), t.now
+	if fate.final() {
+		v.next = 0
+	}
+	if err := t.put(ctx, v); err != nil || !news {
+		return err
+	}
+	return t.append(ctx, v.link(digest))
+}
+
+// supersede ends the undecided versions that are older than one that was settled: the source has moved on.
+func (t *tx) supersede(ctx context.Context, r *refRow, v *versionRow) error {
+	if v.mark() {
+		return nil
+	}
+	open, err := list[versionRow](ctx, t.sql, selectVersions+thisRef+` AND version <> '' AND fate IN ('pending', 'held', 'unknown')
+		ORDER BY seq`, r.source, r.typ, r.id)
+	if err != nil {
+		return err
+	}
+	reason := Reason{Code: CodeNewerVersion, Text: "version " + v.version + " took its place"}
+	for i := range open {
+		if open[i].version == v.version || !open[i].before(v) {
+			continue
+		}
+		if err := t.move(ctx, &open[i], Superseded, reason, r.digest); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// records stores the images and closes the intents. The chain gets an entry for each closed intent, and one for each image that no intent
+// of this settlement wrote.
+func (t *tx) records(ctx context.Context, v *versionRow, s Settlement) error {
+	closed, err := t.closeIntents(ctx, s.Intents)
+	if err != nil {
+		return err
+	}
+	var entries []link
+	for _, i := range closed {
+		entries = append(entries, link{source: i.source, typ: i.typ, id: i.id, version: i.version, object: i.object, key: i.key,
+			digest: i.digest, fate: string(s.Fate), code: s.Reason.Code})
+	}
+	for n, record := range s.Images {
+		image, err := t.keepImage(ctx, v, record, n)
+		if err != nil {
+			return err
+		}
+		entries = imageEntry(entries, v, record, image)
+	}
+	for _, k := range entries {
+		if err := t.append(ctx, k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// imageEntry puts an image's hash into the entry of the write that made it, or adds an entry.
+func imageEntry(entries []link, v *versionRow, record sobject.Record, image string) []link {
+	for i := range entries {
+		if k := &entries[i]; k.object == record.Object && k.key == record.Key.Value {
+			k.image = image
+			return entries
+		}
+	}
+	k := v.link("")
+	k.object, k.key, k.image = record.Object, record.Key.Value, image
+	return append(entries, k)
+}
