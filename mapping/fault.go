@@ -1,0 +1,129 @@
+package mapping
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// FaultKind says what is wrong; the planner decides by it what becomes of the record.
+type FaultKind string
+
+// The kinds of a Fault.
+const (
+	TableFault      FaultKind = "table"            // the tables themselves: found by Load, or no table reads the resource
+	UnknownCode     FaultKind = "unknown-code"     // a code that its value table does not list: add a row
+	PatientIdentity FaultKind = "patient-identity" // NHS number missing, malformed, with a wrong check digit, or two of them
+	RequiredMissing FaultKind = "required-missing" // the source has nothing for a field that must have a value
+	TooLong         FaultKind = "too-long"         // a text that does not fit and may not be cut
+	BadValue        FaultKind = "bad-value"        // a value that cannot become what the field takes
+)
+
+// Fault is one thing that a person has to put right, with the place in the tables that found it. Nothing in it is
+// about a person: texts are given by length, and only codes and system URLs of a safe shape are shown.
+type Fault struct {
+	Kind    FaultKind
+	File    string // table, for example service-request.yaml
+	Line    int    // 1-based; 0 where no line is to blame
+	Column  int    // 1-based, in characters
+	Field   string // Salesforce field, where one is concerned
+	Source  string // FHIRPath text of the rule, where one is concerned
+	Message string
+	Hint    string // what to do; empty where nothing general can be said
+}
+
+// String gives file:line:column: message (hint), with the parts that are known.
+func (f Fault) String() string {
+	var b strings.Builder
+	if f.File != "" {
+		b.WriteString(f.File)
+		if f.Line > 0 {
+			fmt.Fprintf(&b, ":%d:%d", f.Line, f.Column)
+		}
+		b.WriteString(": ")
+	}
+	if f.Field != "" {
+		b.WriteString(f.Field + ": ")
+	}
+	b.WriteString(f.Message)
+	if f.Hint != "" {
+		b.WriteString(" (" + f.Hint + ")")
+	}
+	return b.String()
+}
+
+// Faults are all faults of one Load, Map or Back, in the order of the tables, each once.
+type Faults []Fault
+
+// Error gives one fault a line.
+func (f Faults) Error() string {
+	lines := make([]string, len(f))
+	for i := range f {
+		lines[i] = f[i].String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Has tells whether there is a fault of a kind.
+func (f Faults) Has(kind FaultKind) bool {
+	return slices.ContainsFunc(f, func(x Fault) bool { return x.Kind == kind })
+}
+
+// err gives the faults as an error, sorted and each once; nil where there are none.
+func (f Faults) err() error {
+	if len(f) == 0 {
+		return nil
+	}
+	out := slices.Clone(f)
+	slices.SortStableFunc(out, func(a, b Fault) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
+			cmp.Compare(a.Field, b.Field), cmp.Compare(a.Message, b.Message))
+	})
+	return slices.Compact(out)
+}
+
+// place is a position in a table: every rule keeps its own.
+type place struct {
+	file         string
+	line, column int
+}
+
+func (p place) fault(kind FaultKind, message, hint string) Fault {
+	return Fault{Kind: kind, File: p.file, Line: p.line, Column: p.column, Message: message, Hint: hint}
+}
+
+// nearest gives the name that a misspelt one may have meant, as a hint; empty where none is near.
+func nearest(name string, names []string) string {
+	best, distance := "", 1+min(1+len(name)/3, 3)
+	for _, n := range names {
+		if d := edits(strings.ToLower(name), strings.ToLower(n)); n != "" && d < distance {
+			best, distance = n, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("did you mean %s?", best)
+}
+
+// edits is the Levenshtein distance of two short words.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		last := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := last
+			if a[i] != b[j] {
+				change++
+			}
+			last = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

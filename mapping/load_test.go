@@ -1,0 +1,194 @@
+package mapping
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const badTable = `object: ClinicalServiceRequest
+source: servicerequest
+colour: blue
+owner: sauce
+let:
+  source: id
+  1st: id
+  state: status.frist()
+when: "%stat = 'active'"
+key: {field: Bridge_Key__c, from: "%source & '.sr.' & id", frm: x}
+rows:
+  - field: Status
+    form: status
+    from: status
+    values: request-statsu
+  - field: Status
+    from: status
+  - field: Type
+    from: "%state"
+    transform: uppr
+  - field: Priority
+    from: priority
+    transform: truncate(x)
+  - field: PatientId
+    from: subject
+    lookup: Account.nhsNumber
+  - field: RequestCodeId
+    from: code
+    ref: CodeSetBundel
+    default: x
+  - field: ReasonCodeId
+    from: reasonCode
+    ref: CodeSetBundle
+  - field: 1abc
+  - field: Name
+    from:
+  - from: id
+  - field: StartDate
+    from: |
+      occurrence.ofType(dateTime)
+        .frist()
+  - field: EndDate
+    from: *anchor
+  - field: Bridge_Key__c
+    from: id
+drop:
+  - path: note
+gone:
+  - {field: Status}
+back:
+  - dialect: hl7
+    changed: Status
+    operation: update
+  - dialect: ers
+    changed: Status
+    operation: $ers.rejectReferral
+    parameters:
+      - name: reason
+        from: [Status, Type]
+      - name: comment
+        system: urn:x
+        from: Status
+        values: nowhere
+        forward: {Status: elsewhere}
+`
+
+// lines without the alias, which YAML itself refuses.
+func TestEveryFaultOfATableIsReportedAtOnceWithItsPlace(t *testing.T) {
+	table := strings.Replace(badTable, "*anchor", "[a b", 1)
+	_, err := Load(fstest.MapFS{"bad.yaml": {Data: []byte(table)}}, Options{})
+	f := faults(t, err)
+	require.Len(t, f, 1, "YAML that cannot be read is one fault")
+	assert.Contains(t, f[0].Message, "not YAML")
+	assert.NotZero(t, f[0].Line)
+
+	_, err = Load(fstest.MapFS{
+		"bad.yaml":   {Data: []byte(strings.Replace(badTable, "*anchor", "&a x", 1))},
+		"codes.yaml": {Data: []byte("values:\n  request-status:\n    unlisted: maybe\n    codes:\n      - {code: a, to: A}\n      - {code: a, to: B}\n      - {code: b}\n")},
+		"more.yaml":  {Data: []byte("values:\n  request-status: {codes: []}\n")},
+		"empty.yaml": {Data: []byte("# nothing\n")},
+		"other.yaml": {Data: []byte("object: CodeSetBundle\nsource: ServiceRequest\nkey: {field: K__c, from: id}\nrows: []\n")},
+	}, Options{})
+	var got strings.Builder
+	for _, f := range faults(t, err) {
+		assert.Equal(t, TableFault, f.Kind)
+		fmt.Fprintln(&got, f)
+	}
+	golden(t, "testdata/faults.txt", got.String())
+}
+
+func golden(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		writeFile(t, path, got)
+	}
+	assert.Equal(t, readFile(t, path), got)
+}
+
+func TestAliasesAreRefusedWithAWayOut(t *testing.T) {
+	_, err := Load(fstest.MapFS{"a.yaml": {Data: []byte("values:\n  a: &x {codes: [{code: a, to: b}]}\n  b: *x\n")}}, Options{})
+	assert.Equal(t, "a.yaml:3:6: a value table must be written as name: value pairs (anchors and aliases are not read: write the value out)",
+		faults(t, err)[0].String())
+}
+
+func TestNoTablesIsAFault(t *testing.T) {
+	_, err := Load(fstest.MapFS{"readme.txt": {Data: []byte("x")}}, Options{})
+	assert.EqualError(t, err, "there are no tables (the folder must hold *.yaml files)")
+}
+
+func TestRecordsThatPointToEachOtherAreAFault(t *testing.T) {
+	table := "object: %s\nsource: ServiceRequest\nkey: {field: K__c, from: id}\nrows: [{field: R__c, from: id, ref: %s}]\n"
+	_, err := Load(fstest.MapFS{
+		"a.yaml": {Data: fmt.Appendf(nil, table, "A__c", "B__c")},
+		"b.yaml": {Data: fmt.Appendf(nil, table, "B__c", "A__c")},
+	}, Options{})
+	assert.Contains(t, err.Error(), "point to each other")
+}
+
+func TestCodesStayAsTheyAreWritten(t *testing.T) {
+	set, err := Load(fstest.MapFS{"a.yaml": {Data: []byte(`values:
+  verification:
+    codes:
+      - {code: 01, to: 0123}
+      - {code: 1.50, to: no}
+      - {code: 2024-05-08, to: yes}
+      - {code: true, to: true}
+`)}}, Options{})
+	require.NoError(t, err)
+	v := set.values["verification"]
+	for code, want := range map[string]string{"01": "0123", "1.50": "no", "2024-05-08": "yes", "true": "true"} {
+		row, ok := v.find(coding{code: code})
+		require.True(t, ok, code)
+		assert.Equal(t, want, row.to.Reveal())
+	}
+	_, ok := v.find(coding{code: "1"})
+	assert.False(t, ok)
+}
+
+func TestACodeOfTwoSystemsIsNotGuessed(t *testing.T) {
+	set, err := Load(fstest.MapFS{"a.yaml": {Data: []byte(`values:
+  v:
+    system: urn:a
+    codes:
+      - {code: x, to: A}
+      - {code: x, to: B, system: urn:b}
+      - {code: y, to: A}
+`)}}, Options{})
+	require.NoError(t, err)
+	v := set.values["v"]
+	row, ok := v.find(coding{"urn:b", "x"})
+	assert.True(t, ok)
+	assert.Equal(t, "B", row.to.Reveal())
+	_, ok = v.find(coding{"", "x"})
+	assert.False(t, ok, "without a system x could be either")
+	_, ok = v.find(coding{"", "y"})
+	assert.True(t, ok)
+	_, ok = v.find(coding{"urn:c", "y"})
+	assert.False(t, ok, "another system is another code")
+}
+
+func FuzzLoad(f *testing.F) {
+	f.Add([]byte(badTable))
+	for _, name := range []string{"service-request.yaml", "values.yaml", "appointment.yaml", "code-set.yaml"} {
+		src, err := starter.ReadFile("tables/" + name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(src)
+	}
+	f.Add([]byte("a: [b, &c d, *c]\n---\nx"))
+	f.Fuzz(func(t *testing.T, src []byte) {
+		_, err := Load(fstest.MapFS{"a.yaml": {Data: src}}, Options{})
+		if err == nil {
+			return
+		}
+		for _, x := range faults(t, err) {
+			if x.File == "a.yaml" && (x.Line < 1 || x.Column < 1) || x.Message == "" {
+				t.Fatalf("a fault without a place: %v", x)
+			}
+		}
+	})
+}

@@ -1,0 +1,131 @@
+package mapping
+
+import (
+	"fmt"
+	"strings"
+
+	"refbridge/fhir"
+	"refbridge/fhir/fhirpath"
+)
+
+// readable gives what a person reads of a coded or complex value: the text of a CodeableConcept, else the display of
+// its first coding that has one, else the first code; the display of a Coding or Reference; the value and unit of a
+// Quantity; texts as they are.
+func readable(_ *mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble) {
+	var out fhirpath.Collection
+	for _, item := range in {
+		n := item.Node()
+		if n.Kind() != fhir.Object {
+			out = append(out, one(item.Text())...)
+			continue
+		}
+		s := firstText(n.Get("text"), n.Get("display"))
+		if s == "" && n.Get("coding").Exists() {
+			s = readableCoding(n.Get("coding"))
+		}
+		if s == "" && n.Get("value").Exists() {
+			s = strings.TrimSpace(n.Get("value").Text() + " " + firstText(n.Get("unit"), n.Get("code")))
+		}
+		if s == "" {
+			s = n.Get("code").Text()
+		}
+		if s == "" {
+			return nil, badValue("the value has no text, display or code to read")
+		}
+		out = append(out, fhirpath.StringItem(s))
+	}
+	return out, nil
+}
+
+func readableCoding(codings fhir.Node) string {
+	for c := range codings.Items() {
+		if s := c.Get("display").Text(); s != "" {
+			return s
+		}
+	}
+	return codings.At(0).Get("code").Text()
+}
+
+func firstText(nodes ...fhir.Node) string {
+	for _, n := range nodes {
+		if s := n.Text(); s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+// humanNameTransform: humanName(part) picks the name to use among all names of a person (official, else usual, else
+// the first; never one that is old) and gives a part of it.
+func humanNameTransform(args []string) (transform, error) {
+	t := transform{name: "humanName"}
+	if len(args) != 1 {
+		return t, fmt.Errorf("humanName takes one of family, given, middle, prefix, full, for example humanName(family)")
+	}
+	part, err := namePart(args[0])
+	if err != nil {
+		return t, err
+	}
+	t.apply = func(_ *mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble) {
+		return one(part(currentName(in))), nil
+	}
+	return t, nil
+}
+
+func namePart(part string) (func(fhir.Node) string, error) {
+	switch part {
+	case "family":
+		return func(n fhir.Node) string { return n.Get("family").Text() }, nil
+	case "given":
+		return func(n fhir.Node) string { return n.Get("given").At(0).Text() }, nil
+	case "middle":
+		return func(n fhir.Node) string {
+			return strings.TrimSpace(strings.TrimPrefix(joined(n.Get("given")), n.Get("given").At(0).Text()))
+		}, nil
+	case "prefix":
+		return func(n fhir.Node) string { return n.Get("prefix").At(0).Text() }, nil
+	case "full":
+		return fullName, nil
+	}
+	return nil, fmt.Errorf("humanName takes one of family, given, middle, prefix, full")
+}
+
+func fullName(n fhir.Node) string {
+	if s := n.Get("text").Text(); s != "" {
+		return s
+	}
+	parts := []string{joined(n.Get("prefix")), joined(n.Get("given")), n.Get("family").Text(), joined(n.Get("suffix"))}
+	return strings.Join(strings.Fields(strings.Join(parts, " ")), " ")
+}
+
+func joined(n fhir.Node) string {
+	var parts []string
+	for item := range n.Items() {
+		parts = append(parts, item.Text())
+	}
+	return strings.Join(parts, " ")
+}
+
+func currentName(names fhirpath.Collection) fhir.Node {
+	var best fhir.Node
+	rank := 4
+	for _, item := range names {
+		if r := nameRank(item.Node().Get("use").Text()); r < rank {
+			best, rank = item.Node(), r
+		}
+	}
+	return best
+}
+
+// nameRank orders the uses of a name; an old name is never used.
+func nameRank(use string) int {
+	switch use {
+	case "official":
+		return 0
+	case "usual":
+		return 1
+	case "old":
+		return 4
+	}
+	return 2
+}

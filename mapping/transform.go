@@ -1,0 +1,274 @@
+package mapping
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+
+	"refbridge/fhir"
+	"refbridge/fhir/fhirpath"
+)
+
+// A transform turns what a path gave into what a field takes. The list is closed: a table names a transform, it
+// cannot write one. Each is documented with an example in docs/tables.md.
+type transform struct {
+	name  string
+	apply func(*mapper, fhirpath.Collection) (fhirpath.Collection, *trouble)
+}
+
+// trouble is a fault that does not know its place yet.
+type trouble struct {
+	kind          FaultKind
+	message, hint string
+}
+
+func badValue(format string, args ...any) *trouble {
+	return &trouble{kind: BadValue, message: fmt.Sprintf(format, args...)}
+}
+
+func transformNames() []string {
+	return []string{"utc", "date", "nhsNumber", "patientKey", "truncate", "codingKey", "conceptKey", "hash", "referenceId",
+		"humanName", "phone", "upper", "lower", "text"}
+}
+
+// newTransform gives a transform by name; the error is for the author of the table.
+func newTransform(name string, args []string) (transform, error) {
+	t := transform{name: name}
+	switch name {
+	case "truncate":
+		return truncateTransform(args)
+	case "hash":
+		return hashTransform(args)
+	case "humanName":
+		return humanNameTransform(args)
+	case "referenceId":
+		if len(args) != 1 {
+			return t, fmt.Errorf("referenceId takes a resource type, for example referenceId(ServiceRequest)")
+		}
+		t.apply = func(_ *mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble) {
+			return referenceIDs(in, args[0]), nil
+		}
+		return t, nil
+	}
+	if len(args) != 0 {
+		return t, fmt.Errorf("%s takes nothing in brackets", name)
+	}
+	switch name {
+	case "utc":
+		t.apply = (*mapper).utc
+	case "date":
+		t.apply = (*mapper).date
+	case "nhsNumber":
+		t.apply = nhsNumber
+	case "patientKey":
+		t.apply = (*mapper).patientKey
+	case "codingKey":
+		t.apply = codingKey
+	case "conceptKey":
+		t.apply = conceptKey
+	case "phone":
+		t.apply = each(phone)
+	case "upper":
+		t.apply = each(strings.ToUpper)
+	case "lower":
+		t.apply = each(strings.ToLower)
+	case "text":
+		t.apply = readable
+	default:
+		return t, fmt.Errorf("there is no transform %q", short(name))
+	}
+	return t, nil
+}
+
+// one gives a collection of one computed text, none where the text is empty.
+func one(s string) fhirpath.Collection {
+	if s == "" {
+		return nil
+	}
+	return fhirpath.Collection{fhirpath.StringItem(s)}
+}
+
+// each applies a function to every text of a collection.
+func each(f func(string) string) func(*mapper, fhirpath.Collection) (fhirpath.Collection, *trouble) {
+	return func(_ *mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble) {
+		var out fhirpath.Collection
+		for _, item := range in {
+			out = append(out, one(f(item.Text()))...)
+		}
+		return out, nil
+	}
+}
+
+// nhsNumber gives the ten digits of a valid number. Several items must be the same number: two numbers for one
+// patient are never settled by guessing.
+func nhsNumber(_ *mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble) {
+	var found string
+	for _, item := range in {
+		n, err := fhir.ParseNHSNumber(item.Text())
+		if err != nil {
+			return nil, &trouble{kind: PatientIdentity, message: err.Error(), hint: "put the number right at the source"}
+		}
+		if found != "" && found != n.Reveal() {
+			return nil, &trouble{kind: PatientIdentity, message: "two different NHS numbers for one patient",
+				hint: "put the wrong one right at the source"}
+		}
+		found = n.Reveal()
+	}
+	return one(found), nil
+}
+
+func (m *mapper) patientKey(in fhirpath.Collection) (fhirpath.Collection, *trouble) {
+	digits, t := nhsNumber(m, in)
+	if t != nil || len(digits) == 0 {
+		return nil, t
+	}
+	if m.set.patientKey == nil {
+		return nil, &trouble{kind: TableFault, message: "patients cannot be created: no key for their accounts is configured",
+			hint: "configure the patient key, or use patientMode link"}
+	}
+	n, err := fhir.ParseNHSNumber(digits[0].Text())
+	if err != nil {
+		return nil, &trouble{kind: PatientIdentity, message: err.Error()}
+	}
+	return one("pt." + m.set.patientKey(n)), nil
+}
+
+// codingKey is the first 40 hexadecimal digits of SHA-256 of system|version|code: CodeSetKey ignores case, codes do not.
+func codingKey(_ *mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble) {
+	var out fhirpath.Collection
+	for _, item := range in {
+		if s := codingText(item.Node()); s != "" {
+			out = append(out, fhirpath.StringItem(digest(s, 40)))
+		}
+	}
+	return out, nil
+}
+
+// maxCodings is how many codings a CodeSetBundle holds (CodeSet1Id to CodeSet15Id).
+const maxCodings = 15
+
+// conceptKey is the same over the sorted codings of a CodeableConcept, a line each. A concept without a code has
+// no key: its text may be about a person, and code records are shared by all patients.
+func conceptKey(_ *mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble) {
+	var out fhirpath.Collection
+	for _, item := range in {
+		var codings []string
+		for c := range item.Node().Get("coding").Items() {
+			if s := codingText(c); s != "" {
+				codings = append(codings, s)
+			}
+		}
+		if len(codings) > maxCodings {
+			return nil, badValue("a concept has %d codings, a CodeSetBundle holds %d", len(codings), maxCodings)
+		}
+		if len(codings) > 0 {
+			slices.Sort(codings)
+			out = append(out, fhirpath.StringItem(digest(strings.Join(slices.Compact(codings), "\n"), 40)))
+		}
+	}
+	return out, nil
+}
+
+func codingText(n fhir.Node) string {
+	code := n.Get("code").Text()
+	if code == "" {
+		return ""
+	}
+	return n.Get("system").Text() + "|" + n.Get("version").Text() + "|" + code
+}
+
+func digest(s string, n int) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:])[:n]
+}
+
+// hashTransform: hash(n) gives the first n hexadecimal digits of SHA-256, for keys of parts that have no id.
+func hashTransform(args []string) (transform, error) {
+	t := transform{name: "hash"}
+	if len(args) != 1 {
+		return t, fmt.Errorf("hash takes a number of digits, for example hash(12)")
+	}
+	n, err := strconv.Atoi(args[0])
+	if err != nil || n < 8 || n > 64 {
+		return t, fmt.Errorf("hash takes 8 to 64 digits")
+	}
+	t.apply = each(func(s string) string { return digest(s, n) })
+	return t, nil
+}
+
+// truncateTransform: truncate(n) holds what is longer than n, truncate(n, cut) cuts it. Lengths are counted in UTF-16
+// units, which is never less than Salesforce counts.
+func truncateTransform(args []string) (transform, error) {
+	t := transform{name: "truncate"}
+	if len(args) == 0 || len(args) > 2 || len(args) == 2 && args[1] != "hold" && args[1] != "cut" {
+		return t, fmt.Errorf("truncate takes a length and hold or cut, for example truncate(255, hold)")
+	}
+	n, err := strconv.Atoi(args[0])
+	if err != nil || n < 1 || n > 131072 {
+		return t, fmt.Errorf("truncate takes a length from 1 to 131072")
+	}
+	if len(args) == 2 && args[1] == "cut" {
+		t.apply = each(func(s string) string { return cut(s, n) })
+		return t, nil
+	}
+	t.apply = func(_ *mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble) {
+		for _, item := range in {
+			if l := units(item.Text()); l > n {
+				return nil, tooLong(l, n)
+			}
+		}
+		return in, nil
+	}
+	return t, nil
+}
+
+func tooLong(have, limit int) *trouble {
+	return &trouble{kind: TooLong, message: fmt.Sprintf("the text has %d characters, the field takes %d", have, limit),
+		hint: fmt.Sprintf("shorten it at the source, lengthen the field, or write truncate(%d, cut)", limit)}
+}
+
+func units(s string) int {
+	n := 0
+	for _, r := range s {
+		n += max(utf16.RuneLen(r), 1)
+	}
+	return n
+}
+
+func cut(s string, limit int) string {
+	n := 0
+	for i, r := range s {
+		if n += max(utf16.RuneLen(r), 1); n > limit {
+			return s[:i]
+		}
+	}
+	return s
+}
+
+// phone strips spaces, hyphens, brackets and tel:, and writes a British number from its 0.
+func phone(s string) string {
+	s = strings.NewReplacer("(0)", "", " ", "", "-", "", "(", "", ")", "", "tel:", "").Replace(s)
+	if rest, ok := strings.CutPrefix(s, "+44"); ok {
+		return "0" + strings.TrimPrefix(rest, "0")
+	}
+	return s
+}
+
+// referenceIDs gives the logical ids of those references (Reference elements or texts) that name a resource of the type.
+func referenceIDs(in fhirpath.Collection, typ string) fhirpath.Collection {
+	var out fhirpath.Collection
+	for _, item := range in {
+		text := item.Text()
+		if item.Node().Kind() == fhir.Object {
+			text = item.Node().Get("reference").Text()
+		}
+		if ref, err := fhir.ParseReference(text); err == nil && ref.Type == typ {
+			out = append(out, fhirpath.StringItem(ref.ID))
+		}
+	}
+	return out
+}

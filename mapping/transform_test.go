@@ -1,0 +1,122 @@
+package mapping
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func writeFile(t *testing.T, path, text string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(b)
+}
+
+// TestTransformsDoWhatTheDocumentSays holds an example of every transform; docs/tables.md shows the same ones.
+func TestTransformsDoWhatTheDocumentSays(t *testing.T) {
+	cases := []struct{ transform, from, source, want string }{
+		{"utc", "x", `"2026-06-15"`, "2026-06-14T23:00:00.000Z"},
+		{"date", "x", `"2026-06-14T23:30:00Z"`, "2026-06-15"},
+		{"date", "x", `"1962-02-11"`, "1962-02-11"},
+		{"date", "x", `"1962-02"`, ""},
+		{"date", "x", `"11/02/1962"`, "! bad-value"},
+		{"nhsNumber", "x", `"999 000 0018"`, "9990000018"},
+		{"nhsNumber", "x", `"9990000019"`, "! patient-identity"},
+		{"nhsNumber", "x", `["9990000018", "999-000-0018"]`, "9990000018"},
+		{"nhsNumber", "x", `["9990000018", "9990000026"]`, "! patient-identity"},
+		{"patientKey", "x", `"9990000018"`, "pt.k18"},
+		{"truncate(5, cut)", "x", `"referral"`, "refer"},
+		{"truncate(5, cut)", "x", `"abcd😀"`, "abcd"},
+		{"truncate(5, hold)", "x", `"refer"`, "refer"},
+		{"truncate(5)", "x", `"referral"`, "! too-long"},
+		{"codingKey", "x", `{"system":"http://snomed.info/sct","code":"3457005"}`, digest("http://snomed.info/sct||3457005", 40)},
+		{"codingKey", "x", `{"display":"no code"}`, ""},
+		{"conceptKey", "x", `{"coding":[{"code":"b"},{"system":"a","version":"1","code":"c"}]}`, digest("a|1|c\n||b", 40)},
+		{"conceptKey", "x", `{"text":"free text only"}`, ""},
+		{"conceptKey", "x", `{"coding":[` + strings.Repeat(`{"code":"a"},`, 15) + `{"code":"b"}]}`, "! bad-value"},
+		{"hash(12)", "x", `"https://fhir.nhs.uk/Id/UBRN|000099000101"`, digest("https://fhir.nhs.uk/Id/UBRN|000099000101", 12)},
+		{"referenceId(ServiceRequest)", "x", `[{"reference":"CarePlan/1"},{"reference":"https://a.example/fhir/ServiceRequest/7/_history/2"}]`, "7"},
+		{"humanName(family)", "x", `[{"use":"old","family":"Before"},{"use":"usual","family":"Now"}]`, "Now"},
+		{"humanName(given)", "x", `{"given":["Ada","Marigold"]}`, "Ada"},
+		{"humanName(middle)", "x", `{"given":["Ada","Marigold","Ann"]}`, "Marigold Ann"},
+		{"humanName(prefix)", "x", `{"prefix":["Dr"]}`, "Dr"},
+		{"humanName(full)", "x", `{"prefix":["Dr"],"given":["Ada"],"family":"Now"}`, "Dr Ada Now"},
+		{"humanName(family)", "x", `{"use":"old","family":"Before"}`, ""},
+		{"phone", "x", `"+44 (0)1632 960 001"`, "01632960001"},
+		{"phone", "x", `"tel:+33-1-2345"`, "+3312345"},
+		{"upper", "x", `"zz99 9zz"`, "ZZ99 9ZZ"},
+		{"lower", "x", `"A@Example.ORG"`, "a@example.org"},
+		{"text", "x", `{"coding":[{"code":"PATIENT_HOLIDAY"},{"display":"Patient on holiday"}]}`, "Patient on holiday"},
+		{"text", "x", `{"coding":[{"code":"PATIENT_HOLIDAY"}]}`, "PATIENT_HOLIDAY"},
+		{"text", "x", `{"value":5,"unit":"mg"}`, "5 mg"},
+		{"text", "x", `{"reference":"Patient/1"}`, "! bad-value"},
+		{"[upper, 'truncate(2, cut)']", "x", `"abc"`, "AB"},
+	}
+	used := map[string]bool{}
+	for _, c := range cases {
+		used[strings.SplitN(c.transform, "(", 2)[0]] = true
+		t.Run(c.transform+" "+short(c.source), func(t *testing.T) {
+			table := "object: X__c\nsource: Basic\nkey: {field: K__c, from: id}\nrows: [{field: F__c, from: extension.value, transform: \"" + c.transform + "\"}]\n"
+			if strings.HasPrefix(c.transform, "[") {
+				table = strings.ReplaceAll(table, `"`+c.transform+`"`, c.transform)
+			}
+			set, err := Load(fstest.MapFS{"x.yaml": {Data: []byte(table)}}, Options{PatientKey: testKey})
+			require.NoError(t, err)
+			out, err := set.Map(Input{Focus: resource(t, basic(c.source)), Variables: map[string]string{"source": "s"}})
+			if kind, held := strings.CutPrefix(c.want, "! "); held {
+				assert.Equal(t, FaultKind(kind), faults(t, err)[0].Kind)
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, c.want, reveal(t, out.Records[0].Record, "F__c"))
+		})
+	}
+	for _, name := range transformNames() {
+		assert.True(t, used[name], "no example of %s", name)
+	}
+}
+
+// basic wraps values as extensions, whose type the member's name tells.
+func basic(source string) []byte {
+	items := []string{source}
+	if strings.HasPrefix(source, "[") {
+		items = strings.Split(strings.Trim(source, "[]"), ", ")
+		if strings.Contains(source, "{") {
+			items = strings.Split(strings.Trim(source, "[]"), "},{")
+			for i := range items {
+				items[i] = "{" + strings.Trim(items[i], "{}") + "}"
+			}
+		}
+	}
+	var out []string
+	for _, item := range items {
+		out = append(out, `{"url":"u","`+valueName(item)+`":`+item+`}`)
+	}
+	return []byte(`{"resourceType":"Basic","id":"1","extension":[` + strings.Join(out, ",") + `]}`)
+}
+
+func valueName(item string) string {
+	switch {
+	case strings.HasPrefix(item, `"`):
+		return "valueString"
+	case strings.Contains(item, `"coding"`), strings.HasPrefix(item, `{"text"`):
+		return "valueCodeableConcept"
+	case strings.Contains(item, `"reference"`):
+		return "valueReference"
+	case strings.Contains(item, `"unit"`):
+		return "valueQuantity"
+	case strings.Contains(item, `"family"`), strings.Contains(item, `"given"`), strings.Contains(item, `"prefix"`):
+		return "valueHumanName"
+	}
+	return "valueCoding"
+}
