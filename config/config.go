@@ -1,0 +1,292 @@
+// Package config reads refbridge.yaml: strictly, with every fault at once, each with its place and a hint.
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	_ "time/tzdata" // containers have no zone files
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Config is the whole file.
+type Config struct {
+	TimeZone   string     `yaml:"time_zone"` // of schedules and of the source's day; default Europe/London
+	Tables     string     `yaml:"tables"`    // folder of mapping tables, relative to the file; empty = the built-in starter set
+	Ledger     Ledger     `yaml:"ledger"`
+	Salesforce Salesforce `yaml:"salesforce"`
+	Sources    []Source   `yaml:"sources"`
+
+	location *time.Location
+}
+
+// Ledger says where refbridge remembers.
+type Ledger struct {
+	Path string `yaml:"path"` // SQLite file, relative to the configuration file
+	Key  Secret `yaml:"key"`  // 32 bytes in base64: encrypts raw bodies and last-synced images
+}
+
+// Salesforce is the target org.
+type Salesforce struct {
+	LoginURL     string  `yaml:"login_url"` // https://MYDOMAIN.my.salesforce.com
+	ClientID     string  `yaml:"client_id"`
+	ClientSecret Secret  `yaml:"client_secret"` // client credentials flow
+	Username     string  `yaml:"username"`      // with private_key: JWT bearer flow
+	PrivateKey   Secret  `yaml:"private_key"`   // PEM
+	APIVersion   string  `yaml:"api_version"`   // default v66.0
+	Reserve      float64 `yaml:"reserve"`       // share of the daily calls left to others; default 0.20
+	PatientKey   Secret  `yaml:"patient_key"`   // secret of the keys of Accounts that refbridge creates and of patient tokens
+}
+
+// Source is one far end that referrals come from, and its lane.
+type Source struct {
+	Name       string      `yaml:"name"` // stands in every key in Salesforce: do not change it later
+	Kind       string      `yaml:"kind"` // ers or fhir
+	BaseURL    string      `yaml:"base_url"`
+	TokenURL   string      `yaml:"token_url"`
+	ClientID   string      `yaml:"client_id"`
+	KeyID      string      `yaml:"key_id"`
+	PrivateKey Secret      `yaml:"private_key"`
+	Services   []string    `yaml:"services"` // ers: the service ids whose worklists are polled
+	Rate       float64     `yaml:"rate"`     // ers: calls a second; default 5
+	Patient    string      `yaml:"patient"`  // link (default) or create
+	System     string      `yaml:"system"`   // what SourceSystem says in Salesforce
+	Poll       string      `yaml:"poll"`     // schedule of polls, cron syntax
+	Sync       string      `yaml:"sync"`     // schedule of syncs
+	Refresh    string      `yaml:"refresh"`  // ers: how often every live referral is read again; default 4h
+	WriteBack  []WriteBack `yaml:"write_back"`
+}
+
+// WriteBack switches one operation of the way back on.
+type WriteBack struct {
+	Operation string `yaml:"operation"` // A013, A028, A036 (ers) or update (fhir)
+	UseCase   string `yaml:"use_case"`  // reference of the reviewed use case
+	Approval  string `yaml:"approval"`  // operator (default) or none
+}
+
+// Secret is a reference to a secret, never the secret: env:NAME or file:PATH.
+type Secret string
+
+// Fault is one thing that is wrong with the file.
+type Fault struct {
+	File    string
+	Line    int // 0 = the file as a whole
+	Message string
+	Hint    string
+}
+
+// Faults is everything that is wrong with the file.
+type Faults []Fault
+
+// Error gives one line a fault.
+func (f Faults) Error() string {
+	lines := make([]string, len(f))
+	for i, one := range f {
+		lines[i] = fmt.Sprintf("%s:%d: %s", one.File, one.Line, one.Message)
+		if one.Hint != "" {
+			lines[i] += " (" + one.Hint + ")"
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// ErrNoFile says that there is no configuration file.
+var ErrNoFile = errors.New("no configuration file")
+
+var (
+	namePattern   = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
+	secretPattern = regexp.MustCompile(`^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$`)
+)
+
+// Load reads and checks a file. Its error is ErrNoFile, or Faults with all of them.
+func Load(path string) (*Config, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %s", ErrNoFile, path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return Parse(path, text)
+}
+
+// Parse is Load on a text; relative paths in it are taken from the folder of path.
+func Parse(path string, text []byte) (*Config, error) {
+	c := &Config{}
+	w := walker{file: path, lines: map[string]int{}}
+	var doc yaml.Node
+	if err := yaml.Unmarshal(text, &doc); err != nil {
+		return nil, Faults{{File: path, Line: 1, Message: "not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")}}
+	}
+	w.document(&doc, c)
+	c.defaults(filepath.Dir(path))
+	c.check(&w)
+	if len(w.faults) > 0 {
+		slices.SortStableFunc(w.faults, func(a, b Fault) int { return cmp.Compare(a.Line, b.Line) })
+		return nil, w.faults
+	}
+	return c, nil
+}
+
+// Location is the time zone of schedules and days.
+func (c *Config) Location() *time.Location { return c.location }
+
+// RefreshEvery gives how often live records are read again.
+func (s Source) RefreshEvery() time.Duration {
+	d, _ := time.ParseDuration(s.Refresh)
+	return d
+}
+
+func (c *Config) defaults(dir string) {
+	c.TimeZone = cmp.Or(c.TimeZone, "Europe/London")
+	c.Ledger.Path = beside(dir, cmp.Or(c.Ledger.Path, "refbridge-data/ledger.db"))
+	if c.Tables != "" {
+		c.Tables = beside(dir, c.Tables)
+	}
+	c.Salesforce.APIVersion = cmp.Or(c.Salesforce.APIVersion, "v66.0")
+	c.Salesforce.Reserve = cmp.Or(c.Salesforce.Reserve, 0.20)
+	for _, s := range []*Secret{&c.Ledger.Key, &c.Salesforce.ClientSecret, &c.Salesforce.PrivateKey, &c.Salesforce.PatientKey} {
+		s.beside(dir)
+	}
+	for i := range c.Sources {
+		s := &c.Sources[i]
+		s.Patient = cmp.Or(s.Patient, "link")
+		s.Rate = cmp.Or(s.Rate, 5)
+		s.Sync = cmp.Or(s.Sync, "*/10 * * * *")
+		s.PrivateKey.beside(dir)
+		if s.Kind == "ers" {
+			s.Refresh = cmp.Or(s.Refresh, "4h")
+			s.System = cmp.Or(s.System, "https://fhir.nhs.uk/Id/UBRN")
+			s.Poll = cmp.Or(s.Poll, "10 7 * * *")
+		} else {
+			s.System = cmp.Or(s.System, s.BaseURL)
+			s.Poll = cmp.Or(s.Poll, "*/10 * * * *")
+		}
+	}
+}
+
+func beside(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}
+
+func (c *Config) check(w *walker) {
+	var err error
+	if c.location, err = time.LoadLocation(c.TimeZone); err != nil {
+		w.fault("time_zone", "no such time zone", "for example Europe/London")
+	}
+	w.secret("ledger.key", c.Ledger.Key, true)
+	w.url("salesforce.login_url", c.Salesforce.LoginURL, true)
+	w.required("salesforce.client_id", c.Salesforce.ClientID)
+	w.secret("salesforce.patient_key", c.Salesforce.PatientKey, true)
+	w.secret("salesforce.client_secret", c.Salesforce.ClientSecret, false)
+	w.secret("salesforce.private_key", c.Salesforce.PrivateKey, false)
+	if c.Salesforce.ClientSecret == "" && (c.Salesforce.PrivateKey == "" || c.Salesforce.Username == "") {
+		w.fault("salesforce", "no way to log in", "give client_secret, or username and private_key")
+	}
+	if c.Salesforce.Reserve < 0 || c.Salesforce.Reserve >= 1 {
+		w.fault("salesforce.reserve", "not a share", "0.20 keeps a fifth of the daily calls free")
+	}
+	if len(c.Sources) == 0 {
+		w.fault("sources", "no source", "refbridge init writes an example")
+	}
+	names := map[string]bool{}
+	for i, s := range c.Sources {
+		at := fmt.Sprintf("sources[%d]", i)
+		if names[s.Name] {
+			w.fault(at+".name", fmt.Sprintf("source %q stands twice", s.Name), "each source has a name of its own")
+		}
+		names[s.Name] = true
+		s.check(w, at)
+	}
+}
+
+func (s Source) check(w *walker, at string) {
+	if !namePattern.MatchString(s.Name) {
+		w.fault(at+".name", "not a source name", "lower-case letters, digits and hyphens; it stands in keys in Salesforce")
+	}
+	w.oneOf(at+".kind", s.Kind, "ers", "fhir")
+	w.oneOf(at+".patient", s.Patient, "link", "create")
+	w.url(at+".base_url", s.BaseURL, true)
+	w.url(at+".token_url", s.TokenURL, s.Kind == "ers")
+	w.secret(at+".private_key", s.PrivateKey, s.Kind == "ers")
+	if s.Kind == "ers" {
+		w.required(at+".client_id", s.ClientID)
+		w.required(at+".key_id", s.KeyID)
+		if len(s.Services) == 0 {
+			w.fault(at+".services", "no service", "the e-RS service ids whose worklists are yours; no call lists them")
+		}
+	}
+	if _, err := time.ParseDuration(s.Refresh); s.Refresh != "" && err != nil {
+		w.fault(at+".refresh", "not a duration", "for example 4h")
+	}
+	if s.Rate < 0 || s.Rate > 100 {
+		w.fault(at+".rate", "not a rate", "calls a second; e-RS allows 10, the default is 5")
+	}
+	s.checkWriteBack(w, at)
+}
+
+func (s Source) checkWriteBack(w *walker, at string) {
+	for i, b := range s.WriteBack {
+		at := fmt.Sprintf("%s.write_back[%d]", at, i)
+		if s.Kind == "ers" {
+			w.oneOf(at+".operation", b.Operation, "A013", "A028", "A036")
+			w.required(at+".use_case", b.UseCase)
+		} else {
+			w.oneOf(at+".operation", b.Operation, "update")
+		}
+		w.oneOf(at+".approval", cmp.Or(b.Approval, "operator"), "operator", "none")
+	}
+}
+
+func (w *walker) required(at, value string) {
+	if value == "" {
+		w.fault(at, last(at)+" is missing", "")
+	}
+}
+
+func (w *walker) oneOf(at, value string, allowed ...string) {
+	if !slices.Contains(allowed, value) {
+		w.fault(at, fmt.Sprintf("%s is %q", last(at), value), "one of "+strings.Join(allowed, ", "))
+	}
+}
+
+func (w *walker) url(at, value string, required bool) {
+	if value == "" && !required {
+		return
+	}
+	u, err := url.Parse(value)
+	loopback := err == nil && (u.Hostname() == "localhost" || u.Hostname() == "127.0.0.1" || u.Hostname() == "::1")
+	switch {
+	case value == "":
+		w.fault(at, last(at)+" is missing", "")
+	case err != nil || u.Host == "":
+		w.fault(at, last(at)+" is not a URL", "https://…")
+	case u.Scheme != "https" && !(u.Scheme == "http" && loopback):
+		w.fault(at, last(at)+" is not https", "http is allowed on this machine only (127.0.0.1, localhost)")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		w.fault(at, last(at)+" holds more than scheme, host and path", "credentials and queries do not belong in it")
+	}
+}
+
+func (w *walker) secret(at string, s Secret, required bool) {
+	switch {
+	case s == "" && required:
+		w.fault(at, last(at)+" is missing", "a reference: env:NAME or file:PATH")
+	case s != "" && !secretPattern.MatchString(string(s)):
+		// The value itself is not repeated: it may be the secret.
+		w.fault(at, last(at)+" is not a reference", "secrets do not stand in this file; write env:NAME or file:PATH")
+	}
+}
+
+func last(at string) string { return at[strings.LastIndexByte(at, '.')+1:] }

@@ -1,0 +1,138 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const good = `
+ledger: {path: data/ledger.db, key: env:LEDGER_KEY}
+salesforce:
+  login_url: https://trust.my.salesforce.com
+  client_id: consumer
+  client_secret: env:SECRET
+  patient_key: file:patient.key
+sources:
+  - name: ers
+    kind: ers
+    base_url: https://int.api.service.nhs.uk/referrals/FHIR
+    token_url: https://int.api.service.nhs.uk/oauth2/token
+    client_id: app
+    key_id: k1
+    private_key: file:/etc/refbridge/ers.pem
+    services: [0123456, "21012"]
+  - name: ward
+    kind: fhir
+    base_url: http://127.0.0.1:8080/fhir
+    patient: create
+`
+
+func TestAGoodFileLoadsWithItsDefaults(t *testing.T) {
+	c, err := Parse("/etc/refbridge/refbridge.yaml", []byte(good))
+	require.NoError(t, err)
+	assert.Equal(t, "Europe/London", c.Location().String())
+	assert.Equal(t, "/etc/refbridge/data/ledger.db", c.Ledger.Path)
+	assert.Equal(t, Secret("file:/etc/refbridge/patient.key"), c.Salesforce.PatientKey)
+	assert.InDelta(t, 0.20, c.Salesforce.Reserve, 0)
+	assert.Equal(t, []string{"0123456", "21012"}, c.Sources[0].Services, "a service id keeps its leading zero")
+	assert.Equal(t, 4*time.Hour, c.Sources[0].RefreshEvery())
+	assert.Equal(t, "link", c.Sources[0].Patient)
+	assert.Equal(t, "http://127.0.0.1:8080/fhir", c.Sources[1].System)
+}
+
+func TestEveryFaultOfAFileIsReportedAtOnceWithItsLineAndAHint(t *testing.T) {
+	_, err := Parse("refbridge.yaml", []byte(`time_zone: Europe/Londn
+ledger:
+  path: ledger.db
+  key: MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=
+salesforce:
+  login_ulr: https://trust.my.salesforce.com
+  client_id: consumer
+  reserve: 2
+sources:
+  - name: ERS One
+    kind: rest
+    base_url: http://ers.example/FHIR
+    services: 21012
+    write_back:
+      - operation: A014
+`))
+	var faults Faults
+	require.ErrorAs(t, err, &faults)
+	got := map[string]string{}
+	lines := map[string]int{}
+	for _, f := range faults {
+		assert.Equal(t, "refbridge.yaml", f.File)
+		got[f.Message], lines[f.Message] = f.Hint, f.Line
+	}
+	for message, line := range map[string]int{
+		"no such time zone":       1,
+		"key is not a reference":  4,
+		`unknown key "login_ulr"`: 6,
+		"login_url is missing":    5,
+		"not a share":             8,
+		"not a source name":       10,
+		`kind is "rest"`:          11,
+		"base_url is not https":   12,
+		"services is not a list":  13,
+		`operation is "A014"`:     15,
+		"no way to log in":        5,
+		"patient_key is missing":  5,
+	} {
+		if assert.Contains(t, lines, message) {
+			assert.Equal(t, line, lines[message], message)
+		}
+	}
+	assert.Equal(t, `did you mean "login_url"?`, got[`unknown key "login_ulr"`])
+	assert.NotContains(t, err.Error(), "MDEyMzQ1", "a secret that somebody wrote into the file is not repeated")
+}
+
+func TestAFileThatIsNotYAMLOrEmptyIsRefused(t *testing.T) {
+	for _, text := range []string{"", "a: [", "- 1", "42", "ledger: 7"} {
+		_, err := Parse("refbridge.yaml", []byte(text))
+		assert.Error(t, err, "%q", text)
+	}
+}
+
+func TestASecretFileThatOthersMayReadIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "key")
+	require.NoError(t, os.WriteFile(path, []byte("secret\n"), 0o644))
+	_, err := Secret("file:" + path).Read()
+	require.ErrorIs(t, err, errOpenFile)
+	require.NoError(t, os.Chmod(path, 0o600))
+	got, err := Secret("file:" + path).Read()
+	require.NoError(t, err)
+	assert.Equal(t, "secret", string(got))
+}
+
+func TestSecretsAreReadFromTheEnvironmentAndCheckedForTheirShape(t *testing.T) {
+	t.Setenv("RB_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
+	key, err := Secret("env:RB_KEY").Key32()
+	require.NoError(t, err)
+	assert.Len(t, key, 32)
+	t.Setenv("RB_KEY", "short")
+	_, err = Secret("env:RB_KEY").Key32()
+	require.Error(t, err)
+	assert.NotContains(t, err.Error(), "short")
+	_, err = Secret("env:RB_NOT_SET").Read()
+	require.Error(t, err)
+	_, err = Secret("env:RB_KEY").RSA()
+	require.Error(t, err)
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(good))
+	f.Add([]byte("sources: &a [*a]"))
+	f.Add([]byte("ledger: {path: x, path: y}"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c, err := Parse("refbridge.yaml", text)
+		if (c == nil) == (err == nil) {
+			t.Fatal("neither a configuration nor an error")
+		}
+	})
+}

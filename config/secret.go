@@ -1,0 +1,82 @@
+package config
+
+import (
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+)
+
+func (s *Secret) beside(dir string) {
+	if path, ok := strings.CutPrefix(string(*s), "file:"); ok {
+		*s = Secret("file:" + beside(dir, path))
+	}
+}
+
+// errOpenFile says that others may read a secret.
+var errOpenFile = errors.New("others may read this file: chmod 600 it")
+
+// Read gives the secret's bytes, without the white space at its end. A file must be its owner's alone.
+func (s Secret) Read() ([]byte, error) {
+	if name, ok := strings.CutPrefix(string(s), "env:"); ok {
+		v, set := os.LookupEnv(name)
+		if !set || v == "" {
+			return nil, fmt.Errorf("secret %s: the environment variable is not set", s)
+		}
+		return []byte(strings.TrimSpace(v)), nil
+	}
+	path := strings.TrimPrefix(string(s), "file:")
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("secret %s: %w", s, errors.Unwrap(err))
+	}
+	if info.Mode()&fs.ModeType == 0 && info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("secret %s: %w", s, errOpenFile)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("secret %s: %w", s, errors.Unwrap(err))
+	}
+	return []byte(strings.TrimSpace(string(b))), nil
+}
+
+// Key32 gives a secret that is 32 bytes in base64.
+func (s Secret) Key32() ([]byte, error) {
+	text, err := s.Read()
+	if err != nil {
+		return nil, err
+	}
+	key, err := base64.StdEncoding.DecodeString(string(text))
+	if err != nil || len(key) != 32 {
+		return nil, fmt.Errorf("secret %s: not 32 bytes in base64 (openssl rand -base64 32 makes one)", s)
+	}
+	return key, nil
+}
+
+// RSA gives a secret that is an RSA private key in PEM, PKCS #1 or #8; nil for an empty reference.
+func (s Secret) RSA() (*rsa.PrivateKey, error) {
+	if s == "" {
+		return nil, nil
+	}
+	text, err := s.Read()
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil, fmt.Errorf("secret %s: no PEM block", s)
+	}
+	if key, err := x509.ParsePKCS1PrivateKey(block.Bytes); err == nil {
+		return key, nil
+	}
+	any, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if key, ok := any.(*rsa.PrivateKey); err == nil && ok {
+		return key, nil
+	}
+	return nil, fmt.Errorf("secret %s: no RSA private key", s)
+}

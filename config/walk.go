@@ -1,0 +1,153 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// walker fills structs from YAML nodes and collects what is wrong. Scalars are taken from the source text, so that a
+// service id 01234 stays one.
+type walker struct {
+	file   string
+	lines  map[string]int // where each key stands, by path
+	faults Faults
+}
+
+func (w *walker) fault(at, message, hint string) {
+	line := w.lines[at]
+	for p := at; line == 0 && p != ""; {
+		p = p[:max(strings.LastIndexAny(p, ".["), 0)]
+		line = w.lines[p]
+	}
+	w.faults = append(w.faults, Fault{File: w.file, Line: max(line, 1), Message: message, Hint: hint})
+}
+
+func (w *walker) document(doc *yaml.Node, into any) {
+	if len(doc.Content) == 0 {
+		w.fault("", "the file is empty", "refbridge init writes an example")
+		return
+	}
+	w.value("", doc.Content[0], reflect.ValueOf(into).Elem())
+}
+
+func (w *walker) value(at string, n *yaml.Node, v reflect.Value) {
+	w.lines[at] = n.Line
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		w.mapping(at, n, v)
+	case reflect.Slice:
+		w.sequence(at, n, v)
+	default:
+		w.scalar(at, n, v)
+	}
+}
+
+func (w *walker) mapping(at string, n *yaml.Node, v reflect.Value) {
+	if n.Kind != yaml.MappingNode {
+		w.fault(at, fmt.Sprintf("%s is not a group of keys", last(at)), "")
+		return
+	}
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, child := n.Content[i], n.Content[i+1]
+		below := strings.TrimPrefix(at+"."+key.Value, ".")
+		w.lines[below] = key.Line
+		field, ok := fieldOf(v, key.Value)
+		switch {
+		case !ok:
+			w.fault(below, fmt.Sprintf("unknown key %q", key.Value), suggestion(v.Type(), key.Value))
+		case seen[key.Value]:
+			w.fault(below, fmt.Sprintf("key %q stands twice", key.Value), "")
+		default:
+			w.value(below, child, field)
+			w.lines[below] = key.Line
+		}
+		seen[key.Value] = true
+	}
+}
+
+func (w *walker) sequence(at string, n *yaml.Node, v reflect.Value) {
+	if n.Kind != yaml.SequenceNode {
+		w.fault(at, fmt.Sprintf("%s is not a list", last(at)), "")
+		return
+	}
+	v.Set(reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content)))
+	for i, item := range n.Content {
+		w.value(fmt.Sprintf("%s[%d]", at, i), item, v.Index(i))
+	}
+}
+
+func (w *walker) scalar(at string, n *yaml.Node, v reflect.Value) {
+	if n.Kind != yaml.ScalarNode {
+		w.fault(at, fmt.Sprintf("%s is not a single value", last(at)), "")
+		return
+	}
+	if n.Tag == "!!null" {
+		return
+	}
+	if v.Kind() == reflect.Float64 {
+		f, err := strconv.ParseFloat(n.Value, 64)
+		if err != nil {
+			w.fault(at, fmt.Sprintf("%s is not a number", last(at)), "")
+		}
+		v.SetFloat(f)
+		return
+	}
+	v.SetString(n.Value)
+}
+
+func fieldOf(v reflect.Value, key string) (reflect.Value, bool) {
+	for i := range v.NumField() {
+		if tag := v.Type().Field(i).Tag.Get("yaml"); tag != "" && tag == key {
+			return v.Field(i), true
+		}
+	}
+	return reflect.Value{}, false
+}
+
+// suggestion gives the key that was probably meant, or all of them.
+func suggestion(t reflect.Type, key string) string {
+	var all []string
+	best, distance := "", 3
+	for i := range t.NumField() {
+		tag := t.Field(i).Tag.Get("yaml")
+		if tag == "" {
+			continue
+		}
+		all = append(all, tag)
+		if d := editDistance(tag, key); d < distance {
+			best, distance = tag, d
+		}
+	}
+	if best != "" {
+		return fmt.Sprintf("did you mean %q?", best)
+	}
+	return "known here: " + strings.Join(all, ", ")
+}
+
+// editDistance is Levenshtein's.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
+}

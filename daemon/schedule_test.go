@@ -1,0 +1,62 @@
+package daemon
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func london(t *testing.T) *time.Location {
+	t.Helper()
+	zone, err := time.LoadLocation("Europe/London")
+	require.NoError(t, err)
+	return zone
+}
+
+func at(t *testing.T, s string) time.Time {
+	t.Helper()
+	v, err := time.Parse(time.RFC3339, s)
+	require.NoError(t, err)
+	return v
+}
+
+func TestAScheduleOfAFixedHourRunsExactlyOnceOnEveryDayOfTheClockChange(t *testing.T) {
+	for _, c := range []struct{ name, spec, after, want, then string }{
+		{"an ordinary day", "30 1 * * *", "2026-06-01T12:00:00Z", "2026-06-02T00:30:00Z", "2026-06-03T00:30:00Z"},
+		{"spring 2026: 01:30 does not exist, so at 02:00 BST", "30 1 * * *", "2026-03-28T12:00:00Z", "2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"},
+		{"autumn 2026: 01:30 comes twice, so at the first", "30 1 * * *", "2026-10-24T12:00:00Z", "2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"},
+		{"spring 2027", "15 1 * * *", "2027-03-27T12:00:00Z", "2027-03-28T01:00:00Z", "2027-03-29T00:15:00Z"},
+		{"autumn 2027", "0 1 * * *", "2027-10-30T12:00:00Z", "2027-10-31T00:00:00Z", "2027-11-01T01:00:00Z"},
+		{"seven in the morning over the change", "0 7 * * *", "2026-03-28T12:00:00Z", "2026-03-29T06:00:00Z", "2026-03-30T06:00:00Z"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, err := Parse(c.spec, london(t))
+			require.NoError(t, err)
+			first := s.Next(at(t, c.after))
+			assert.Equal(t, c.want, first.UTC().Format(time.RFC3339))
+			assert.Equal(t, c.then, s.Next(first).UTC().Format(time.RFC3339))
+		})
+	}
+}
+
+func TestAScheduleOfEveryTwentyMinutesKeepsItsPaceOverTheClockChange(t *testing.T) {
+	for _, start := range []string{"2026-03-28T23:00:00Z", "2026-10-24T23:00:00Z"} {
+		s, err := Parse("*/20 * * * *", london(t))
+		require.NoError(t, err)
+		now := at(t, start)
+		for range 15 {
+			next := s.Next(now)
+			assert.Equal(t, 20*time.Minute, next.Sub(now))
+			now = next
+		}
+	}
+}
+
+func TestParseRefusesWhatPanicsOrNeverComes(t *testing.T) {
+	for _, spec := range []string{"", "CRON_TZ=UTC", "0 0 30 2 *", "* * * *", "61 * * * *", "@never", "* * * * * *"} {
+		_, err := Parse(spec, london(t))
+		assert.Error(t, err, "%q", spec)
+	}
+}
