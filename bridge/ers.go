@@ -1,0 +1,118 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"refbridge/ers"
+	"refbridge/fhir"
+	"refbridge/ledger"
+)
+
+// ERS is the NHS e-Referral Service as a source: worklists say that a referral exists, A005 says what it is.
+type ERS struct {
+	Client   *ers.Client
+	Services []string   // e-RS service ids; no call lists them, so they are configured
+	Lists    []ers.List // worklists to ask for
+	Logger   *slog.Logger
+	Now      func() time.Time
+}
+
+// Poll asks for each worklist of each service and hands the answers to the inbox as they came. A ration that is used up
+// is no failure: the rest is asked, and the next day goes on.
+func (e *ERS) Poll(ctx context.Context, in inbox) error {
+	var failed error
+	for _, service := range e.Services {
+		for _, list := range e.Lists {
+			body, err := e.Client.Worklist(ctx, service, list)
+			if errors.Is(err, ledger.ErrSpent) {
+				e.Logger.Info("worklist ration is spent for today", "service", service, "list", string(list))
+				continue
+			}
+			if err != nil {
+				failed = errors.Join(failed, fmt.Errorf("worklist %s of service %s: %w", list, service, err))
+				continue
+			}
+			answer := ledger.Answer{Kind: string(list), Received: e.Now(), Body: body}
+			if err := in.receive(ctx, answer, ledger.Cursor{}); err != nil {
+				return err
+			}
+		}
+	}
+	return failed
+}
+
+// Sightings reads a worklist answer: one sighting an entry. An entry that cannot be read has no UBRN to hold it under, so
+// it is reported with the answer.
+func (e *ERS) Sightings(a ledger.Answer) ([]ledger.Sighting, error) {
+	entries, err := ers.ReadWorklist(a.Body)
+	if err != nil {
+		return nil, err
+	}
+	var out []ledger.Sighting
+	for i, entry := range entries {
+		if entry.Err != nil {
+			e.Logger.Warn("a worklist entry cannot be read", "list", a.Kind, "entry", i, "error", entry.Err)
+			out = append(out, unreadable("ReferralRequest", a.ID, i, entry.Err))
+			continue
+		}
+		out = append(out, ledger.Sighting{Ref: entry.Ref})
+	}
+	return out, nil
+}
+
+// unreadable keeps an entry that has no usable identity under the number of its answer, so that it stays listed.
+func unreadable(typ string, answer int64, entry int, err error) ledger.Sighting {
+	return ledger.Sighting{
+		Ref:    fhir.Reference{Type: typ, ID: fmt.Sprintf("unreadable-%d-%d", answer, entry), Version: "0"},
+		Reason: ledger.Reason{Code: codeUnreadable, Text: err.Error()},
+	}
+}
+
+// Read is A005.
+func (e *ERS) Read(ctx context.Context, ref fhir.Reference) (fhir.Reference, []byte, error) {
+	r, err := e.Client.Read(ctx, ref.Current())
+	if err != nil {
+		return fhir.Reference{}, nil, err
+	}
+	return r.Reference(), r.Raw(), nil
+}
+
+// Normalise makes R4 of a ReferralRequest.
+func (e *ERS) Normalise(_ context.Context, body []byte) (fhir.Bundle, bool, error) {
+	r, err := fhir.Parse(body)
+	if err != nil {
+		return fhir.Bundle{}, false, err
+	}
+	b, err := ers.Normalise(r)
+	return b, err == nil && ers.Terminal(b), err
+}
+
+// Invoke is A013, A028 or A036. Where A029 knows the action (it does not know accept), it is asked first.
+func (e *ERS) Invoke(ctx context.Context, op fhir.Operation) (fhir.Reference, error) {
+	if action := actionOf(op.Name); action != "" {
+		offered, err := e.Client.Actions(ctx, op.On)
+		if err != nil {
+			return fhir.Reference{}, err
+		}
+		if !slices.Contains(offered, action) {
+			return fhir.Reference{}, fmt.Errorf("%w: %s", errNotOffered, action)
+		}
+	}
+	return e.Client.Invoke(ctx, op)
+}
+
+// actionOf gives the code under which A029 lists an operation (eRS-AvailableActionsForUser-1).
+func actionOf(operation string) string {
+	switch operation {
+	case "$ers.recordReviewOutcome":
+		return "RECORD_REVIEW_OUTCOME"
+	case "$ers.cancelReferral":
+		return "CANCEL_REFERRAL"
+	}
+	return ""
+}

@@ -1,0 +1,254 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"refbridge/ers"
+	"refbridge/fhir"
+	"refbridge/fhir/rest"
+	"refbridge/ledger"
+	"refbridge/mapping"
+	"refbridge/sfdc"
+)
+
+// The codes of reasons: stable, for filters and alarms. docs/fates.md explains each to an operator.
+const (
+	codePatientIdentity = "patient-identity"      // missing, malformed or wrong NHS number
+	codePatientMissing  = "patient-not-found"     // no Account for the NHS number
+	codePatientTwice    = "patient-found-twice"   // two Accounts for the NHS number
+	codePatientChanged  = "patient-changed"       // a known referral came with another NHS number
+	codeUnknownCode     = "unknown-code"          // a code that no table lists
+	codeMapping         = "mapping"               // required value missing, too long, malformed
+	codeUnreadable      = "unreadable"            // the source's record cannot be read or normalised
+	codeParent          = "parent"                // the parent record is not there
+	codeConflict        = "both-sides-changed"    // a shared field changed on both sides
+	codeDeleted         = "deleted-in-salesforce" // a person deleted the record: it is not recreated
+	codeSourceGone      = "not-visible"           // 404 at the source
+	codeRelationship    = "no-relationship"       // the source refuses this record to this organisation
+	codePatientError    = "patient-error"         // e-RS: do not attempt again
+	codeSource          = "source-unavailable"    // network, 5xx
+	codeTransient       = "salesforce-transient"  // locks, 5xx
+	codeLocked          = "record-locked"         // approval lock
+	codeData            = "salesforce-validation" // validation rule, picklist, length, missing field
+	codePermission      = "salesforce-permission" // object or field access
+	codeDuplicateRule   = "salesforce-duplicates" // a duplicate rule of the org
+	codeDuplicateKey    = "salesforce-key-taken"  // our key exists already: adopted after a check
+	codeUnknownOutcome  = "outcome-unknown"       // the write may or may not have happened
+	codeUnknownError    = "salesforce-unknown"    // a code that nobody has classified
+	codeNotRead         = "not-read"              // only named by the source so far (shown by plan, never stored)
+	maxAttempts         = 8                       // in all, over more than 24 hours
+	lockLimit           = 24 * time.Hour          // how long an approval lock is waited for
+	lockWait            = 15 * time.Minute        // between two tries at a locked record
+	nextRun             = time.Minute             // "looked for again each run"
+	notVisibleWait      = 4 * time.Hour           // between two looks at a record that the source does not show
+)
+
+// ErrHalted ends a run early: not one record failed but the whole lane has to wait. The records keep their place and
+// no attempt is counted. The text says what to do.
+var ErrHalted = errors.New("lane halted")
+
+// verdict is what one failure means for its record, or for the lane.
+type verdict struct {
+	fate   ledger.Fate
+	reason ledger.Reason
+	next   time.Time
+	halt   error // wraps ErrHalted
+}
+
+// settlement writes a verdict down for a record that got no further than its source.
+func (v verdict) settlement(w ledger.Work) ledger.Settlement {
+	st := ledger.Settlement{Source: w.Source, Ref: w.Ref, Fate: v.fate, Reason: v.reason, Next: v.next}
+	if st.Fate == ledger.Held && st.Next.IsZero() {
+		st.Next = ledger.Never() // until the tables, the source or an operator change something
+	}
+	return st
+}
+
+// backoff gives the wait after attempt n (1-based): eight attempts spread over more than 24 hours.
+func backoff(n int) time.Duration {
+	waits := []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour, 3 * time.Hour, 8 * time.Hour, 13 * time.Hour}
+	return waits[min(max(n, 1), len(waits))-1]
+}
+
+// again holds a record for the next attempt, or ends it when the attempts are used up.
+func again(w ledger.Work, r ledger.Reason, now time.Time) verdict {
+	if w.Attempts+1 >= maxAttempts {
+		r.Text = fmt.Sprintf("%s; given up after %d attempts", r.Text, w.Attempts+1)
+		return verdict{fate: ledger.Dead, reason: r}
+	}
+	return verdict{fate: ledger.Held, reason: r, next: now.Add(backoff(w.Attempts + 1))}
+}
+
+// once holds a record until its cause changes (tables, describe, an operator); a second failure ends it.
+func once(w ledger.Work, r ledger.Reason) verdict {
+	if w.Attempts >= 1 {
+		return verdict{fate: ledger.Dead, reason: r}
+	}
+	return verdict{fate: ledger.Held, reason: r}
+}
+
+func halt(format string, a ...any) verdict {
+	return verdict{halt: fmt.Errorf("%w: "+format, append([]any{ErrHalted}, a...)...)}
+}
+
+// ofTarget judges a failure of Salesforce for one record.
+func ofTarget(err error, w ledger.Work, now time.Time) verdict {
+	var e *sfdc.Error
+	if !errors.As(err, &e) {
+		return again(w, ledger.Reason{Code: codeUnknownOutcome, Text: "Salesforce could not be reached"}, now)
+	}
+	r := ledger.Reason{Text: e.Error(), Field: strings.Join(e.Fields, " ")}
+	switch e.Class() {
+	case sfdc.Limit:
+		return halt("the daily calls of Salesforce are used up to the reserve; it goes on when the allocation frees (%w)", e)
+	case sfdc.Maintenance:
+		return halt("Salesforce is in maintenance; nothing was counted against the records (%w)", e)
+	case sfdc.Auth:
+		return halt("Salesforce refuses the log-in; check the External Client App and its run-as user (%w)", e)
+	}
+	if e.Ambiguous() {
+		// The upsert is keyed, so a late commit cannot duplicate: the next run reads the key and compares.
+		r.Code = codeUnknownOutcome
+		v := again(w, r, now)
+		if v.fate == ledger.Held {
+			v.fate = ledger.Unknown
+		}
+		return v
+	}
+	return ofClass(e, r, w, now)
+}
+
+func ofClass(e *sfdc.Error, r ledger.Reason, w ledger.Work, now time.Time) verdict {
+	switch e.Class() {
+	case sfdc.Data:
+		r.Code = codeData
+		return once(w, r)
+	case sfdc.Permission:
+		r.Code = codePermission
+		return again(w, r, now)
+	case sfdc.Duplicate:
+		r.Code = codeDuplicateRule
+		r.Text += "; matches " + strings.Join(e.Matches, ", ")
+		return verdict{fate: ledger.Dead, reason: r}
+	case sfdc.DuplicateKey:
+		r.Code = codeDuplicateKey
+		v := again(w, r, now)
+		v.next = now.Add(nextRun)
+		return v
+	case sfdc.Gone:
+		r.Code = codeDeleted
+		return verdict{fate: ledger.Dead, reason: r}
+	case sfdc.Locked:
+		r.Code = codeLocked
+		if now.Sub(w.First) > lockLimit {
+			return verdict{fate: ledger.Dead, reason: r}
+		}
+		return verdict{fate: ledger.Held, reason: r, next: now.Add(lockWait)}
+	case sfdc.Unknown:
+		r.Code = codeUnknownError
+		return once(w, r)
+	}
+	r.Code = codeTransient
+	return again(w, r, now)
+}
+
+// ofSource judges a failure to read one record at its source.
+func ofSource(err error, w ledger.Work, now time.Time) verdict {
+	var e *ers.Error
+	if errors.As(err, &e) {
+		return ofERS(e, w, now)
+	}
+	var f *rest.Error
+	if errors.As(err, &f) {
+		return ofStatus(f.Status, f, w, now)
+	}
+	if errors.Is(err, fhir.ErrSyntax) || errors.Is(err, fhir.ErrNotResource) {
+		return again(w, ledger.Reason{Code: codeUnreadable, Text: err.Error()}, now)
+	}
+	return again(w, ledger.Reason{Code: codeSource, Text: "the source could not be reached"}, now)
+}
+
+func ofERS(e *ers.Error, w ledger.Work, now time.Time) verdict {
+	switch {
+	case e.Code("PATIENT_ERROR"):
+		return verdict{fate: ledger.Dead, reason: ledger.Reason{Code: codePatientError,
+			Text: "e-RS will not give out this patient and asks not to try again (PATIENT_ERROR)"}}
+	case e.Code("NO_RELATIONSHIP"):
+		return verdict{fate: ledger.Dead, reason: ledger.Reason{Code: codeRelationship,
+			Text: "the referral is no longer with this organisation (NO_RELATIONSHIP)"}}
+	case e.Code("INVALID_REQUEST_TYPE"):
+		return verdict{fate: ledger.Dead, reason: ledger.Reason{Code: codeRelationship,
+			Text: "the UBRN is no active appointment request (INVALID_REQUEST_TYPE)"}}
+	}
+	return ofStatus(e.Status, e, w, now)
+}
+
+func ofStatus(status int, err error, w ledger.Work, now time.Time) verdict {
+	switch {
+	case status == 401 || status == 403:
+		return halt("the source refuses this application: check its registration and product set (%w)", err)
+	case status == 429:
+		return halt("the source asks for fewer calls (%w)", err)
+	case status == 404 || status == 410:
+		return verdict{fate: ledger.Held, next: now.Add(notVisibleWait), reason: ledger.Reason{Code: codeSourceGone,
+			Text: "the source does not show this record; it stays as it is in Salesforce"}}
+	case status == 0 || status >= 500:
+		return again(w, ledger.Reason{Code: codeSource, Text: err.Error()}, now)
+	}
+	return again(w, ledger.Reason{Code: codeUnreadable, Text: err.Error()}, now)
+}
+
+// ofMapping judges the faults of mapping one record: it is held with the first fault's rule, the others are counted.
+func ofMapping(err error, w ledger.Work) verdict {
+	var faults mapping.Faults
+	if !errors.As(err, &faults) || len(faults) == 0 {
+		return verdict{fate: ledger.Held, reason: ledger.Reason{Code: codeMapping, Text: err.Error()}}
+	}
+	f := gravest(faults)
+	r := ledger.Reason{Code: codeMapping, Text: f.Message, Field: f.Field}
+	if f.File != "" {
+		r.Rule = fmt.Sprintf("%s:%d", f.File, f.Line)
+	}
+	if f.Hint != "" {
+		r.Text += "; " + f.Hint
+	}
+	if len(faults) > 1 {
+		r.Text += fmt.Sprintf(" (and %d more)", len(faults)-1)
+	}
+	switch f.Kind {
+	case mapping.UnknownCode:
+		r.Code = codeUnknownCode
+	case mapping.PatientIdentity:
+		r.Code = codePatientIdentity
+	}
+	return verdict{fate: ledger.Held, reason: r}
+}
+
+// gravest picks the fault to show: who the patient is comes before what a code means, and that before the rest.
+func gravest(faults mapping.Faults) mapping.Fault {
+	for _, kind := range []mapping.FaultKind{mapping.PatientIdentity, mapping.UnknownCode} {
+		if i := slices.IndexFunc(faults, func(f mapping.Fault) bool { return f.Kind == kind }); i >= 0 {
+			return faults[i]
+		}
+	}
+	return faults[0]
+}
+
+// reopens tells whether a held record with this reason waits for a change of tables or describe.
+func reopens(code string) bool {
+	switch code {
+	case codeUnknownCode, codeMapping, codeData, codePatientIdentity, codeUnknownError, codeUnreadable:
+		return true
+	}
+	return false
+}
+
+// stopped tells whether an error only says that the run was asked to end.
+func stopped(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded))
+}

@@ -1,0 +1,252 @@
+package bridge
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/url"
+	"time"
+
+	"refbridge/fhir"
+	"refbridge/fhir/rest"
+	"refbridge/ledger"
+)
+
+// overlap is how far back each poll reaches behind the newest change that was seen: clocks of servers differ, and a
+// change can become visible later than its time stamp.
+const overlap = 15 * time.Minute
+
+// FHIRServer is any FHIR R4 server as a source: ServiceRequest and Appointment, found by _lastUpdated.
+type FHIRServer struct {
+	Client *rest.Client
+	Now    func() time.Time
+	From   time.Time // the first poll's lower bound; zero = everything
+}
+
+// polled are the searches of one poll, referrals before the appointments that refer to them.
+func polled() []struct{ typ, include string } {
+	return []struct{ typ, include string }{
+		{"ServiceRequest", "ServiceRequest:subject"},
+		{"Appointment", ""},
+	}
+}
+
+// Poll searches for what changed since the watermark and hands every page to the inbox as it came. The watermark moves with
+// the last page, in the same transaction: a poll that breaks off is repeated, not skipped.
+func (f *FHIRServer) Poll(ctx context.Context, in inbox) error {
+	for _, s := range polled() {
+		mark, err := in.cursor(ctx, "lastUpdated:"+s.typ)
+		if err != nil {
+			return err
+		}
+		q := url.Values{"_sort": {"_lastUpdated"}, "_count": {"100"}}
+		if s.include != "" {
+			q.Set("_include", s.include)
+		}
+		if since, ok := f.since(mark); ok {
+			q.Set("_lastUpdated", "ge"+since.Format(time.RFC3339))
+		}
+		if err := f.pages(ctx, in, s.typ, q, mark); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *FHIRServer) since(mark string) (time.Time, bool) {
+	if t, err := time.Parse(time.RFC3339Nano, mark); err == nil {
+		return t.Add(-overlap).UTC(), true
+	}
+	return f.From.UTC(), !f.From.IsZero()
+}
+
+// Window searches for what changed between two instants, for a backfill; the watermark stays where it is.
+func (f *FHIRServer) Window(ctx context.Context, in inbox, from, to time.Time) error {
+	for _, s := range polled() {
+		q := url.Values{"_sort": {"_lastUpdated"}, "_count": {"100"}, "_lastUpdated": {
+			"ge" + from.UTC().Format(time.RFC3339), "lt" + to.UTC().Format(time.RFC3339)}}
+		if s.include != "" {
+			q.Set("_include", s.include)
+		}
+		if err := f.pages(ctx, windowed{in}, s.typ, q, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// windowed is an inbox whose cursor does not move.
+type windowed struct{ inbox }
+
+func (w windowed) receive(ctx context.Context, a ledger.Answer, _ ledger.Cursor) error {
+	return w.inbox.receive(ctx, a, ledger.Cursor{})
+}
+
+// pages keeps one page back, so that the watermark is committed with the last one.
+func (f *FHIRServer) pages(ctx context.Context, in inbox, typ string, q url.Values, mark string) error {
+	var last []byte
+	for page, err := range f.Client.Pages(ctx, typ, q) {
+		if err != nil {
+			return fmt.Errorf("poll %s: %w", typ, err)
+		}
+		if last != nil {
+			if err := in.receive(ctx, f.answer(typ, last), ledger.Cursor{}); err != nil {
+				return err
+			}
+		}
+		last, mark = page, newest(page, typ, mark)
+	}
+	if last == nil {
+		return nil
+	}
+	return in.receive(ctx, f.answer(typ, last), ledger.Cursor{Name: "lastUpdated:" + typ, Value: mark})
+}
+
+func (f *FHIRServer) answer(typ string, body []byte) ledger.Answer {
+	return ledger.Answer{Kind: typ, Received: f.Now(), Body: body}
+}
+
+// newest gives the highest meta.lastUpdated of a page, by the server's own clock.
+func newest(page []byte, typ, mark string) string {
+	entries, err := rest.ReadPage(page)
+	if err != nil {
+		return mark
+	}
+	high, _ := time.Parse(time.RFC3339Nano, mark)
+	for _, e := range entries {
+		if e.Err == nil && e.Resource.Type() == typ && e.Resource.LastUpdated().After(high) {
+			high = e.Resource.LastUpdated()
+		}
+	}
+	if high.IsZero() {
+		return mark
+	}
+	return high.UTC().Format(time.RFC3339Nano)
+}
+
+// Sightings reads a page: one sighting a matching resource, with what it refers to beside it.
+func (f *FHIRServer) Sightings(a ledger.Answer) ([]ledger.Sighting, error) {
+	entries, err := rest.ReadPage(a.Body)
+	if err != nil {
+		return nil, err
+	}
+	included := map[string]fhir.Resource{}
+	for _, e := range entries {
+		if e.Err == nil && e.Mode == "include" {
+			included[e.Resource.Reference().Current().String()] = e.Resource
+		}
+	}
+	var out []ledger.Sighting
+	for i, e := range entries {
+		switch {
+		case e.Err != nil:
+			out = append(out, unreadable(a.Kind, a.ID, i, e.Err))
+		case e.Mode != "include" && e.Resource.Type() == a.Kind:
+			subject, _ := fhir.ParseReference(e.Resource.Root().Get("subject").Get("reference").Text())
+			out = append(out, ledger.Sighting{Ref: e.Resource.Reference(),
+				Body: collection(e.Resource, included[subject.Current().String()])})
+		}
+	}
+	return out, nil
+}
+
+// collection wraps a resource and what it refers to, each as received.
+func collection(focus, related fhir.Resource) []byte {
+	var b bytes.Buffer
+	b.WriteString(`{"resourceType":"Bundle","type":"collection","entry":[{"resource":`)
+	b.Write(focus.Raw())
+	if related.Exists() {
+		b.WriteString(`},{"resource":`)
+		b.Write(related.Raw())
+	}
+	b.WriteString(`}]}`)
+	return b.Bytes()
+}
+
+// Read reads the resource, and the patient that a referral is about.
+func (f *FHIRServer) Read(ctx context.Context, ref fhir.Reference) (fhir.Reference, []byte, error) {
+	r, err := f.Client.Read(ctx, ref.Current())
+	if err != nil {
+		return fhir.Reference{}, nil, err
+	}
+	related, err := f.subject(ctx, r)
+	return r.Reference(), collection(r, related), err
+}
+
+func (f *FHIRServer) subject(ctx context.Context, r fhir.Resource) (fhir.Resource, error) {
+	subject, err := fhir.ParseReference(r.Root().Get("subject").Get("reference").Text())
+	if err != nil || subject.Type != "Patient" {
+		return fhir.Resource{}, nil // contained or logical: nothing to read
+	}
+	return f.Client.Read(ctx, subject.Current())
+}
+
+// Normalise gives the resources of a collection: the first is the focus. A patient that the page did not include is read.
+func (f *FHIRServer) Normalise(ctx context.Context, body []byte) (fhir.Bundle, bool, error) {
+	r, err := fhir.Parse(body)
+	if err != nil {
+		return fhir.Bundle{}, false, err
+	}
+	var all []fhir.Resource
+	for e := range r.Root().Get("entry").Items() {
+		if one, err := fhir.ResourceAt(e.Get("resource")); err == nil {
+			all = append(all, one)
+		}
+	}
+	if len(all) == 0 {
+		return fhir.Bundle{}, false, fmt.Errorf("%w: an empty collection", fhir.ErrNotResource)
+	}
+	b := fhir.Bundle{Focus: all[:1], Related: all[1:]}
+	if len(b.Related) == 0 && b.Focus[0].Type() == "ServiceRequest" {
+		patient, err := f.subject(ctx, b.Focus[0])
+		if err != nil {
+			return fhir.Bundle{}, false, err
+		}
+		if patient.Exists() {
+			b.Related = append(b.Related, patient)
+		}
+	}
+	return b, false, nil
+}
+
+// Invoke carries a status back: read, change, PUT with If-Match on the version that was decided on.
+func (f *FHIRServer) Invoke(ctx context.Context, op fhir.Operation) (fhir.Reference, error) {
+	if op.Name != fhir.OperationUpdate || len(op.Parameters) == 0 {
+		return fhir.Reference{}, fmt.Errorf("operation %s is not one that a FHIR server has here", op.Name)
+	}
+	r, err := f.Client.Read(ctx, op.On.Current())
+	if err != nil {
+		return fhir.Reference{}, err
+	}
+	body := r.Raw()
+	for _, p := range op.Parameters {
+		body = setMember(body, p.Name, fhir.AppendJSONString(nil, p.Code))
+	}
+	return f.Client.Update(ctx, op.On, body)
+}
+
+// setMember replaces or adds one top-level member of a JSON object and leaves every other byte as it is.
+func setMember(object []byte, name string, value []byte) []byte {
+	var d fhir.Doc
+	if d.Parse(object) != nil {
+		return object
+	}
+	out := []byte{'{'}
+	found := false
+	for m := range d.Root().Members() {
+		if len(out) > 1 {
+			out = append(out, ',')
+		}
+		out = append(fhir.AppendJSONString(out, m.Name()), ':')
+		if m.Name() == name {
+			out, found = append(out, value...), true
+			continue
+		}
+		out = append(out, m.Raw()...)
+	}
+	if !found {
+		out = append(append(append(out, ','), fhir.AppendJSONString(nil, name)...), ':')
+		out = append(out, value...)
+	}
+	return append(out, '}')
+}

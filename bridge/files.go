@@ -1,0 +1,249 @@
+package bridge
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"refbridge/ers"
+	"refbridge/fhir"
+	"refbridge/ledger"
+)
+
+const (
+	maxLine = 16 << 20 // bytes of one resource
+	maxFile = 64 << 20 // bytes of a file that is one document
+)
+
+// Files plans resources that stand in files, with no network at all: R4 ServiceRequest, Appointment or Bundle, one document
+// or NDJSON, and STU3 ReferralRequest as e-RS sends it (alone, in Parameters or in a Bundle), and worklists.
+type Files struct {
+	ERS  Planner // for ReferralRequest; its Target is nil
+	FHIR Planner // for R4; its Target is nil
+}
+
+// FileRecord is what one resource of a file became: a Step, the sightings of a worklist, a Note that there is nothing to map,
+// or why it could not be read.
+type FileRecord struct {
+	Line      int // of the file, 1-based
+	Type      string
+	Step      *Step
+	Sightings []ledger.Sighting
+	Note      string
+	Err       error
+}
+
+// ErrStop, returned by the function that takes records, ends Plan without an error.
+var ErrStop = errors.New("stop")
+
+// Plan reads one file and hands out a record for each resource, in order, in constant memory for NDJSON. A resource that
+// cannot be read is a record with Err; its neighbours go on. The error is for the file as a whole or from take.
+func (f Files) Plan(ctx context.Context, r io.Reader, take func(FileRecord) error) error {
+	in := bufio.NewReaderSize(r, 64<<10)
+	for line := 1; ; line++ {
+		doc, err := readLine(in)
+		if len(bytes.TrimSpace(doc)) > 0 {
+			if line == 1 && err == nil && !json.Valid(doc) {
+				return f.whole(ctx, doc, in, take)
+			}
+			if stop := f.document(ctx, line, doc, take); stop != nil {
+				return unlessStop(stop)
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("line %d: %w", line, err)
+		}
+	}
+}
+
+func unlessStop(err error) error {
+	if errors.Is(err, ErrStop) {
+		return nil
+	}
+	return err
+}
+
+var errLongLine = errors.New("longer than 16 MiB")
+
+// readLine reads up to and with a line's end; io.EOF comes with the last line.
+func readLine(in *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := in.ReadSlice('\n')
+		line = append(line, part...)
+		if len(line) > maxLine {
+			return nil, errLongLine
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return line, err
+		}
+	}
+}
+
+// whole takes the rest of the file as one document, for example one that is indented.
+func (f Files) whole(ctx context.Context, begin []byte, in io.Reader, take func(FileRecord) error) error {
+	rest, err := io.ReadAll(io.LimitReader(in, maxFile))
+	if err != nil {
+		return fmt.Errorf("read: %w", err)
+	}
+	return unlessStop(f.document(ctx, 1, append(begin, rest...), take))
+}
+
+func (f Files) document(ctx context.Context, line int, doc []byte, take func(FileRecord) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	r, err := fhir.Parse(doc)
+	if err != nil {
+		return take(FileRecord{Line: line, Err: err})
+	}
+	rec := FileRecord{Line: line, Type: r.Type()}
+	switch r.Type() {
+	case "ReferralRequest", "Parameters":
+		return f.referrals(ctx, rec, doc, take)
+	case "List":
+		return take(worklist(rec, doc))
+	case "ServiceRequest", "Appointment":
+		return f.r4(ctx, rec, fhir.Bundle{Focus: []fhir.Resource{r}}, take)
+	case "Bundle":
+		return f.bundle(ctx, rec, r, take)
+	}
+	rec.Note = "nothing to map in a " + r.Type()
+	return take(rec)
+}
+
+func worklist(rec FileRecord, doc []byte) FileRecord {
+	entries, err := ers.ReadWorklist(doc)
+	if err != nil {
+		rec.Err = err
+		return rec
+	}
+	for i, e := range entries {
+		s := ledger.Sighting{Ref: e.Ref}
+		if e.Err != nil {
+			s = unreadable("ReferralRequest", 0, i, e.Err)
+		}
+		rec.Sightings = append(rec.Sightings, s)
+	}
+	if len(entries) == 0 {
+		rec.Note = "an empty worklist"
+	}
+	return rec
+}
+
+func (f Files) referrals(ctx context.Context, rec FileRecord, doc []byte, take func(FileRecord) error) error {
+	found, err := ers.Referrals(doc)
+	if err != nil {
+		rec.Err = err
+		return take(rec)
+	}
+	if len(found) == 0 {
+		rec.Note = "no referral in it"
+		return take(rec)
+	}
+	for _, r := range found {
+		one := rec
+		bundle, err := ers.Normalise(r)
+		if err != nil {
+			one.Err = err
+		} else if one.Step, err = f.ERS.offline(ctx, r.Reference(), bundle); err != nil {
+			return err
+		}
+		if err := take(one); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bundle maps each ServiceRequest and Appointment of a Bundle; everything else in it is there to be referred to.
+func (f Files) bundle(ctx context.Context, rec FileRecord, b fhir.Resource, take func(FileRecord) error) error {
+	var focus, related []fhir.Resource
+	for e := range b.Root().Get("entry").Items() {
+		r, err := fhir.ResourceAt(e.Get("resource"))
+		if err != nil {
+			if err := take(FileRecord{Line: rec.Line, Type: rec.Type, Err: err}); err != nil {
+				return err
+			}
+			continue
+		}
+		switch r.Type() {
+		case "ServiceRequest", "Appointment":
+			focus = append(focus, r)
+		case "ReferralRequest":
+			if err := f.referrals(ctx, rec, r.Raw(), take); err != nil {
+				return err
+			}
+		default:
+			related = append(related, r)
+		}
+	}
+	for _, r := range focus {
+		one := FileRecord{Line: rec.Line, Type: r.Type()}
+		if err := f.r4(ctx, one, fhir.Bundle{Focus: []fhir.Resource{r}, Related: related}, take); err != nil {
+			return err
+		}
+	}
+	if len(focus) == 0 {
+		rec.Note = "no ServiceRequest or Appointment in it"
+		return take(rec)
+	}
+	return nil
+}
+
+func (f Files) r4(ctx context.Context, rec FileRecord, b fhir.Bundle, take func(FileRecord) error) error {
+	var err error
+	if rec.Step, err = f.FHIR.offline(ctx, b.Focus[0].Reference(), b); err != nil {
+		return err
+	}
+	return take(rec)
+}
+
+// offline plans one bundle with nothing but the tables and the last-synced images.
+func (p *Planner) offline(ctx context.Context, ref fhir.Reference, b fhir.Bundle) (*Step, error) {
+	s := &Step{Work: ledger.Work{Source: p.Flow, Ref: ref, First: p.Now()}, Bundle: b, Digest: b.Digest(), Fate: ledger.Pending}
+	p.mapStep(s)
+	if s.Fate != ledger.Pending {
+		return s, nil
+	}
+	if err := p.recall(ctx, s); err != nil {
+		return nil, err
+	}
+	if err := p.compare(ctx, []*Step{s}); err != nil {
+		return nil, err
+	}
+	if s.Fate == ledger.Pending && s.nhsNumber() != "" {
+		// The records are shown; what would happen to them is that they wait.
+		s.hold(ledger.Reason{Code: codePatientMissing, Text: "no patient is matched: no Account is known here for this NHS number, " +
+			"and there are no demographics to create one from"}, time.Time{})
+	}
+	return s, nil
+}
+
+// recall takes the patient from the last-synced image, or from an Account that the step itself creates.
+func (p *Planner) recall(ctx context.Context, s *Step) error {
+	if own := s.write(accountType); own != nil {
+		p.link(s, nil)
+		return nil
+	}
+	referral := s.write("ClinicalServiceRequest")
+	if p.Memory == nil || referral == nil {
+		return nil
+	}
+	images, err := p.Memory.ImagesByKey(ctx, referral.Object, []string{referral.Key.Value})
+	if err != nil {
+		return fmt.Errorf("read last-synced images: %w", err)
+	}
+	if patient, ok := images[referral.Key.Value].Get("PatientId"); ok {
+		s.setPatient(patient)
+	}
+	return nil
+}

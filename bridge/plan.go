@@ -1,0 +1,180 @@
+// Package bridge decides. It reads what the sources said (from the ledger's inbox), what Salesforce holds and what was
+// last synced, and turns that into a Plan, which is a value; an Applier executes a Plan and settles every record in the
+// ledger. A dry run is a Planner without an Applier: the planner's fields can only read.
+//
+//	poll ─> inbox ─> due work ─> read ─> normalise ─> detect ─> map ─> patient ─> compare ─> Plan
+//	                                                                                          │
+//	                              settle (ledger) <─ results <─ upserts <─ intents <─ Apply <──┘
+package bridge
+
+import (
+	"time"
+
+	"refbridge/fhir"
+	"refbridge/ledger"
+	"refbridge/mapping"
+	"refbridge/sfdc/sobject"
+)
+
+// Action is what a Write does to its record.
+type Action string
+
+// The actions of a Write.
+const (
+	Create Action = "create"
+	Update Action = "update"
+	Same   Action = "same" // the record is as it should be: nothing is sent
+)
+
+// Plan is everything that one run would do for one flow, as a value: printing it is a dry run, applying it is a sync.
+type Plan struct {
+	Flow   string
+	At     time.Time
+	Tables string // hash of the mapping tables that made it
+	Steps  []*Step
+}
+
+// Step is one source version and what becomes of it. A Step that is held or dead says why and has no effect.
+type Step struct {
+	Work   ledger.Work
+	Bundle fhir.Bundle
+	Digest fhir.Digest
+	Writes []*Write // parents first
+	// Fate is what the planner already knows: Applied (nothing to do), Held, Dead, Superseded; Pending = to be applied.
+	Fate   ledger.Fate
+	Reason ledger.Reason
+	Next   time.Time // when a held step is tried again; zero = when the tables, the describe or an operator change something
+	// Patient is an opaque token of the patient's NHS number: a known referral must not change its patient.
+	Patient  string
+	Terminal bool // the source will not change this record any more
+	skip     bool // nothing to write down: the record was not even read yet
+	deferred bool // another step of the plan writes the same record with other content: it waits for the next batch
+}
+
+// Write is one record of a Step.
+type Write struct {
+	Action Action
+	Object string
+	Key    sobject.Key
+	Send   sobject.Record // what is sent: all fields on create, the changed ones on update
+	Image  sobject.Record // what the source wants the record to be, remembered as last-synced image
+	Have   sobject.Record // what was there
+	Fields []FieldChange  // for people: what changes and by which rule
+	Kept   []string       // fields left as Salesforce has them, because it changed them and the source did not
+	rules  []mapping.Rule // parallel to Image.Fields
+	shared bool           // the same write stands in an earlier step of the plan
+}
+
+// FieldChange is one field that a Write changes.
+type FieldChange struct {
+	Field string
+	Have  sobject.Value
+	Want  sobject.Value
+	Rule  mapping.Rule
+}
+
+// Counts sums up a plan: steps by what becomes of them.
+type Counts struct {
+	Create, Update, Same, Held, Dead, Superseded int
+	Writes                                       int // records to be written
+}
+
+// Outcome names what becomes of a step: create, update, same, held, dead or superseded.
+func (s *Step) Outcome() string {
+	switch s.Fate {
+	case ledger.Pending:
+		return string(s.action())
+	case ledger.Applied:
+		return string(Same)
+	}
+	return string(s.Fate)
+}
+
+// action is the step's strongest write on a record of its own (code records are shared and do not count).
+func (s *Step) action() Action {
+	best := Same
+	for _, w := range s.Writes {
+		switch {
+		case w.Action == Create && owned(w.Object):
+			return Create
+		case w.Action != Same:
+			best = Update
+		}
+	}
+	return best
+}
+
+// owned tells whether records of an object belong to one source record; code sets are shared by all.
+func owned(object string) bool { return object != "CodeSet" && object != "CodeSetBundle" }
+
+// Changes tells whether applying the step would write anything.
+func (s *Step) Changes() bool {
+	if s.Fate != ledger.Pending {
+		return false
+	}
+	for _, w := range s.Writes {
+		if w.Action != Same {
+			return true
+		}
+	}
+	return false
+}
+
+// Counts sums up the plan.
+func (p Plan) Counts() Counts {
+	var c Counts
+	for _, s := range p.Steps {
+		switch s.Outcome() {
+		case string(Create):
+			c.Create++
+		case string(Update):
+			c.Update++
+		case string(Same):
+			c.Same++
+		case string(ledger.Held):
+			c.Held++
+		case string(ledger.Dead):
+			c.Dead++
+		case string(ledger.Superseded):
+			c.Superseded++
+		}
+		c.Writes += s.writes()
+	}
+	return c
+}
+
+func (s *Step) writes() int {
+	n := 0
+	for _, w := range s.Writes {
+		if s.Fate == ledger.Pending && w.Action != Same && !w.shared {
+			n++
+		}
+	}
+	return n
+}
+
+// decided counts the steps that this plan moves on; the others come again with the next batch, or wait to be read.
+func (p Plan) decided() int {
+	n := 0
+	for _, s := range p.Steps {
+		if !s.skip && !s.deferred {
+			n++
+		}
+	}
+	return n
+}
+
+// hold stops the step with a reason; the record stays visible and is tried again at next.
+func (s *Step) hold(r ledger.Reason, next time.Time) {
+	s.Fate, s.Reason, s.Next = ledger.Held, r, next
+}
+
+// die stops the step for good: a person has to look.
+func (s *Step) die(r ledger.Reason) {
+	s.Fate, s.Reason, s.Next = ledger.Dead, r, time.Time{}
+}
+
+// settled takes over a verdict about a failure.
+func (s *Step) settled(v verdict) {
+	s.Fate, s.Reason, s.Next = v.fate, v.reason, v.next
+}

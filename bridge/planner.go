@@ -1,0 +1,267 @@
+package bridge
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"refbridge/fhir"
+	"refbridge/ledger"
+	"refbridge/mapping"
+	"refbridge/sfdc"
+	"refbridge/sfdc/sobject"
+)
+
+// normaliser turns a body, as it was received, into the R4 resources to map; terminal tells that the source will not change
+// it again.
+type normaliser interface {
+	Normalise(ctx context.Context, body []byte) (b fhir.Bundle, terminal bool, err error)
+}
+
+// target is what the planner asks of Salesforce. It cannot write.
+type target interface {
+	Retrieve(ctx context.Context, s sfdc.Selection) ([]sobject.Record, error)
+	FindParents(ctx context.Context, l sfdc.Lookup, keys []string) (map[string][]string, error)
+}
+
+// memory is what the planner asks of the ledger. It cannot write.
+type memory interface {
+	Images(ctx context.Context, source string, ref fhir.Reference) ([]sobject.Record, error)
+	ImagesByKey(ctx context.Context, object string, keys []string) (map[string]sobject.Record, error)
+}
+
+// PatientMode says what happens to a referral whose patient has no Account.
+type PatientMode string
+
+// The patient modes.
+const (
+	Link        PatientMode = "link"   // hold it; never create a patient (the default)
+	CreateMode  PatientMode = "create" // create the Account from the source's demographics
+	nhsLookup               = "nhsNumber"
+	accountType             = "Account"
+)
+
+// Policy is what a site decides for one flow.
+type Policy struct {
+	Patient PatientMode
+	System  string      // what SourceSystem of a referral says, for example https://fhir.nhs.uk/Id/UBRN
+	Run     string      // marker for automations in the org: live, first, backfill or replay
+	Lookup  sfdc.Lookup // how an Account is found by NHS number
+	Token   []byte      // secret of the opaque patient tokens
+}
+
+// Planner reads and decides. Target and Memory may be nil: then it plans offline, with nothing known of either.
+type Planner struct {
+	Flow   string
+	Source normaliser
+	Target target
+	Memory memory
+	Tables *mapping.Set
+	Policy Policy
+	Now    func() time.Time
+}
+
+// Inbound plans one batch of work. One record's failure is in its Step; the error is for what stops the whole run
+// (a stopped context, or ErrHalted).
+func (p *Planner) Inbound(ctx context.Context, work []ledger.Work) (Plan, error) {
+	plan := Plan{Flow: p.Flow, At: p.Now(), Tables: p.Tables.Hash()}
+	for _, w := range work {
+		s := &Step{Work: w, Fate: ledger.Pending}
+		plan.Steps = append(plan.Steps, s)
+		if err := p.prepare(ctx, s); err != nil {
+			return plan, err
+		}
+	}
+	if err := p.patients(ctx, plan.Steps); err != nil {
+		return plan, err
+	}
+	return plan, p.compare(ctx, plan.Steps)
+}
+
+// prepare normalises, detects and maps one record.
+func (p *Planner) prepare(ctx context.Context, s *Step) error {
+	if s.Work.Body == nil {
+		s.hold(ledger.Reason{Code: codeNotRead, Text: "named by the source and not read yet: the next poll or sync reads it"}, p.Now())
+		s.skip = true
+		return nil
+	}
+	var err error
+	s.Bundle, s.Terminal, err = p.Source.Normalise(ctx, s.Work.Body)
+	if err != nil {
+		return p.judged(ctx, s, err)
+	}
+	s.Digest = s.Bundle.Digest()
+	known := s.Work.Known
+	if known.Digest == s.Digest.String() && known.Tables == p.Tables.Hash() {
+		s.Fate, s.Patient = ledger.Applied, known.Patient
+		return nil
+	}
+	p.mapStep(s)
+	return nil
+}
+
+// judged turns a failure to make R4 of a body into the step's fate; only what concerns the whole lane comes back as an error.
+func (p *Planner) judged(ctx context.Context, s *Step, err error) error {
+	if stopped(ctx, err) {
+		return err
+	}
+	v := ofSource(err, s.Work, p.Now())
+	if v.halt != nil {
+		return v.halt
+	}
+	s.settled(v)
+	return nil
+}
+
+func (p *Planner) mapStep(s *Step) {
+	seen := map[string]bool{}
+	for _, focus := range s.Bundle.Focus {
+		out, err := p.Tables.Map(mapping.Input{Focus: focus, Related: s.Bundle.Related, Now: p.Now(),
+			Variables: map[string]string{"source": p.Flow, "run": p.Policy.Run, "patientMode": string(p.Policy.Patient),
+				"system": p.Policy.System}})
+		if err != nil {
+			s.settled(ofMapping(err, s.Work))
+		}
+		for _, m := range out.Records {
+			if id := m.Record.Object + " " + m.Record.Key.Value; !seen[id] {
+				seen[id] = true
+				s.Writes = append(s.Writes, wanted(m))
+			}
+		}
+	}
+}
+
+// wanted is a write before it is compared: everything would be created.
+func wanted(m mapping.Mapped) *Write {
+	return &Write{Action: Create, Object: m.Record.Object, Key: m.Record.Key, Image: m.Record, rules: m.Rules}
+}
+
+// patients finds the Accounts of all steps in one question and puts their ids where the tables asked for them.
+func (p *Planner) patients(ctx context.Context, steps []*Step) error {
+	var numbers []string
+	for _, s := range steps {
+		if n := s.nhsNumber(); n != "" && s.Fate == ledger.Pending {
+			s.Patient = p.token(n)
+			numbers = append(numbers, n)
+		}
+	}
+	if p.Target == nil || len(numbers) == 0 {
+		return nil
+	}
+	found, err := p.Target.FindParents(ctx, p.Policy.Lookup, numbers)
+	if err != nil {
+		return p.refused(ctx, err, "find patients")
+	}
+	for _, s := range steps {
+		if n := s.nhsNumber(); n != "" && s.Fate == ledger.Pending {
+			p.link(s, found[n])
+		}
+	}
+	return nil
+}
+
+// refused is for reads of Salesforce that fail as a whole: nothing can be planned without them.
+func (p *Planner) refused(ctx context.Context, err error, what string) error {
+	if stopped(ctx, err) {
+		return err
+	}
+	if v := ofTarget(err, ledger.Work{}, p.Now()); v.halt != nil {
+		return v.halt
+	}
+	return fmt.Errorf("%w: %s in Salesforce: %w", ErrHalted, what, err)
+}
+
+// nhsNumber gives the key of the step's patient lookup, empty where it has none.
+func (s *Step) nhsNumber() string {
+	for _, w := range s.Writes {
+		for _, f := range w.Image.Fields {
+			if f.Value.Kind() == sobject.Lookup && f.Value.To().Field == nhsLookup {
+				return f.Value.LookupKey()
+			}
+		}
+	}
+	return ""
+}
+
+// token stands for a patient in the ledger: equal numbers give equal tokens, nobody can turn one back.
+func (p *Planner) token(nhsNumber string) string {
+	h := hmac.New(sha256.New, p.Policy.Token)
+	h.Write([]byte(nhsNumber))
+	return hex.EncodeToString(h.Sum(nil)[:12])
+}
+
+// link decides who the patient is: exactly one Account, an Account that this plan creates, or nobody (held).
+func (p *Planner) link(s *Step, accounts []string) {
+	if old := s.Work.Known.Patient; old != "" && old != s.Patient {
+		s.die(ledger.Reason{Code: codePatientChanged, Text: "this referral was for another patient before; a person must decide"})
+		return
+	}
+	switch len(accounts) {
+	case 1:
+		s.setPatient(sobject.TextValue(accounts[0]))
+	case 0:
+		own := s.write(accountType)
+		if own == nil {
+			s.hold(ledger.Reason{Code: codePatientMissing, Text: p.unmatched()}, p.Now().Add(nextRun))
+			return
+		}
+		s.setPatient(sobject.RefValue(sobject.Target{Object: accountType, Field: own.Key.Field}, own.Key.Value))
+	default:
+		s.die(ledger.Reason{Code: codePatientTwice,
+			Text: fmt.Sprintf("%d Accounts have this patient's NHS number; merge them, then retry", len(accounts))})
+	}
+}
+
+func (p *Planner) unmatched() string {
+	if p.Policy.Patient == CreateMode {
+		return "no Account has this patient's NHS number, and the source sends no demographics to create one from"
+	}
+	return "no Account has this patient's NHS number; patient mode is link, so none is created"
+}
+
+func (s *Step) write(object string) *Write {
+	for _, w := range s.Writes {
+		if w.Object == object {
+			return w
+		}
+	}
+	return nil
+}
+
+// setPatient replaces the lookup by what was found, in every record of the step.
+func (s *Step) setPatient(v sobject.Value) {
+	for _, w := range s.Writes {
+		for i, f := range w.Image.Fields {
+			if f.Value.Kind() == sobject.Lookup && f.Value.To().Field == nhsLookup {
+				w.Image.Fields[i].Value = v
+			}
+		}
+	}
+}
+
+// accountsOfOthers drops what the tables would write to an Account that was there before us: its owner keeps it.
+func (s *Step) accountsOfOthers(current records) {
+	own := s.write(accountType)
+	if own == nil {
+		return
+	}
+	referral := s.write("ClinicalServiceRequest")
+	if referral == nil {
+		return
+	}
+	patient, _ := referral.Image.Get("PatientId")
+	if _, ours := current.get(own.Object, own.Key); ours || patient.Kind() == sobject.Ref {
+		return
+	}
+	kept := s.Writes[:0]
+	for _, w := range s.Writes {
+		parent, _ := w.Image.Get("ParentRecordId")
+		if w != own && parent.Key() != own.Key.Value {
+			kept = append(kept, w)
+		}
+	}
+	s.Writes = kept
+}

@@ -1,0 +1,240 @@
+package bridge_test
+
+import (
+	"bytes"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"refbridge/bridge"
+	"refbridge/ers"
+	"refbridge/ers/erssim"
+	"refbridge/fhir"
+	"refbridge/fhir/fhirsim"
+	"refbridge/fhir/rest"
+	"refbridge/ledger"
+	"refbridge/mapping"
+	"refbridge/sfdc"
+	"refbridge/sfdc/sfdcsim"
+)
+
+// world is three far ends over real HTTP, a ledger on disk, and refbridge between them, with one clock for all.
+type world struct {
+	t      *testing.T
+	mu     sync.Mutex
+	shift  time.Duration
+	ers    *erssim.Server
+	fhir   *fhirsim.Server
+	org    *sfdcsim.Server
+	urls   [3]string
+	path   string
+	log    *bytes.Buffer
+	ledger *ledger.Ledger
+	tables *mapping.Set
+	eRS    *bridge.Flow // from e-RS
+	ward   *bridge.Flow // from the FHIR server
+}
+
+type setting struct {
+	referrals int // of e-RS
+	ward      int // of the FHIR server
+	people    int // in Salesforce; 0 = all of e-RS
+	messy     bool
+	permits   []bridge.Permit
+}
+
+// newWorld starts everything. Before: nothing is synced.
+func newWorld(t *testing.T, s setting) *world {
+	t.Helper()
+	w := &world{t: t, log: &bytes.Buffer{}, path: filepath.Join(t.TempDir(), "data", "ledger.db")}
+	var err error
+	w.ers, err = erssim.New(erssim.Options{Seed: 3, Referrals: s.referrals, Clean: !s.messy, RatePerSecond: 1000, Now: w.now, Services: []string{"21012"}})
+	require.NoError(t, err)
+	w.fhir, err = fhirsim.New(fhirsim.Options{Seed: 3, Referrals: s.ward, Now: w.now})
+	require.NoError(t, err)
+	people := s.people
+	if people == 0 {
+		people = s.referrals
+	}
+	w.org, err = sfdcsim.New(sfdcsim.Options{Seed: 3, People: people, Now: w.now})
+	require.NoError(t, err)
+	for i, h := range []interface {
+		start() string
+	}{starter{t, httptest.NewServer(w.ers)}, starter{t, httptest.NewServer(w.fhir)}, starter{t, httptest.NewServer(w.org)}} {
+		w.urls[i] = h.start()
+	}
+	w.tables, err = mapping.Load(mapping.Default(), mapping.Options{PatientKey: func(n fhir.NHSNumber) string {
+		sum := sha256.Sum256([]byte("test secret" + n.Reveal()))
+		return hex.EncodeToString(sum[:13])
+	}})
+	require.NoError(t, err)
+	w.open(s.permits)
+	t.Cleanup(func() { _ = w.ledger.Close() })
+	return w
+}
+
+type starter struct {
+	t *testing.T
+	s *httptest.Server
+}
+
+func (s starter) start() string {
+	s.t.Cleanup(s.s.Close)
+	return s.s.URL
+}
+
+func (w *world) now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return time.Now().Add(w.shift)
+}
+
+// days lets time pass for everybody.
+func (w *world) days(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.shift += time.Duration(n) * 24 * time.Hour
+}
+
+// open joins refbridge; called again it is a restart.
+func (w *world) open(permits []bridge.Permit) {
+	t := w.t
+	var err error
+	w.ledger, err = ledger.Open(t.Context(), ledger.Options{Path: w.path, Key: bytes.Repeat([]byte{7}, 32), Now: w.now})
+	require.NoError(t, err)
+	logger := slog.New(slog.NewTextHandler(w.log, nil))
+	k := w.ers.Credentials(w.urls[0])
+	source, err := ers.New(ers.Config{BaseURL: k.BaseURL, TokenURL: k.TokenURL, ClientID: k.ClientID, KeyID: k.KeyID,
+		Key: parseKey(t, k.PrivateKeyPEM), Rate: 1000, Ration: w.ledger, Now: w.now, Logger: logger})
+	require.NoError(t, err)
+	o := w.org.Credentials(w.urls[2])
+	target, err := sfdc.New(sfdc.Config{LoginURL: o.BaseURL, ClientID: o.ClientID, ClientSecret: o.ClientSecret, Version: "v66.0",
+		Now: w.now, Logger: logger})
+	require.NoError(t, err)
+	server, err := rest.New(rest.Config{BaseURL: w.fhir.Credentials(w.urls[1]).BaseURL, Now: w.now, Logger: logger})
+	require.NoError(t, err)
+	eRS := &bridge.ERS{Client: source, Services: []string{"21012"}, Logger: logger, Now: w.now,
+		Lists: []ers.List{ers.ReferralsForReview, ers.AppointmentSlotIssues}}
+	ward := &bridge.FHIRServer{Client: server, Now: w.now}
+	w.eRS = w.flow("ers", "ers", bridge.Link, target, logger)
+	w.eRS.Refresh = time.Hour
+	w.eRS.Poller, w.eRS.Source, w.eRS.Planner.Source, w.eRS.Back.Source, w.eRS.Back.Invoke = eRS, eRS, eRS, eRS, eRS
+	w.eRS.Back.Permits = permits
+	w.ward = w.flow("ward", "fhir", bridge.CreateMode, target, logger)
+	w.ward.Poller, w.ward.Source, w.ward.Planner.Source, w.ward.Back.Source, w.ward.Back.Invoke = ward, ward, ward, ward, ward
+	w.ward.Back.Permits = permits
+}
+
+func (w *world) flow(name, dialect string, patient bridge.PatientMode, target *sfdc.Client, logger *slog.Logger) *bridge.Flow {
+	f := &bridge.Flow{Name: name, Ledger: w.ledger, Logger: logger, Now: w.now}
+	f.Planner = bridge.Planner{Flow: name, Target: target, Memory: w.ledger, Tables: w.tables, Now: w.now,
+		Policy: bridge.Policy{Patient: patient, System: "https://" + name + ".example", Run: "live", Token: []byte("token secret"),
+			Lookup: sfdc.Lookup{Object: "Identifier", Field: "IdValue", Parent: "ParentRecordId",
+				Where: map[string]string{"SourceSystem": fhir.SystemNHSNumber}}}}
+	f.Applier = &bridge.Applier{Target: target, Journal: w.ledger, Now: w.now}
+	for _, o := range w.tables.Objects() {
+		f.Applier.Objects = append(f.Applier.Objects, o.Name)
+	}
+	f.Back = &bridge.Reconciler{Flow: name, Dialect: dialect, Target: target, Ledger: w.ledger, Tables: w.tables, Logger: logger, Now: w.now}
+	return f
+}
+
+func parseKey(t *testing.T, text []byte) *rsa.PrivateKey {
+	t.Helper()
+	block, _ := pem.Decode(text)
+	require.NotNil(t, block)
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	require.NoError(t, err)
+	return key.(*rsa.PrivateKey)
+}
+
+// run polls and syncs a flow as a schedule would.
+func (w *world) run(f *bridge.Flow) bridge.Report {
+	w.t.Helper()
+	require.NoError(w.t, f.Poll(w.t.Context()))
+	return w.sync(f)
+}
+
+func (w *world) sync(f *bridge.Flow) bridge.Report {
+	w.t.Helper()
+	r, err := f.Sync(w.t.Context())
+	require.NoError(w.t, err)
+	return r
+}
+
+func (w *world) statement() ledger.Statement {
+	w.t.Helper()
+	s, err := w.ledger.Statement(w.t.Context())
+	require.NoError(w.t, err)
+	require.True(w.t, s.Balanced(), "%+v", s)
+	require.NoError(w.t, w.ledger.Verify(w.t.Context()))
+	return s
+}
+
+// row gives the record of Salesforce with a key.
+func (w *world) row(object, key string) map[string]any {
+	w.t.Helper()
+	for _, r := range w.org.Rows(object) {
+		if r["Bridge_Key__c"] == key {
+			return r
+		}
+	}
+	return nil
+}
+
+// entry gives the newest entry of a referral.
+func (w *world) entry(ubrn string) ledger.Entry {
+	w.t.Helper()
+	list, err := w.ledger.Entries(w.t.Context(), ledger.Filter{Source: "ers", Ref: fhir.Reference{Type: "ReferralRequest", ID: ubrn}})
+	require.NoError(w.t, err)
+	require.NotEmpty(w.t, list)
+	newest := list[0]
+	for _, e := range list {
+		if e.Changed.After(newest.Changed) {
+			newest = e
+		}
+	}
+	return newest
+}
+
+// remove deletes a record as a person in Salesforce would.
+func (w *world) remove(object, key string) {
+	w.t.Helper()
+	id, _ := w.row(object, key)["Id"].(string)
+	require.NotEmpty(w.t, id)
+	w.call("DELETE", "/services/data/v66.0/sobjects/"+object+"/"+id)
+}
+
+// call makes an API call as another client of the org.
+func (w *world) call(method, path string) {
+	w.t.Helper()
+	k := w.org.Credentials(w.urls[2])
+	answer, err := http.PostForm(k.BaseURL+"/services/oauth2/token", url.Values{"grant_type": {"client_credentials"},
+		"client_id": {k.ClientID}, "client_secret": {k.ClientSecret}})
+	require.NoError(w.t, err)
+	defer answer.Body.Close()
+	var token struct {
+		AccessToken string `json:"access_token"`
+	}
+	require.NoError(w.t, json.NewDecoder(answer.Body).Decode(&token))
+	req, err := http.NewRequestWithContext(w.t.Context(), method, k.BaseURL+path, nil)
+	require.NoError(w.t, err)
+	req.Header.Set("Authorization", "Bearer "+token.AccessToken)
+	done, err := http.DefaultClient.Do(req)
+	require.NoError(w.t, err)
+	defer done.Body.Close()
+	require.Equal(w.t, http.StatusNoContent, done.StatusCode)
+}
