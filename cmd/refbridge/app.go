@@ -1,0 +1,219 @@
+package main
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base32"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+
+	"refbridge/bridge"
+	"refbridge/config"
+	"refbridge/ers"
+	"refbridge/fhir"
+	"refbridge/fhir/rest"
+	"refbridge/ledger"
+	"refbridge/mapping"
+	"refbridge/sfdc"
+)
+
+// app is everything a command works with, joined from the configuration.
+type app struct {
+	cfg     *config.Config
+	tables  *mapping.Set
+	ledger  *ledger.Ledger
+	target  *sfdc.Client
+	flows   []*bridge.Flow
+	logger  *slog.Logger
+	logKey  []byte
+}
+
+// access says what a command may do.
+type access uint8
+
+const (
+	writing  access = iota
+	planning        // the ledger is opened read-only, and the transports refuse every mutating request
+	looking         // the ledger only, read-only: nothing is called
+)
+
+// open reads the configuration and joins the parts. The caller closes the app.
+func (p *program) open(ctx context.Context, a access) (*app, error) {
+	cfg, err := config.Load(p.config)
+	if err != nil {
+		return nil, err
+	}
+	return p.join(ctx, cfg, a)
+}
+
+func (p *program) join(ctx context.Context, cfg *config.Config, a access) (*app, error) {
+	key, err := cfg.Ledger.Key.Key32()
+	if err != nil {
+		return nil, err
+	}
+	out := &app{cfg: cfg, logKey: derive(key, "log")}
+	out.logger = newLogger(p.err, p.verbose, out.logKey)
+	patientKey, err := cfg.Salesforce.PatientKey.Read()
+	if err != nil {
+		return nil, err
+	}
+	if out.tables, err = loadTables(cfg.Tables, patientKey); err != nil {
+		return nil, err
+	}
+	out.ledger, err = ledger.Open(ctx, ledger.Options{Path: cfg.Ledger.Path, Key: key, Now: p.now, ReadOnly: a != writing})
+	if err != nil {
+		return nil, err
+	}
+	if a == looking {
+		return out, nil
+	}
+	if err := out.connect(p, a, patientKey); err != nil {
+		out.close()
+		return nil, err
+	}
+	return out, nil
+}
+
+func (a *app) close() {
+	if err := a.ledger.Close(); err != nil {
+		a.logger.Error("the ledger did not close", "error", err)
+	}
+}
+
+func loadTables(dir string, patientKey []byte) (*mapping.Set, error) {
+	var tables fs.FS = mapping.Default()
+	if dir != "" {
+		tables = os.DirFS(dir)
+	}
+	return mapping.Load(tables, mapping.Options{PatientKey: func(n fhir.NHSNumber) string {
+		h := hmac.New(sha256.New, patientKey)
+		h.Write([]byte(n.Reveal()))
+		return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(h.Sum(nil)))[:26]
+	}})
+}
+
+func derive(key []byte, purpose string) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(purpose))
+	return h.Sum(nil)
+}
+
+func (a *app) connect(p *program, mode access, patientKey []byte) error {
+	secret, err := optional(a.cfg.Salesforce.ClientSecret)
+	if err != nil {
+		return err
+	}
+	private, err := a.cfg.Salesforce.PrivateKey.RSA()
+	if err != nil {
+		return err
+	}
+	s := a.cfg.Salesforce
+	c := sfdc.Config{LoginURL: s.LoginURL, ClientID: s.ClientID, ClientSecret: secret, Username: s.Username, Key: private,
+		Version: s.APIVersion, Reserve: s.Reserve, Now: p.now, Logger: a.logger}
+	if mode == planning {
+		c.Transport = sfdc.ReadOnly(http.DefaultTransport)
+	}
+	if a.target, err = sfdc.New(c); err != nil {
+		return fmt.Errorf("salesforce: %w", err)
+	}
+	for _, src := range a.cfg.Sources {
+		f, err := a.flow(p, src, mode)
+		if err != nil {
+			return fmt.Errorf("source %s: %w", src.Name, err)
+		}
+		f.Planner.Policy.Token = derive(patientKey, "patient token")
+		a.flows = append(a.flows, f)
+	}
+	return nil
+}
+
+func optional(s config.Secret) (string, error) {
+	if s == "" {
+		return "", nil
+	}
+	b, err := s.Read()
+	return string(b), err
+}
+
+// flow joins one source into a lane.
+func (a *app) flow(p *program, src config.Source, mode access) (*bridge.Flow, error) {
+	f := &bridge.Flow{Name: src.Name, Ledger: a.ledger, Logger: a.logger, Now: p.now, Refresh: src.RefreshEvery()}
+	f.Planner = bridge.Planner{Flow: src.Name, Target: a.target, Memory: a.ledger, Tables: a.tables, Now: p.now,
+		Policy: bridge.Policy{Patient: bridge.PatientMode(src.Patient), System: src.System, Run: "live",
+			Lookup: sfdc.Lookup{Object: "Identifier", Field: "IdValue", Parent: "ParentRecordId",
+				Where: map[string]string{"SourceSystem": fhir.SystemNHSNumber}}}}
+	back := &bridge.Reconciler{Flow: src.Name, Dialect: src.Kind, Target: a.target, Ledger: a.ledger, Tables: a.tables,
+		Permits: permits(src), Logger: a.logger, Now: p.now}
+	var err error
+	switch src.Kind {
+	case "ers":
+		err = a.fromERS(p, src, mode, f, back)
+	default:
+		err = a.fromFHIR(p, src, mode, f, back)
+	}
+	if err != nil || mode != writing {
+		return f, err
+	}
+	f.Back = back
+	f.Applier = &bridge.Applier{Target: a.target, Journal: a.ledger, Now: p.now}
+	for _, o := range a.tables.Objects() {
+		f.Applier.Objects = append(f.Applier.Objects, o.Name)
+	}
+	return f, nil
+}
+
+func permits(src config.Source) []bridge.Permit {
+	names := map[string]string{"A013": "$ers.acceptReferral", "A028": "$ers.recordReviewOutcome", "A036": "$ers.cancelReferral",
+		"update": fhir.OperationUpdate}
+	var out []bridge.Permit
+	for _, w := range src.WriteBack {
+		out = append(out, bridge.Permit{Operation: names[w.Operation], Authority: w.UseCase, Approval: w.Approval != "none"})
+	}
+	return out
+}
+
+func (a *app) fromERS(p *program, src config.Source, mode access, f *bridge.Flow, back *bridge.Reconciler) error {
+	key, err := src.PrivateKey.RSA()
+	if err != nil {
+		return err
+	}
+	c := ers.Config{BaseURL: src.BaseURL, TokenURL: src.TokenURL, ClientID: src.ClientID, KeyID: src.KeyID, Key: key,
+		Rate: src.Rate, Ration: a.ledger, Now: p.now, Logger: a.logger}
+	if mode == planning {
+		c.Transport = ers.ReadOnly(http.DefaultTransport, src.TokenURL)
+	}
+	client, err := ers.New(c)
+	if err != nil {
+		return err
+	}
+	source := &bridge.ERS{Client: client, Services: src.Services,
+		Lists: []ers.List{ers.ReferralsForReview, ers.AppointmentSlotIssues}, Logger: a.logger, Now: p.now}
+	f.Poller, f.Source, f.Planner.Source = source, source, source
+	back.Source, back.Invoke = source, source
+	return nil
+}
+
+func (a *app) fromFHIR(p *program, src config.Source, mode access, f *bridge.Flow, back *bridge.Reconciler) error {
+	key, err := src.PrivateKey.RSA()
+	if err != nil {
+		return err
+	}
+	c := rest.Config{BaseURL: src.BaseURL, TokenURL: src.TokenURL, ClientID: src.ClientID, KeyID: src.KeyID, Key: key,
+		Now: p.now, Logger: a.logger}
+	if mode == planning {
+		c.Transport = rest.ReadOnly(http.DefaultTransport, src.TokenURL)
+	}
+	client, err := rest.New(c)
+	if err != nil {
+		return err
+	}
+	source := &bridge.FHIRServer{Client: client, Now: p.now}
+	f.Poller, f.Source, f.Planner.Source = source, source, source
+	back.Source, back.Invoke = source, source
+	return nil
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"log/slog"
+	"regexp"
+
+	"refbridge/fhir"
+)
+
+var (
+	ubrnPattern = regexp.MustCompile(`\b\d{12}\b`)
+	nhsPattern  = regexp.MustCompile(`\b\d{3}[ -]?\d{3}[ -]?\d{4}\b`)
+)
+
+// newLogger gives the operational log: no personal data, and a keyed token in the place of each UBRN, which show accepts.
+// The types of patient data do not print themselves; what is done here is the second fence, for texts of others.
+func newLogger(w io.Writer, verbose bool, key []byte) *slog.Logger {
+	level := slog.LevelWarn
+	if verbose {
+		level = slog.LevelInfo
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		switch v := a.Value.Any().(type) {
+		case string:
+			a.Value = slog.StringValue(redact(v, key))
+		case error:
+			a.Value = slog.StringValue(redact(v.Error(), key))
+		case fmt.Stringer:
+			a.Value = slog.StringValue(redact(v.String(), key))
+		}
+		return a
+	}}))
+}
+
+func redact(s string, key []byte) string {
+	s = ubrnPattern.ReplaceAllStringFunc(s, func(ubrn string) string { return ubrnToken(ubrn, key) })
+	return nhsPattern.ReplaceAllStringFunc(s, func(n string) string {
+		if _, err := fhir.ParseNHSNumber(n); err != nil {
+			return n
+		}
+		return fhir.Private(n).String()
+	})
+}
+
+// ubrnToken stands for a UBRN in logs: u- and 12 hexadecimal digits.
+func ubrnToken(ubrn string, key []byte) string {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte("ubrn:" + ubrn))
+	return "u-" + hex.EncodeToString(h.Sum(nil)[:6])
+}

@@ -1,0 +1,144 @@
+// Command refbridge carries referrals and appointments from NHS e-RS and FHIR R4 servers into Salesforce Health Cloud, and
+// carries status back.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/term"
+
+	"refbridge/config"
+	"refbridge/ledger"
+)
+
+// The exit codes of every command; each command's help lists the ones that it uses.
+const (
+	exitDone    = 0
+	exitError   = 1
+	exitChanges = 2  // plan: there is something to do
+	exitUsage   = 64 // the command line is wrong
+	exitLocked  = 75 // another refbridge writes to this ledger
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+// program is what a command gets: its streams, its clock and its context.
+type program struct {
+	in       io.Reader
+	out, err io.Writer
+	now      func() time.Time
+	config   string
+	verbose  bool
+}
+
+type cli struct {
+	Config  string `short:"c" default:"refbridge.yaml" help:"The configuration file." placeholder:"FILE"`
+	Verbose bool   `short:"v" help:"Log what happens, on stderr."`
+
+	Demo      demoCmd      `cmd:"" help:"Do the main job against simulators of e-RS, a FHIR server and Salesforce."`
+	Init      initCmd      `cmd:"" help:"Write a commented refbridge.yaml and the starter tables."`
+	Plan      planCmd      `cmd:"" help:"Print what a sync would do, as diffs. Changes nothing."`
+	Sync      syncCmd      `cmd:"" help:"Poll once, plan, apply."`
+	Run       runCmd       `cmd:"" help:"Poll and sync by the schedules, until stopped."`
+	Retry     retryCmd     `cmd:"" help:"Try what is held or dead again, now."`
+	Backfill  backfillCmd  `cmd:"" help:"Bring in named referrals, or what changed in a period."`
+	Show      showCmd      `cmd:"" help:"Show what happened to one referral."`
+	Statement statementCmd `cmd:"" help:"Account for every version ever observed."`
+	Approve   approveCmd   `cmd:"" help:"Approve a change that waits to go back to its source."`
+	Simulate  simulateCmd  `cmd:"" help:"Run a simulator of e-RS, a FHIR server or Salesforce."`
+	Version   versionCmd   `cmd:"" help:"Print the version."`
+}
+
+// exit is an exit code that is no error message.
+type exit int
+
+func (e exit) Error() string { return fmt.Sprintf("exit %d", int(e)) }
+
+// hinted is an error with a way out.
+type hinted struct {
+	error
+	hint string
+}
+
+func (h hinted) Unwrap() error { return h.error }
+
+func run(args []string, in io.Reader, out, errOut io.Writer) int {
+	var c cli
+	leave := -1
+	parser, err := kong.New(&c, kong.Name("refbridge"), kong.Writers(out, errOut), kong.Exit(func(code int) { leave = code }),
+		kong.Description("Carries referrals and appointments from NHS e-RS and FHIR R4 into Salesforce Health Cloud."),
+		kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 80}))
+	if err != nil {
+		fmt.Fprintf(errOut, "refbridge: error: %v\n", err)
+		return exitError
+	}
+	command, err := parser.Parse(args)
+	if leave >= 0 {
+		return leave // --help has been printed
+	}
+	if err != nil {
+		fmt.Fprintf(errOut, "refbridge: error: %v\nrefbridge: hint: refbridge --help lists the commands\n", err)
+		return exitUsage
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	p := &program{in: in, out: out, err: errOut, now: time.Now, config: c.Config, verbose: c.Verbose}
+	command.BindTo(ctx, (*context.Context)(nil))
+	return p.report(ctx, command.Run(p))
+}
+
+// report prints an error as a person needs it and gives the exit code.
+func (p *program) report(ctx context.Context, err error) int {
+	var code exit
+	var faults config.Faults
+	switch {
+	case err == nil, ctx.Err() != nil && errors.Is(err, context.Canceled):
+		return exitDone
+	case errors.As(err, &code):
+		return int(code)
+	case errors.As(err, &faults):
+		for _, f := range faults {
+			fmt.Fprintf(p.err, "refbridge: error: %s:%d: %s\n", f.File, f.Line, f.Message)
+			if f.Hint != "" {
+				fmt.Fprintf(p.err, "refbridge: hint: %s\n", f.Hint)
+			}
+		}
+		return exitError
+	}
+	fmt.Fprintf(p.err, "refbridge: error: %s\n", strings.TrimSpace(err.Error()))
+	if hint := hintOf(err); hint != "" {
+		fmt.Fprintf(p.err, "refbridge: hint: %s\n", hint)
+	}
+	if errors.Is(err, ledger.ErrLocked) {
+		return exitLocked
+	}
+	return exitError
+}
+
+func hintOf(err error) string {
+	var h hinted
+	switch {
+	case errors.As(err, &h):
+		return h.hint
+	case errors.Is(err, config.ErrNoFile):
+		return "refbridge init writes one; refbridge demo needs none"
+	case errors.Is(err, ledger.ErrLocked):
+		return "a daemon is running on this ledger; plan, show and statement work beside it"
+	}
+	return ""
+}
+
+// terminal tells whether a stream is a terminal that wants colour and progress bars.
+func terminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
+}

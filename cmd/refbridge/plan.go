@@ -1,0 +1,290 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+
+	"refbridge/bridge"
+	"refbridge/config"
+	"refbridge/fhir"
+	"refbridge/ledger"
+	"refbridge/mapping"
+)
+
+type planCmd struct {
+	From  string `help:"Plan resources in a file or folder, or - for standard input, with no network at all." placeholder:"FILE|DIR|-"`
+	JSON  bool   `name:"json" help:"One JSON object a line."`
+	Limit int    `help:"At most so many records." placeholder:"N"`
+}
+
+// Help is printed below the flags.
+func (planCmd) Help() string {
+	return `Without --from it plans what the ledger and its inbox hold: it reads e-RS, the FHIR servers and Salesforce, and
+changes nothing. With --from it maps files with no network: R4 ServiceRequest, Appointment, Bundle or NDJSON, STU3
+ReferralRequest and worklists as e-RS sends them; the diff is against the last-synced image where the ledger has one.
+
+The output holds patient data.
+
+Example: refbridge plan --from referral.json
+
+Exit codes: 0 nothing to do, 2 there are changes, 1 error, 64 usage.`
+}
+
+// Run is the command.
+func (c *planCmd) Run(ctx context.Context, p *program) error {
+	if c.From != "" {
+		return c.files(ctx, p)
+	}
+	a, err := p.open(ctx, planning)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	changes := false
+	for _, f := range a.flows {
+		plan, err := f.Plan(ctx, c.Limit)
+		if err != nil {
+			return fmt.Errorf("plan %s: %w", f.Name, err)
+		}
+		if err := c.print(p, f.Name, plan); err != nil {
+			return err
+		}
+		changes = changes || plan.Counts().Writes > 0
+	}
+	if changes {
+		return exit(exitChanges)
+	}
+	return nil
+}
+
+func (c *planCmd) print(p *program, flow string, plan bridge.Plan) error {
+	out := newPrinter(p.out)
+	for _, s := range plan.Steps {
+		if c.JSON {
+			if err := line(p.out, stepOf(s)); err != nil {
+				return err
+			}
+			continue
+		}
+		out.step(s)
+	}
+	if !c.JSON {
+		out.counts(flow, plan.Counts())
+	}
+	return nil
+}
+
+// files plans files. A record that cannot be read is reported in its place; the others go on.
+func (c *planCmd) files(ctx context.Context, p *program) error {
+	planners, done, err := c.offline(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer done()
+	report := fileReport{cmd: c, program: p, out: newPrinter(p.out)}
+	names, err := c.names()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := report.file(ctx, planners, name); err != nil {
+			return err
+		}
+	}
+	return report.end()
+}
+
+// offline gives planners with no target. Where there is a configuration and a ledger, the last-synced images are read.
+func (c *planCmd) offline(ctx context.Context, p *program) (bridge.Files, func(), error) {
+	tables, memory, done := (*mapping.Set)(nil), (*ledger.Ledger)(nil), func() {}
+	names := map[string]string{"ers": "ers", "fhir": "fhir"}
+	modes := map[string]string{"ers": "link", "fhir": "link"}
+	systems := map[string]string{"ers": fhir.SystemUBRN, "fhir": ""}
+	switch cfg, err := config.Load(p.config); {
+	case errors.Is(err, config.ErrNoFile):
+		if tables, err = loadTables("", []byte("offline")); err != nil {
+			return bridge.Files{}, done, err
+		}
+	case err != nil:
+		return bridge.Files{}, done, err
+	default:
+		for i := len(cfg.Sources) - 1; i >= 0; i-- {
+			s := cfg.Sources[i]
+			names[s.Kind], modes[s.Kind], systems[s.Kind] = s.Name, s.Patient, s.System
+		}
+		if tables, memory, done, err = p.remembered(ctx, cfg); err != nil {
+			return bridge.Files{}, done, err
+		}
+	}
+	planner := func(kind string) bridge.Planner {
+		out := bridge.Planner{Flow: names[kind], Tables: tables, Now: p.now, Policy: bridge.Policy{
+			Patient: bridge.PatientMode(modes[kind]), System: systems[kind], Run: "live", Token: []byte("offline")}}
+		if memory != nil {
+			out.Memory = memory
+		}
+		return out
+	}
+	return bridge.Files{ERS: planner("ers"), FHIR: planner("fhir")}, done, nil
+}
+
+// remembered opens the ledger for reading where there is one.
+func (p *program) remembered(ctx context.Context, cfg *config.Config) (*mapping.Set, *ledger.Ledger, func(), error) {
+	none := func() {}
+	if _, err := os.Stat(cfg.Ledger.Path); errors.Is(err, fs.ErrNotExist) {
+		patientKey, err := cfg.Salesforce.PatientKey.Read()
+		if err != nil {
+			return nil, nil, none, err
+		}
+		tables, err := loadTables(cfg.Tables, patientKey)
+		return tables, nil, none, err
+	}
+	a, err := p.join(ctx, cfg, looking)
+	if err != nil {
+		return nil, nil, none, err
+	}
+	return a.tables, a.ledger, a.close, nil
+}
+
+// names lists the files to read, in order; a folder is read with what is below it.
+func (c *planCmd) names() ([]string, error) {
+	if c.From == "-" {
+		return []string{"-"}, nil
+	}
+	var out []string
+	err := filepath.WalkDir(c.From, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && (path == c.From || isJSON(path)) {
+			out = append(out, path)
+		}
+		return err
+	})
+	if err == nil && len(out) == 0 {
+		err = hinted{fmt.Errorf("%s: no .json or .ndjson file in it", c.From), "give a file, or a folder of FHIR JSON files"}
+	}
+	sort.Strings(out)
+	return out, err
+}
+
+func isJSON(path string) bool {
+	switch filepath.Ext(path) {
+	case ".json", ".ndjson", ".jsonl":
+		return true
+	}
+	return false
+}
+
+// fileReport prints what files become and counts it.
+type fileReport struct {
+	cmd     *planCmd
+	program *program
+	out     printer
+	counts  bridge.Counts
+	failed  int
+	records int
+}
+
+type fileJSON struct {
+	File      string   `json:"file"`
+	Line      int      `json:"line"`
+	Error     string   `json:"error,omitempty"`
+	Note      string   `json:"note,omitempty"`
+	Sightings []string `json:"sightings,omitempty"`
+	*stepJSON
+}
+
+func (r *fileReport) file(ctx context.Context, planners bridge.Files, name string) error {
+	in := io.Reader(r.program.in)
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		in = f
+	}
+	err := planners.Plan(ctx, in, func(rec bridge.FileRecord) error {
+		if r.cmd.Limit > 0 && r.records >= r.cmd.Limit {
+			return bridge.ErrStop
+		}
+		r.records++
+		r.count(rec)
+		if r.cmd.JSON {
+			return r.json(name, rec)
+		}
+		r.text(name, rec)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+func (r *fileReport) count(rec bridge.FileRecord) {
+	if rec.Err != nil {
+		r.failed++
+	}
+	if rec.Step == nil {
+		return
+	}
+	c := bridge.Plan{Steps: []*bridge.Step{rec.Step}}.Counts()
+	r.counts.Create += c.Create
+	r.counts.Update += c.Update
+	r.counts.Same += c.Same
+	r.counts.Held += c.Held
+	r.counts.Dead += c.Dead
+	r.counts.Writes += c.Writes
+}
+
+func (r *fileReport) json(name string, rec bridge.FileRecord) error {
+	j := fileJSON{File: name, Line: rec.Line, Note: rec.Note}
+	if rec.Err != nil {
+		j.Error = rec.Err.Error()
+	}
+	for _, s := range rec.Sightings {
+		j.Sightings = append(j.Sightings, s.Ref.String())
+	}
+	if rec.Step != nil {
+		s := stepOf(rec.Step)
+		j.stepJSON = &s
+	}
+	return line(r.program.out, j)
+}
+
+func (r *fileReport) text(name string, rec bridge.FileRecord) {
+	w := r.program.out
+	switch {
+	case rec.Err != nil:
+		fmt.Fprintf(w, "%s:%d: %s cannot be read: %v\n\n", name, rec.Line, rec.Type, rec.Err)
+	case rec.Step != nil:
+		fmt.Fprintf(w, "%s:%d\n", name, rec.Line)
+		r.out.step(rec.Step)
+	case rec.Note != "":
+		fmt.Fprintf(w, "%s:%d: %s\n\n", name, rec.Line, rec.Note)
+	default:
+		fmt.Fprintf(w, "%s:%d: a worklist with %d entries\n", name, rec.Line, len(rec.Sightings))
+		for _, s := range rec.Sightings {
+			fmt.Fprintf(w, "  ? %s %s\n", s.Ref, s.Reason.Text)
+		}
+		fmt.Fprintln(w)
+	}
+}
+
+// end prints the sums and gives the exit code: an unreadable record is an error, whatever else there was.
+func (r *fileReport) end() error {
+	if !r.cmd.JSON {
+		r.out.counts(fmt.Sprintf("%d records read, %d unreadable", r.records, r.failed), r.counts)
+	}
+	switch {
+	case r.failed > 0:
+		return exit(exitError)
+	case r.counts.Writes > 0 || r.counts.Held > 0:
+		return exit(exitChanges)
+	}
+	return nil
+}

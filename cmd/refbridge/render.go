@@ -1,0 +1,184 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"refbridge/bridge"
+	"refbridge/ledger"
+	"refbridge/mapping"
+	"refbridge/sfdc/sobject"
+)
+
+// printer writes plans for people, at most 80 columns where the values allow it.
+type printer struct {
+	w      io.Writer
+	colour bool
+}
+
+func newPrinter(w io.Writer) printer { return printer{w: w, colour: terminal(w) && !noColour()} }
+
+func (p printer) mark(action bridge.Action) string {
+	switch action {
+	case bridge.Create:
+		return p.paint("32", "+")
+	case bridge.Update:
+		return p.paint("33", "~")
+	}
+	return "="
+}
+
+func (p printer) paint(code, s string) string {
+	if !p.colour {
+		return s
+	}
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
+}
+
+func (p printer) step(s *bridge.Step) {
+	fmt.Fprintf(p.w, "%s  %s\n", s.Work.Ref, p.paint("1", s.Outcome()))
+	for _, w := range s.Writes {
+		p.write(w)
+	}
+	if s.Reason.Code != "" {
+		p.reason(s)
+	}
+	fmt.Fprintln(p.w)
+}
+
+func (p printer) reason(s *bridge.Step) {
+	fmt.Fprintf(p.w, "  %s %s [%s]\n", p.paint("31", "!"), wrap(s.Reason.Text, 4), s.Reason.Code)
+	if s.Reason.Field != "" || s.Reason.Rule != "" {
+		fmt.Fprintf(p.w, "    %s %s\n", s.Reason.Field, s.Reason.Rule)
+	}
+}
+
+func (p printer) write(w *bridge.Write) {
+	if len(w.Fields) == 0 && w.Action != bridge.Same {
+		return // the step stopped before this record was compared
+	}
+	fmt.Fprintf(p.w, "  %s %s %s\n", p.mark(w.Action), w.Object, w.Key.Value)
+	for _, f := range w.Fields {
+		value := show(f.Want)
+		if w.Action == bridge.Update {
+			value = show(f.Have) + " -> " + value
+		}
+		fmt.Fprintf(p.w, "    %-22s %-27s %s\n", f.Field, value, p.paint("2", place(f.Rule)))
+	}
+	for _, k := range w.Kept {
+		fmt.Fprintf(p.w, "    %-22s kept: Salesforce changed it, the source did not\n", k)
+	}
+}
+
+func place(r mapping.Rule) string {
+	if r.File == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d", r.File, r.Line)
+}
+
+// show gives a value on one line; the hash in a key of a code record is cut, the JSON form has it whole.
+func show(v sobject.Value) string {
+	switch {
+	case v.IsNull():
+		return "(empty)"
+	case v.Kind() == sobject.Ref && len(v.Key()) == 40:
+		return "-> " + v.To().Object + " " + v.Key()[:8] + "…"
+	case v.Kind() == sobject.Ref:
+		return "-> " + v.Key()
+	case v.Kind() == sobject.DateTime:
+		return strings.Replace(v.Reveal(), ".000Z", "Z", 1)
+	}
+	return strings.ReplaceAll(strings.ReplaceAll(v.Reveal(), "\r", ""), "\n", "⏎")
+}
+
+// wrap breaks a text at 78 columns, further lines indented.
+func wrap(text string, indent int) string {
+	var b strings.Builder
+	column := indent
+	for i, word := range strings.Fields(text) {
+		if i > 0 && column+1+len(word) > 78 {
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			column = indent
+		} else if i > 0 {
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += len(word)
+	}
+	return b.String()
+}
+
+func (p printer) counts(flow string, c bridge.Counts) {
+	fmt.Fprintf(p.w, "%s: %d to create, %d to update, %d as they should be, %d held, %d dead; %d records to write\n",
+		flow, c.Create, c.Update, c.Same, c.Held, c.Dead, c.Writes)
+}
+
+// The JSON forms. Values are personal data: this is the plan itself, on the operator's own output.
+type stepJSON struct {
+	Ref     string      `json:"ref"`
+	Outcome string      `json:"outcome"`
+	Reason  *reasonJSON `json:"reason,omitempty"`
+	Writes  []writeJSON `json:"writes,omitempty"`
+}
+
+type reasonJSON struct {
+	Code  string `json:"code"`
+	Text  string `json:"text"`
+	Field string `json:"field,omitempty"`
+	Rule  string `json:"rule,omitempty"`
+}
+
+type writeJSON struct {
+	Action string      `json:"action"`
+	Object string      `json:"object"`
+	Key    string      `json:"key"`
+	Fields []fieldJSON `json:"fields,omitempty"`
+	Kept   []string    `json:"kept,omitempty"`
+}
+
+type fieldJSON struct {
+	Field string  `json:"field"`
+	Have  *string `json:"have,omitempty"`
+	Want  *string `json:"want"`
+	Rule  string  `json:"rule,omitempty"`
+	From  string  `json:"from,omitempty"`
+}
+
+func stepOf(s *bridge.Step) stepJSON {
+	out := stepJSON{Ref: s.Work.Ref.String(), Outcome: s.Outcome(), Reason: reasonOf(s.Reason)}
+	for _, w := range s.Writes {
+		j := writeJSON{Action: string(w.Action), Object: w.Object, Key: w.Key.Value, Kept: w.Kept}
+		for _, f := range w.Fields {
+			j.Fields = append(j.Fields, fieldJSON{Field: f.Field, Have: pointer(f.Have), Want: pointer(f.Want),
+				Rule: place(f.Rule), From: f.Rule.From})
+		}
+		out.Writes = append(out.Writes, j)
+	}
+	return out
+}
+
+func reasonOf(r ledger.Reason) *reasonJSON {
+	if r.Code == "" {
+		return nil
+	}
+	return &reasonJSON{Code: r.Code, Text: r.Text, Field: r.Field, Rule: r.Rule}
+}
+
+func pointer(v sobject.Value) *string {
+	if v.IsNull() {
+		return nil
+	}
+	s := v.Reveal()
+	return &s
+}
+
+// line writes one JSON value on one line.
+func line(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}

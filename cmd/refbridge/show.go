@@ -1,0 +1,343 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"refbridge/fhir"
+	"refbridge/ledger"
+)
+
+func noColour() bool { return os.Getenv("NO_COLOR") != "" }
+
+func isUBRN(s string) bool { return len(s) == 12 && strings.Trim(s, "0123456789") == "" }
+
+// reference reads what an operator types: a UBRN with or without spaces, its token from a log, or Type/id.
+func (a *app) reference(ctx context.Context, source, text string) (fhir.Reference, error) {
+	text = strings.ReplaceAll(text, " ", "")
+	if strings.HasPrefix(text, "u-") {
+		return a.byToken(ctx, source, text)
+	}
+	if isUBRN(text) {
+		return fhir.Reference{Type: "ReferralRequest", ID: text}, nil
+	}
+	ref, err := fhir.ParseReference(text)
+	if err != nil {
+		return ref, hinted{errors.New("neither a UBRN nor Type/id"), "refbridge show 000000070001, or show ServiceRequest/42"}
+	}
+	return ref.Current(), nil
+}
+
+func (a *app) byToken(ctx context.Context, source, token string) (fhir.Reference, error) {
+	entries, err := a.ledger.Entries(ctx, ledger.Filter{Source: source})
+	if err != nil {
+		return fhir.Reference{}, err
+	}
+	for _, e := range entries {
+		if isUBRN(e.Ref.ID) && ubrnToken(e.Ref.ID, a.logKey) == token {
+			return e.Ref.Current(), nil
+		}
+	}
+	return fhir.Reference{Type: "ReferralRequest", ID: token}, nil
+}
+
+type showCmd struct {
+	UBRN string `arg:"" name:"ubrn" help:"The UBRN, its token from a log (u-…), or Type/id of a FHIR resource."`
+	JSON bool   `name:"json" help:"One JSON object a line."`
+}
+
+// Help is printed below the flags.
+func (showCmd) Help() string {
+	return `Lists every version that was observed and what became of it, the records in Salesforce, and the changes that went or
+wait to go back. Works beside a running daemon.
+
+Example: refbridge show 000000070001
+
+Exit codes: 0 shown, 1 error or not known, 64 usage.`
+}
+
+type entryJSON struct {
+	Source   string      `json:"source"`
+	Ref      string      `json:"ref"`
+	Fate     ledger.Fate `json:"fate"`
+	Reason   *reasonJSON `json:"reason,omitempty"`
+	Attempts int         `json:"attempts"`
+	First    time.Time   `json:"firstSeen"`
+	Changed  time.Time   `json:"changed"`
+	Next     *time.Time  `json:"nextTry,omitempty"`
+}
+
+func entryOf(e ledger.Entry) entryJSON {
+	j := entryJSON{Source: e.Source, Ref: e.Ref.String(), Fate: e.Fate, Reason: reasonOf(e.Reason), Attempts: e.Attempts,
+		First: e.First, Changed: e.Changed}
+	if !e.Next.IsZero() && !e.Next.Equal(ledger.Never()) {
+		j.Next = &e.Next
+	}
+	return j
+}
+
+// Run is the command.
+func (c *showCmd) Run(ctx context.Context, p *program) error {
+	a, err := p.open(ctx, looking)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	found := false
+	for _, s := range a.cfg.Sources {
+		ref, err := a.reference(ctx, s.Name, c.UBRN)
+		if err != nil {
+			return err
+		}
+		entries, err := a.ledger.Entries(ctx, ledger.Filter{Source: s.Name, Ref: ref})
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			found = true
+			if err := c.entry(p, e); err != nil {
+				return err
+			}
+		}
+		if len(entries) > 0 && !c.JSON {
+			if err := a.records(ctx, p.out, s.Name, ref); err != nil {
+				return err
+			}
+		}
+	}
+	if !found {
+		return hinted{errors.New("the ledger does not know this record"), "has it been polled? backfill --ubrns brings one in"}
+	}
+	return nil
+}
+
+func (c *showCmd) entry(p *program, e ledger.Entry) error {
+	if c.JSON {
+		return line(p.out, entryOf(e))
+	}
+	printEntry(p.out, e)
+	return nil
+}
+
+func printEntry(w io.Writer, e ledger.Entry) {
+	fmt.Fprintf(w, "%s %s  %s", e.Source, e.Ref, e.Fate)
+	if e.Attempts > 1 {
+		fmt.Fprintf(w, " after %d attempts", e.Attempts)
+	}
+	fmt.Fprintf(w, ", %s\n", e.Changed.Local().Format("2 Jan 2006 15:04"))
+	if e.Reason.Code != "" {
+		fmt.Fprintf(w, "    %s [%s]\n", wrap(e.Reason.Text, 4), e.Reason.Code)
+		if e.Reason.Rule != "" || e.Reason.Field != "" {
+			fmt.Fprintf(w, "    %s %s\n", e.Reason.Field, e.Reason.Rule)
+		}
+	}
+	switch {
+	case e.Fate != ledger.Held && e.Fate != ledger.Unknown:
+	case e.Next.Equal(ledger.Never()):
+		fmt.Fprintf(w, "    waits for a change of tables, of the source, or refbridge retry\n")
+	default:
+		fmt.Fprintf(w, "    next try %s\n", e.Next.Local().Format("2 Jan 2006 15:04"))
+	}
+}
+
+// records lists what stands in Salesforce for a source record, by key and id, without values.
+func (a *app) records(ctx context.Context, w io.Writer, source string, ref fhir.Reference) error {
+	images, err := a.ledger.Images(ctx, source, ref)
+	if err != nil {
+		return err
+	}
+	for _, r := range images {
+		fmt.Fprintf(w, "    %s %s %s, %d fields\n", r.Object, r.Key.Value, r.ID, len(r.Fields))
+	}
+	back, err := a.ledger.Writebacks(ctx, source)
+	if err != nil {
+		return err
+	}
+	for _, b := range back {
+		if b.Ref.Current() == ref.Current() {
+			printWriteback(w, b)
+		}
+	}
+	return nil
+}
+
+func printWriteback(w io.Writer, b ledger.Writeback) {
+	fmt.Fprintf(w, "%s %s  %s changed in Salesforce: %s", b.Source, b.Ref.Current(), b.Field, b.State)
+	if b.Operation != "" {
+		fmt.Fprintf(w, " (%s)", b.Operation)
+	}
+	fmt.Fprintln(w)
+	if b.Reason.Code != "" {
+		fmt.Fprintf(w, "    %s [%s]\n", wrap(b.Reason.Text, 4), b.Reason.Code)
+	}
+}
+
+type statementCmd struct {
+	JSON bool `name:"json" help:"One JSON object."`
+}
+
+// Help is printed below the flags.
+func (statementCmd) Help() string {
+	return `Every version that was ever observed is in exactly one place: applied, superseded, held, dead, unknown or pending. The
+statement counts them, checks the sums and the ledger's own hashes, and lists what is held, dead or unknown, with reasons.
+Works beside a running daemon.
+
+Example: refbridge statement --json
+
+Exit codes: 0 the sums balance, 1 they do not, or an error, 64 usage.`
+}
+
+type statementJSON struct {
+	Observed   int         `json:"observed"`
+	Applied    int         `json:"applied"`
+	Superseded int         `json:"superseded"`
+	Held       int         `json:"held"`
+	Dead       int         `json:"dead"`
+	Unknown    int         `json:"unknown"`
+	Pending    int         `json:"pending"`
+	Unread     int         `json:"unreadAnswers"`
+	Balanced   bool        `json:"balanced"`
+	Open       []entryJSON `json:"open"`
+	Back       []backJSON  `json:"changesInSalesforce"`
+}
+
+type backJSON struct {
+	ID        int64                 `json:"id"`
+	Source    string                `json:"source"`
+	Ref       string                `json:"ref"`
+	Field     string                `json:"field"`
+	Operation string                `json:"operation,omitempty"`
+	State     ledger.WritebackState `json:"state"`
+	Reason    *reasonJSON           `json:"reason,omitempty"`
+}
+
+// Run is the command.
+func (c *statementCmd) Run(ctx context.Context, p *program) error {
+	a, err := p.open(ctx, looking)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	return a.statement(ctx, p.out, c.JSON)
+}
+
+func (a *app) statement(ctx context.Context, w io.Writer, json bool) error {
+	s, err := a.ledger.Statement(ctx)
+	if err != nil {
+		return err
+	}
+	open, err := a.ledger.Entries(ctx, ledger.Filter{Fates: []ledger.Fate{ledger.Held, ledger.Dead, ledger.Unknown}})
+	if err != nil {
+		return err
+	}
+	var back []ledger.Writeback
+	for _, src := range a.cfg.Sources {
+		b, err := a.ledger.Writebacks(ctx, src.Name, ledger.Reported, ledger.Waiting, ledger.Approved, ledger.Sent, ledger.Unclear)
+		if err != nil {
+			return err
+		}
+		back = append(back, b...)
+	}
+	if json {
+		err = line(w, statementOf(s, open, back))
+	} else {
+		printStatement(w, s, open, back)
+	}
+	if err == nil {
+		err = a.ledger.Verify(ctx)
+	}
+	if err == nil && !s.Balanced() {
+		err = errors.New("the statement does not balance: the ledger has lost count of a version")
+	}
+	return err
+}
+
+func statementOf(s ledger.Statement, open []ledger.Entry, back []ledger.Writeback) statementJSON {
+	j := statementJSON{Observed: s.Observed, Applied: s.Applied, Superseded: s.Superseded, Held: s.Held, Dead: s.Dead,
+		Unknown: s.Unknown, Pending: s.Pending, Unread: s.Unread, Balanced: s.Balanced(), Open: []entryJSON{}, Back: []backJSON{}}
+	for _, e := range open {
+		j.Open = append(j.Open, entryOf(e))
+	}
+	for _, b := range back {
+		j.Back = append(j.Back, backJSON{ID: b.ID, Source: b.Source, Ref: b.Ref.String(), Field: b.Field,
+			Operation: b.Operation, State: b.State, Reason: reasonOf(b.Reason)})
+	}
+	return j
+}
+
+func printStatement(w io.Writer, s ledger.Statement, open []ledger.Entry, back []ledger.Writeback) {
+	for _, e := range open {
+		printEntry(w, e)
+	}
+	for _, b := range back {
+		printWriteback(w, b)
+	}
+	if len(open)+len(back) > 0 {
+		fmt.Fprintln(w)
+	}
+	balance := "balances"
+	if !s.Balanced() {
+		balance = "DOES NOT BALANCE"
+	}
+	fmt.Fprintf(w, "observed    %6d versions\napplied     %6d\nsuperseded  %6d\nheld        %6d\ndead        %6d\nunknown     %6d\npending     %6d\n",
+		s.Observed, s.Applied, s.Superseded, s.Held, s.Dead, s.Unknown, s.Pending)
+	fmt.Fprintf(w, "the statement %s\n", balance)
+	if s.Unread > 0 {
+		fmt.Fprintf(w, "%d answers in the inbox are not read yet\n", s.Unread)
+	}
+}
+
+type approveCmd struct {
+	UBRN      string `arg:"" name:"ubrn" help:"The UBRN, or Type/id of a FHIR resource."`
+	Operator  string `required:"" help:"Who approves; it stands in the audit trail." placeholder:"NAME"`
+	Authority string `help:"On what authority, for example a reference of the use case." placeholder:"TEXT"`
+}
+
+// Help is printed below the flags.
+func (approveCmd) Help() string {
+	return `A change made in Salesforce that an operation of the source can carry waits for an operator, unless the configuration says
+approval: none. The next sync decides on fresh reads of both sides once more before it sends.
+
+Example: refbridge approve 000000070001 --operator j.smith
+
+Exit codes: 0 approved, 1 error or nothing waits, 64 usage, 75 another refbridge writes to this ledger.`
+}
+
+// Run is the command.
+func (c *approveCmd) Run(ctx context.Context, p *program) error {
+	a, err := p.open(ctx, writing)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	approved := 0
+	for _, s := range a.cfg.Sources {
+		ref, err := a.reference(ctx, s.Name, c.UBRN)
+		if err != nil {
+			return err
+		}
+		waiting, err := a.ledger.Writebacks(ctx, s.Name, ledger.Waiting)
+		if err != nil {
+			return err
+		}
+		for _, w := range waiting {
+			if w.Ref.Current() != ref {
+				continue
+			}
+			if err := a.ledger.Approve(ctx, w.ID, c.Operator, c.Authority); err != nil {
+				return err
+			}
+			approved++
+			fmt.Fprintf(p.out, "approved: %s on %s\n", w.Operation, w.Ref.Current())
+		}
+	}
+	if approved == 0 {
+		return hinted{errors.New("nothing waits for approval there"), "refbridge statement lists what waits"}
+	}
+	return nil
+}

@@ -1,0 +1,284 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"refbridge/bridge"
+	"refbridge/daemon"
+	"refbridge/fhir"
+)
+
+type syncCmd struct {
+	JSON bool `name:"json" help:"One JSON object a line."`
+}
+
+// Help is printed below the flags.
+func (syncCmd) Help() string {
+	return `Polls every source once (as far as its ration allows), works off everything that is due, and carries approved changes
+back. What cannot be done is held with a reason; refbridge statement lists it.
+
+Example: refbridge sync
+
+Exit codes: 0 done, 1 error, 64 usage, 75 another refbridge writes to this ledger.`
+}
+
+// Run is the command.
+func (c *syncCmd) Run(ctx context.Context, p *program) error {
+	a, err := p.open(ctx, writing)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	var failed error
+	for _, f := range a.flows {
+		if err := f.Poll(ctx); err != nil {
+			// A poll that fails does not keep what is known already from being synced.
+			failed = errors.Join(failed, fmt.Errorf("poll %s: %w", f.Name, err))
+		}
+	}
+	for _, f := range a.flows {
+		failed = errors.Join(failed, p.sync(ctx, f, c.JSON))
+	}
+	return failed
+}
+
+// sync works one flow off and prints what came of it.
+func (p *program) sync(ctx context.Context, f *bridge.Flow, json bool) error {
+	finish := p.progress(f)
+	report, err := f.Sync(ctx)
+	finish()
+	if json {
+		if err := line(p.out, reportJSON{Flow: f.Name, Report: report}); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(p.out, "%s: %d applied, %d held, %d dead, %d unknown; %d records written; %d carried back\n",
+			f.Name, report.Applied, report.Held, report.Dead, report.Unknown, report.Writes, report.StatusBack)
+		if report.Divergent > 0 {
+			fmt.Fprintf(p.out, "%s: %d changes made in Salesforce are open; refbridge statement lists them\n", f.Name, report.Divergent)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("sync %s: %w", f.Name, err)
+	}
+	return nil
+}
+
+type reportJSON struct {
+	Flow string `json:"flow"`
+	bridge.Report
+}
+
+// progress shows a bar on a terminal while a plan is applied; elsewhere nothing.
+func (p *program) progress(f *bridge.Flow) func() {
+	if !terminal(p.err) {
+		return func() {}
+	}
+	bars := mpb.New(mpb.WithOutput(p.err), mpb.WithWidth(40))
+	var bar *mpb.Bar
+	f.Applier.Progress = func(done, total int) {
+		if bar == nil || done == 1 {
+			bar = bars.AddBar(int64(total), mpb.BarRemoveOnComplete(),
+				mpb.PrependDecorators(decor.Name(f.Name+" ")), mpb.AppendDecorators(decor.CountersNoUnit("%d / %d")))
+		}
+		bar.SetCurrent(int64(done))
+	}
+	return func() {
+		f.Applier.Progress = nil
+		if bar != nil {
+			bar.SetCurrent(1 << 30)
+			bar.Abort(true)
+		}
+		bars.Wait()
+	}
+}
+
+type runCmd struct{}
+
+// Help is printed below the flags.
+func (runCmd) Help() string {
+	return `Each source is a lane with two schedules in cron syntax, in the time zone of the configuration (Europe/London).
+Stop it with SIGINT or SIGTERM: calls in flight are finished and written down.
+
+Example: refbridge run --verbose
+
+Exit codes: 0 stopped, 1 error, 64 usage, 75 another refbridge writes to this ledger.`
+}
+
+// Run is the command.
+func (c *runCmd) Run(ctx context.Context, p *program) error {
+	a, err := p.open(ctx, writing)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	d := daemon.Daemon{Now: p.now, Logger: a.logger}
+	for i, f := range a.flows {
+		src := a.cfg.Sources[i]
+		poll, err := daemon.Parse(src.Poll, a.cfg.Location())
+		if err != nil {
+			return fmt.Errorf("source %s: poll: %w", src.Name, err)
+		}
+		sync, err := daemon.Parse(src.Sync, a.cfg.Location())
+		if err != nil {
+			return fmt.Errorf("source %s: sync: %w", src.Name, err)
+		}
+		d.Lanes = append(d.Lanes, daemon.Lane{Name: f.Name, Flow: laneOf{f}, Poll: poll, Sync: sync})
+	}
+	return d.Run(ctx)
+}
+
+// laneOf is a flow as the daemon asks for it.
+type laneOf struct{ *bridge.Flow }
+
+// Sync is Flow.Sync without its report.
+func (l laneOf) Sync(ctx context.Context) error {
+	_, err := l.Flow.Sync(ctx)
+	return err
+}
+
+type retryCmd struct {
+	UBRN string `arg:"" optional:"" name:"ubrn" help:"The UBRN, or Type/id of a FHIR resource."`
+	All  bool   `help:"Everything that is held."`
+}
+
+// Help is printed below the flags.
+func (retryCmd) Help() string {
+	return `Opens what is held, dead or unknown again and works it off at once, without polling.
+
+Example: refbridge retry 000000070001
+
+Exit codes: 0 tried (see what became of it), 1 error or nothing to retry, 64 usage, 75 ledger in use.`
+}
+
+// Run is the command.
+func (c *retryCmd) Run(ctx context.Context, p *program) error {
+	if (c.UBRN == "") == !c.All {
+		return hinted{errors.New("retry takes one UBRN, or --all"), "refbridge retry 000000070001"}
+	}
+	a, err := p.open(ctx, writing)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	opened := 0
+	for _, f := range a.flows {
+		n, err := c.reopen(ctx, a, f)
+		if err != nil {
+			return err
+		}
+		if opened += n; n == 0 {
+			continue
+		}
+		if err := p.sync(ctx, f, false); err != nil {
+			return err
+		}
+	}
+	if opened == 0 {
+		return hinted{errors.New("nothing to retry"), "refbridge statement lists what is held"}
+	}
+	return nil
+}
+
+func (c *retryCmd) reopen(ctx context.Context, a *app, f *bridge.Flow) (int, error) {
+	if c.All {
+		return f.ReopenHeld(ctx)
+	}
+	ref, err := a.reference(ctx, f.Name, c.UBRN)
+	if err != nil {
+		return 0, err
+	}
+	return a.ledger.Reopen(ctx, f.Name, ref)
+}
+
+type backfillCmd struct {
+	UBRNs string    `name:"ubrns" help:"A file with one UBRN a line (e-RS)." placeholder:"FILE"`
+	From  time.Time `help:"Bring in what changed from this day on (FHIR servers)." format:"2006-01-02" placeholder:"DATE"`
+	To    time.Time `help:"Up to and without this day; default today." format:"2006-01-02" placeholder:"DATE"`
+}
+
+// Help is printed below the flags.
+func (backfillCmd) Help() string {
+	return `Records that a backfill creates carry Bridge_Run__c = backfill, so that automations of the org can tell them from
+live ones and stay quiet. UBRNs are read from e-RS one by one (A005); no worklist ration is spent.
+
+Example: refbridge backfill --ubrns ubrns.txt
+         refbridge backfill --from 2026-01-01 --to 2026-04-01
+
+Exit codes: 0 done, 1 error, 64 usage, 75 another refbridge writes to this ledger.`
+}
+
+// Run is the command.
+func (c *backfillCmd) Run(ctx context.Context, p *program) error {
+	if (c.UBRNs == "") == c.From.IsZero() {
+		return hinted{errors.New("backfill takes --ubrns, or --from"), "refbridge backfill --help shows both"}
+	}
+	if c.To.IsZero() {
+		c.To = p.now()
+	}
+	a, err := p.open(ctx, writing)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	for i, f := range a.flows {
+		f.Planner.Policy.Run = "backfill"
+		took, err := c.gather(ctx, a, f, a.cfg.Sources[i].Kind)
+		if err != nil {
+			return fmt.Errorf("backfill %s: %w", f.Name, err)
+		}
+		if !took {
+			continue
+		}
+		if err := p.sync(ctx, f, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// gather marks or fetches what one flow has to bring in; took tells whether the flow is one of these.
+func (c *backfillCmd) gather(ctx context.Context, a *app, f *bridge.Flow, kind string) (took bool, err error) {
+	if server, ok := f.Poller.(*bridge.FHIRServer); ok && c.UBRNs == "" {
+		return true, f.Window(ctx, server, c.From, c.To)
+	}
+	if kind != "ers" || c.UBRNs == "" {
+		return false, nil
+	}
+	refs, err := readUBRNs(c.UBRNs)
+	if err != nil {
+		return false, err
+	}
+	return true, f.Sight(ctx, refs)
+}
+
+// readUBRNs reads one UBRN a line; spaces inside are taken out, empty lines and # comments are passed over.
+func readUBRNs(name string) ([]fhir.Reference, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var refs []fhir.Reference
+	lines := bufio.NewScanner(f)
+	for n := 1; lines.Scan(); n++ {
+		text := strings.ReplaceAll(strings.TrimSpace(lines.Text()), " ", "")
+		if text == "" || strings.HasPrefix(text, "#") {
+			continue
+		}
+		if !isUBRN(text) {
+			return nil, hinted{fmt.Errorf("%s:%d: not a UBRN", name, n), "twelve digits, leading zeros included"}
+		}
+		refs = append(refs, fhir.Reference{Type: "ReferralRequest", ID: text})
+	}
+	return refs, lines.Err()
+}
