@@ -303,8 +303,12 @@ func (r *Reconciler) one(ctx context.Context, w ledger.Writeback) (ledger.Writeb
 		return ledger.Refused, ledger.Reason{Code: codeWithdrawn, Text: "Salesforce does not ask for it any more"}, nil
 	}
 	version, moved, err := r.moved(ctx, w)
-	if err != nil {
-		return r.failed(ctx, w, err)
+	switch {
+	case stopped(ctx, err):
+		return "", ledger.Reason{}, err
+	case err != nil:
+		// Nothing was sent: it stays where it is, for the next run.
+		return w.State, ledger.Reason{Code: codeSource, Text: err.Error()}, nil
 	}
 	if moved {
 		// The user acted on an older state. The new one is synced first; then both sides are compared again.

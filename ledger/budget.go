@@ -19,8 +19,9 @@ func (r *budgetRow) upsert() string {
 
 const selectBudgets = `SELECT name, day, spent, row_hash FROM budgets`
 
-// Spend takes one call out of the budget of a name and a day ("2026-03-29", the caller's calendar). It is on the disk before Spend
-// returns, so that a daemon that crashes after each call still makes no more than limit calls. ErrSpent where nothing is left.
+// Spend takes one call out of the budget of a name and a day ("2026-03-29", the caller's calendar). It is on the disk
+// before Spend returns, so that a daemon that crashes after each call still makes no more than limit calls. ErrSpent
+// where nothing is left.
 func (l *Ledger) Spend(ctx context.Context, name, day string, limit int) error {
 	return l.update(ctx, "spend", func(t *tx) error {
 		b, _, err := get[budgetRow](ctx, t.sql, selectBudgets+` WHERE name = $1 AND day = $2`, name, day)

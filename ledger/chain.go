@@ -39,7 +39,8 @@ const (
 	selectLinks = `SELECT seq, happened, epoch, source, type, id, version, object, record_key, digest, image, fate, code, hash FROM chain`
 )
 
-// append adds an entry at the end of the chain. It is part of the transaction that does what the entry says: a crash leaves both or neither.
+// append adds an entry at the end of the chain. It is part of the transaction that does what the entry says: a crash
+// leaves both or neither.
 func (t *tx) append(ctx context.Context, k link) error {
 	previous := ""
 	err := t.sql.QueryRowContext(ctx, `SELECT seq, hash FROM chain_head WHERE one = 1`).Scan(&k.seq, &previous)
@@ -61,8 +62,8 @@ func (r *versionRow) link(digest string) link {
 	return link{source: r.source, typ: r.typ, id: r.id, version: r.version, digest: digest, fate: r.fate, code: r.reason.code}
 }
 
-// Head gives the number and the hash of the audit chain's last entry (0 and empty: there is none), to be kept where this machine
-// cannot change it. A ledger whose head has a lower number than one that was kept is a restored backup.
+// Head gives the number and the hash of the audit chain's last entry (0 and empty: there is none), to be kept where
+// this machine cannot change it. A ledger whose head has a lower number than one that was kept is a restored backup.
 func (l *Ledger) Head(ctx context.Context) (seq int64, hash string, err error) {
 	err = l.view(ctx, "read the chain's head", func(q querier) error {
 		rows, err := q.QueryContext(ctx, `SELECT seq, hash FROM chain_head WHERE one = 1`)

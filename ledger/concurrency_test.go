@@ -30,7 +30,8 @@ func TestEightGoroutinesShareALedgerWithoutErrorsOrLostCounts(t *testing.T) {
 	assert.NoError(t, w.Verify(t.Context()))
 }
 
-// walk takes ten referrals of its own through their whole life, spending, reading and looking at the statement on the way.
+// walk takes ten referrals of its own through their whole life, spending, reading and looking at the statement on the
+// way.
 func (w *world) walk(ctx context.Context, g int, spent *atomic.Int64) error {
 	for i := range 10 {
 		r := ref(fmt.Sprintf("%d-%d", g, i))

@@ -15,7 +15,8 @@ import (
 	"refbridge/sfdc/sobject"
 )
 
-// A crash test runs the test binary once more: it opens the ledger of the parent, does one thing and kills itself at a named point.
+// A crash test runs the test binary once more: it opens the ledger of the parent, does one thing and kills itself at a
+// named point.
 const (
 	crashPath = "LEDGER_CRASH_PATH"
 	crashAt   = "LEDGER_CRASH_AT"

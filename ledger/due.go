@@ -55,8 +55,9 @@ const selectDue = selectVersions + ` WHERE source = $1 AND fate IN ('pending', '
 			AND m.version = '' AND m.fate IN ('pending', 'held', 'unknown') AND m.next_try <= $2)))
 	ORDER BY first_seen, type, id LIMIT $3`
 
-// Due gives the refs of a source that wait for a decision now: pending, held or unknown ones whose next try has come, the newest version of
-// each ref only, or its mark while there is one. In the order of their first sighting, then by ref. limit 0 = all.
+// Due gives the refs of a source that wait for a decision now: pending, held or unknown ones whose next try has come,
+// the newest version of each ref only, or its mark while there is one. In the order of their first sighting, then by
+// ref. limit 0 = all.
 func (l *Ledger) Due(ctx context.Context, source string, limit int) ([]Work, error) {
 	if limit <= 0 {
 		limit = math.MaxInt32
@@ -122,8 +123,8 @@ func (l *Ledger) Known(ctx context.Context, source string, ref fhir.Reference) (
 	return r.known(), err
 }
 
-// Live gives the refs of which a version was applied and which the source has not ended, without versions, ordered: those to be
-// looked at again after they have left the worklists.
+// Live gives the refs of which a version was applied and which the source has not ended, without versions, ordered:
+// those to be looked at again after they have left the worklists.
 func (l *Ledger) Live(ctx context.Context, source string) ([]fhir.Reference, error) {
 	var out []fhir.Reference
 	err := l.view(ctx, "list live refs", func(q querier) error {

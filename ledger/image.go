@@ -97,8 +97,8 @@ func (l *Ledger) Image(ctx context.Context, object, key string) (record sobject.
 	return record, found, err
 }
 
-// Images gives the records of a ref as they were last synced, parents first, whatever version the reference names. Records that
-// the ref shares with others are among them.
+// Images gives the records of a ref as they were last synced, parents first, whatever version the reference names.
+// Records that the ref shares with others are among them.
 func (l *Ledger) Images(ctx context.Context, source string, ref fhir.Reference) ([]sobject.Record, error) {
 	var out []sobject.Record
 	err := l.view(ctx, "read images", func(q querier) error {
@@ -139,8 +139,8 @@ func (l *Ledger) ImagesByKey(ctx context.Context, object string, keys []string) 
 	return out, nil
 }
 
-// RefOfKey gives the source and the ref (without a version) that a record came from: the one that wrote it last, or, where nothing was
-// settled yet, the one that intended to. ErrNotFound where the key is not ours.
+// RefOfKey gives the source and the ref (without a version) that a record came from: the one that wrote it last, or,
+// where nothing was settled yet, the one that intended to. ErrNotFound where the key is not ours.
 func (l *Ledger) RefOfKey(ctx context.Context, object, key string) (source string, ref fhir.Reference, err error) {
 	err = l.view(ctx, "find the ref of a key", func(q querier) error {
 		r, found, err := get[imageRow](ctx, q, selectImages+thisRecord, object, key)

@@ -64,8 +64,8 @@ func (l *Ledger) Cursor(ctx context.Context, source, name string) (string, error
 	return c.value, err
 }
 
-// Receive keeps an answer and moves the cursor, both or neither, and gives the answer's number. A crash before it returns means that
-// the next poll asks for the same window again.
+// Receive keeps an answer and moves the cursor, both or neither, and gives the answer's number. A crash before it
+// returns means that the next poll asks for the same window again.
 func (l *Ledger) Receive(ctx context.Context, a Answer, c Cursor) (int64, error) {
 	r := inboxRow{source: a.Source, kind: a.Kind, received: toMillis(a.Received)}
 	err := l.update(ctx, "receive", func(t *tx) error {

@@ -45,8 +45,8 @@ func (r *intentRow) ref() fhir.Reference {
 const selectIntents = `SELECT op, source, type, id, version, object, record_key, digest, tables_hash, deadline, created, closed, row_hash
 	FROM intents`
 
-// Intend records writes before their first byte is sent: they are on the disk when it returns. Where it fails nothing may be
-// sent. An id that is there already is opened again with the new content.
+// Intend records writes before their first byte is sent: they are on the disk when it returns. Where it fails nothing
+// may be sent. An id that is there already is opened again with the new content.
 func (l *Ledger) Intend(ctx context.Context, intents []Intent) error {
 	return l.update(ctx, "intend", func(t *tx) error {
 		for _, i := range intents {

@@ -1,10 +1,10 @@
-// Package ledger keeps what must survive: the answers of polls, the source versions and what became of each, the images
-// of what was last synced, the intents of writes that may be under way, call budgets, write-backs and the audit chain.
-// docs/ledger.md has the tables, the fates and what a crash means at each point.
+// Package ledger keeps what must survive: the answers of polls, the source versions and what became of each, the
+// images of what was last synced, the intents of writes that may be under way, call budgets, write-backs and the audit
+// chain. docs/ledger.md has the tables, the fates and what a crash means at each point.
 //
-// Each exported method is one transaction, durable when it returns (Purge is several). Bodies, images and the values of write-backs are
-// encrypted; references, keys, digests, states and reasons are in clear. A Ledger is safe for concurrent use.
-// Errors carry references, codes and lengths, never content.
+// Each exported method is one transaction, durable when it returns (Purge is several). Bodies, images and the values
+// of write-backs are encrypted; references, keys, digests, states and reasons are in clear. A Ledger is safe for
+// concurrent use. Errors carry references, codes and lengths, never content.
 package ledger
 
 import (
@@ -48,8 +48,8 @@ type Ledger struct {
 	hook  func(point string) // tests end the process here
 }
 
-// Open opens the ledger and, unless it is read-only, creates what is missing, brings the schema up to date and becomes the one
-// writer. Errors: ErrLocked, ErrKey, ErrSchema, or what the file system said.
+// Open opens the ledger and, unless it is read-only, creates what is missing, brings the schema up to date and becomes
+// the one writer. Errors: ErrLocked, ErrKey, ErrSchema, or what the file system said.
 func Open(ctx context.Context, o Options) (*Ledger, error) {
 	l := &Ledger{now: o.Now}
 	if l.now == nil {
@@ -82,8 +82,8 @@ func (l *Ledger) open(ctx context.Context, o Options) error {
 	return err
 }
 
-// become makes this process the writer: lock, schema, data key, and last the epoch, which fences off whoever wrote before.
-// A crash in between leaves a ledger that the next Open finishes.
+// become makes this process the writer: lock, schema, data key, and last the epoch, which fences off whoever wrote
+// before. A crash in between leaves a ledger that the next Open finishes.
 func (l *Ledger) become(ctx context.Context, o Options) (err error) {
 	if err := prepareFiles(o.Path); err != nil {
 		return err

@@ -107,7 +107,8 @@ func (w *world) due() []string {
 	return out
 }
 
-// fates gives "ReferralRequest/1/_history/5 held no-patient" for each version of a ref, in the order of sighting, marks first.
+// fates gives "ReferralRequest/1/_history/5 held no-patient" for each version of a ref, in the order of sighting,
+// marks first.
 func (w *world) fates(r fhir.Reference) []string {
 	w.t.Helper()
 	entries, err := w.Entries(w.t.Context(), Filter{Source: "ers", Ref: r})

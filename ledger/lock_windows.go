@@ -8,7 +8,8 @@ import (
 
 const sharingViolation = syscall.Errno(32) // ERROR_SHARING_VIOLATION
 
-// lockFile takes the writer's lock: the file is opened so that nobody else can open it. Windows frees it when the process ends.
+// lockFile takes the writer's lock: the file is opened so that nobody else can open it. Windows frees it when the
+// process ends.
 func lockFile(path string) (*os.File, error) {
 	name, err := syscall.UTF16PtrFromString(path)
 	if err != nil {

@@ -36,9 +36,10 @@ type Sighting struct {
 	Reason Reason         // with a Code: the entry is unreadable and goes to held
 }
 
-// Observe records what an answer holds and marks the answer read, in one transaction. answer.ID 0 stands for sightings that come from
-// no answer; answer.Source names the source. What is known already is only seen again; a number below the applied one is
-// superseded at once; the newest version with other content than before is held. Observing twice is observing once.
+// Observe records what an answer holds and marks the answer read, in one transaction. answer.ID 0 stands for sightings
+// that come from no answer; answer.Source names the source. What is known already is only seen again; a number below
+// the applied one is superseded at once; the newest version with other content than before is held. Observing twice is
+// observing once.
 func (l *Ledger) Observe(ctx context.Context, answer Answer, seen []Sighting) error {
 	return l.update(ctx, "observe", func(t *tx) error {
 		if answer.ID != 0 {
@@ -55,8 +56,9 @@ func (l *Ledger) Observe(ctx context.Context, answer Answer, seen []Sighting) er
 	})
 }
 
-// Keep stores what a read of a ref gave: the mark is cleared, a new version is observed, a version that waits for its body gets it. fresh
-// tells whether this version is still to be decided. ref.Version is the version that was read, empty where the source has none.
+// Keep stores what a read of a ref gave: the mark is cleared, a new version is observed, a version that waits for its
+// body gets it. fresh tells whether this version is still to be decided. ref.Version is the version that was read,
+// empty where the source has none.
 func (l *Ledger) Keep(ctx context.Context, source string, ref fhir.Reference, body []byte) (fresh bool, err error) {
 	err = l.update(ctx, "keep", func(t *tx) error {
 		if len(body) == 0 {
@@ -123,8 +125,8 @@ func shortDigest(b []byte) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// versionless gives the version of a body that has none. Content that comes back after something else was seen is a new version: states of a
-// referral go round in circles, and what comes back has to be applied again.
+// versionless gives the version of a body that has none. Content that comes back after something else was seen is a
+// new version: states of a referral go round in circles, and what comes back has to be applied again.
 func (t *tx) versionless(ctx context.Context, r *refRow, body []byte) (string, error) {
 	base := versionlessPrefix + shortDigest(body)
 	if r.newest == base || strings.HasPrefix(r.newest, base+".") {
@@ -171,8 +173,9 @@ func (t *tx) insert(ctx context.Context, r *refRow, v *versionRow) error {
 	return t.put(ctx, v)
 }
 
-// again looks at a version that is known. A body that was missing is filled in; other content under the newest version's number
-// is not believed: neither what was decided nor the new content is, until a person looks (Reopen applies the new content).
+// again looks at a version that is known. A body that was missing is filled in; other content under the newest
+// version's number is not believed: neither what was decided nor the new content is, until a person looks (Reopen
+// applies the new content).
 func (t *tx) again(ctx context.Context, r *refRow, v *versionRow, body []byte) error {
 	if len(body) == 0 || v.mark() {
 		return nil

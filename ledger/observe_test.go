@@ -291,3 +291,27 @@ func TestASourceThatChangesFromNumbersToNoneKeepsTheLatestSightingNewest(t *test
 	assert.Empty(t, w.due())
 	assert.NoError(t, w.Verify(t.Context()))
 }
+
+func TestACursorMovesByItselfToo(t *testing.T) {
+	w := newWorld(t)
+	for _, value := range []string{"a", "b"} {
+		w.must(w.SetCursor(t.Context(), "ers", Cursor{"polled", value}))
+		w.restart()
+		got, err := w.Cursor(t.Context(), "ers", "polled")
+		require.NoError(t, err)
+		assert.Equal(t, value, got)
+	}
+	assert.NoError(t, w.Verify(t.Context()))
+}
+
+func TestWhatIsToBeReadIsWhatIsDueWithoutABody(t *testing.T) {
+	w := newWorld(t)
+	w.observe(Sighting{Ref: ref("1", "1"), Body: body("1", "1", "active")}, Sighting{Ref: ref("2", "1")}, Sighting{Ref: ref("3")},
+		Sighting{Ref: ref("4", "1")})
+	w.settle(Settlement{Ref: ref("4", "1"), Fate: Held, Next: w.now.Add(time.Hour)})
+	work, err := w.ToRead(t.Context(), "ers")
+	require.NoError(t, err)
+	require.Len(t, work, 2)
+	assert.Equal(t, ref("2", "1"), work[0].Ref)
+	assert.Equal(t, ref("3"), work[1].Ref)
+}

@@ -16,8 +16,8 @@ import (
 	"refbridge/fhir"
 )
 
-// model is the ledger's rules once more, in memory and without a database: a few slices, no counters, everything looked up and
-// counted anew each time.
+// model is the ledger's rules once more, in memory and without a database: a few slices, no counters, everything
+// looked up and counted anew each time.
 type model struct {
 	now  time.Time
 	refs []*modelRef

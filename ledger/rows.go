@@ -118,7 +118,8 @@ func loadVersion(ctx context.Context, q querier, source string, ref fhir.Referen
 	return get[versionRow](ctx, q, selectVersions+thisVersion, source, ref.Type, ref.ID, ref.Version)
 }
 
-// before tells whether r is the older of two versions of a ref: by number where both are numbers, otherwise by the order of sighting.
+// before tells whether r is the older of two versions of a ref: by number where both are numbers, otherwise by the
+// order of sighting.
 func (r *versionRow) before(o *versionRow) bool {
 	if decimal(r.version) && decimal(o.version) {
 		return older(r.version, o.version)
@@ -126,7 +127,8 @@ func (r *versionRow) before(o *versionRow) bool {
 	return r.seq < o.seq
 }
 
-// older tells whether both versions are decimal numbers and a is less than b. Versions that are no numbers have no order.
+// older tells whether both versions are decimal numbers and a is less than b. Versions that are no numbers have no
+// order.
 func older(a, b string) bool {
 	if !decimal(a) || !decimal(b) {
 		return false

@@ -31,7 +31,8 @@ func schema() ([]string, error) {
 	return out, nil
 }
 
-// migrate brings a database up to date, one transaction a version: a crash leaves the version before, whole. A newer database is refused.
+// migrate brings a database up to date, one transaction a version: a crash leaves the version before, whole. A newer
+// database is refused.
 func migrate(ctx context.Context, db *sql.DB, schema func() ([]string, error), now time.Time) error {
 	steps, err := schema()
 	if err != nil {

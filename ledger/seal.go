@@ -23,8 +23,8 @@ const (
 	keyNr   = 1 // the data key that new values are encrypted with; the first byte of a ciphertext
 )
 
-// box encrypts columns and makes keyed fingerprints. An unkeyed hash of content with an NHS number in it can be searched: there are
-// only 10^9 of them.
+// box encrypts columns and makes keyed fingerprints. An unkeyed hash of content with an NHS number in it can be
+// searched: there are only 10^9 of them.
 type box struct {
 	aead   cipher.AEAD
 	prints []byte
@@ -47,7 +47,8 @@ func newAEAD(key []byte) (cipher.AEAD, error) {
 	return cipher.NewGCMWithRandomNonce(block)
 }
 
-// seal encrypts a column of the row that place names (the table, then the row's key): the ciphertext opens nowhere else.
+// seal encrypts a column of the row that place names (the table, then the row's key): the ciphertext opens nowhere
+// else.
 func (b *box) seal(plain []byte, place ...string) []byte {
 	return b.aead.Seal([]byte{keyNr}, nil, plain, netstrings(nil, place...))
 }
@@ -73,7 +74,8 @@ func (b *box) print(text []byte) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// printContent gives the fingerprint of a resource's content, whatever its white space and order; of bytes that are no resource, of the bytes.
+// printContent gives the fingerprint of a resource's content, whatever its white space and order; of bytes that are no
+// resource, of the bytes.
 func (b *box) printContent(body []byte) string {
 	r, err := fhir.Parse(body)
 	if err != nil {

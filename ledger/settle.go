@@ -21,10 +21,11 @@ type Settlement struct {
 	Intents []string         // to be closed; what stays open is Unresolved
 }
 
-// Settle writes down fates with everything that goes with them: what is known, images, closed intents, the chain, counters, and older undecided
-// versions of the same refs, which are superseded. One transaction: after a crash before its end the intents are still unresolved and the work is
-// still due. Settling an applied version's elder as applied records it as superseded and leaves what is known alone. Attempts are counted unless the
-// version is superseded. ErrNotFound for a version that was never observed or an intent that was never made.
+// Settle writes down fates with everything that goes with them: what is known, images, closed intents, the chain,
+// counters, and older undecided versions of the same refs, which are superseded. One transaction: after a crash before
+// its end the intents are still unresolved and the work is still due. Settling an applied version's elder as applied
+// records it as superseded and leaves what is known alone. Attempts are counted unless the version is superseded.
+// ErrNotFound for a version that was never observed or an intent that was never made.
 func (l *Ledger) Settle(ctx context.Context, settlements []Settlement) error {
 	return l.update(ctx, "settle", func(t *tx) error {
 		for _, s := range settlements {
@@ -78,8 +79,8 @@ func allowed(v *versionRow, found bool, fate Fate) error {
 	return nil
 }
 
-// against lets nothing go backwards: a number below the applied one is superseded whatever happened to it, and a version that was
-// superseded meanwhile stays so unless it was applied after all.
+// against lets nothing go backwards: a number below the applied one is superseded whatever happened to it, and a
+// version that was superseded meanwhile stays so unless it was applied after all.
 func (s Settlement) against(r *refRow, v *versionRow) Settlement {
 	switch {
 	case s.Fate == Applied && older(v.version, r.knownVersion):
@@ -128,8 +129,8 @@ func (t *tx) supersede(ctx context.Context, r *refRow, v *versionRow) error {
 	return nil
 }
 
-// records stores the images and closes the intents. The chain gets an entry for each closed intent, and one for each image that no intent
-// of this settlement wrote.
+// records stores the images and closes the intents. The chain gets an entry for each closed intent, and one for each
+// image that no intent of this settlement wrote.
 func (t *tx) records(ctx context.Context, v *versionRow, s Settlement) error {
 	closed, err := t.closeIntents(ctx, s.Intents)
 	if err != nil {

@@ -14,8 +14,9 @@ import (
 
 // This file is all that knows SQLite; the statements elsewhere are valid on PostgreSQL too.
 
-// openSQLite opens the database: the writer through one connection whose transactions take the write lock when they begin (with deferred
-// ones a transaction that reads first cannot wait for the lock at all), readers through mode=ro, which cannot write whatever they are told.
+// openSQLite opens the database: the writer through one connection whose transactions take the write lock when they
+// begin (with deferred ones a transaction that reads first cannot wait for the lock at all), readers through mode=ro,
+// which cannot write whatever they are told.
 func openSQLite(path string, readOnly bool) (*sql.DB, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -47,15 +48,15 @@ func openSQLite(path string, readOnly bool) (*sql.DB, error) {
 	return db, nil
 }
 
-// emptyLog moves the write-ahead log into the database and cuts it to nothing, so that erased bytes are gone from both. A reader in
-// the middle of a transaction prevents the cut; that is no error, the next one does it.
+// emptyLog moves the write-ahead log into the database and cuts it to nothing, so that erased bytes are gone from
+// both. A reader in the middle of a transaction prevents the cut; that is no error, the next one does it.
 func emptyLog(ctx context.Context, db *sql.DB) error {
 	var busy, pages, moved int
 	return db.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved)
 }
 
-// prepareFiles creates the directory (0700) and the file (0600) where they are missing, and refuses what others may change or read.
-// SQLite gives its log files the mode of the database.
+// prepareFiles creates the directory (0700) and the file (0600) where they are missing, and refuses what others may
+// change or read. SQLite gives its log files the mode of the database.
 func prepareFiles(path string) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {

@@ -10,7 +10,8 @@ import (
 	"refbridge/fhir"
 )
 
-// Statement says how many versions were observed and what became of them. A ref that is still to be read counts as one.
+// Statement says how many versions were observed and what became of them. A ref that is still to be read counts as
+// one.
 type Statement struct {
 	Observed, Applied, Superseded, Held, Dead, Unknown, Pending int
 	Unread                                                      int // answers that nobody has read yet; not among Observed
@@ -130,8 +131,9 @@ func placeholders(from, n int) string {
 	return strings.Join(out, ", ")
 }
 
-// Reopen makes what is held, dead or unknown pending again, due now and with no attempts counted, and gives how many versions that were: the newest
-// version of the ref and its mark; with a version in the reference only that one. Older versions stay as they are, since a newer one has taken their place.
+// Reopen makes what is held, dead or unknown pending again, due now and with no attempts counted, and gives how many
+// versions that were: the newest version of the ref and its mark; with a version in the reference only that one. Older
+// versions stay as they are, since a newer one has taken their place.
 func (l *Ledger) Reopen(ctx context.Context, source string, ref fhir.Reference) (int, error) {
 	n := 0
 	err := l.update(ctx, "reopen", func(t *tx) error {

@@ -22,8 +22,8 @@ type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// update runs one writing transaction. A crash before the commit leaves everything as it was; when update has returned without error
-// everything is on the disk (synchronous=FULL).
+// update runs one writing transaction. A crash before the commit leaves everything as it was; when update has returned
+// without error everything is on the disk (synchronous=FULL).
 func (l *Ledger) update(ctx context.Context, what string, fn func(*tx) error) error {
 	if l.write == nil {
 		return fmt.Errorf("%s: %w", what, ErrReadOnly)
@@ -128,8 +128,8 @@ func (t *tx) put(ctx context.Context, r row) error {
 	return err
 }
 
-// each calls fn with every row of a query whose columns are the row's cells and its hash. A row that does not match its hash ends
-// it: nothing is decided from a bad row. fn must not query.
+// each calls fn with every row of a query whose columns are the row's cells and its hash. A row that does not match
+// its hash ends it: nothing is decided from a bad row. fn must not query.
 func each[R any, P rowOf[R]](ctx context.Context, q querier, fn func(R, error) error, query string, args ...any) error {
 	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {

@@ -17,9 +17,9 @@ func (f *faults) add(format string, args ...any) {
 	}
 }
 
-// Verify reads the whole ledger and compares: every row with its hash, every ciphertext with its place, the chain with itself and its head,
-// fates and images with the chain's last word, counters with rows. The error joins up to 20 faults, each an ErrTampered that names
-// table and row by references and keys.
+// Verify reads the whole ledger and compares: every row with its hash, every ciphertext with its place, the chain with
+// itself and its head, fates and images with the chain's last word, counters with rows. The error joins up to 20
+// faults, each an ErrTampered that names table and row by references and keys.
 func (l *Ledger) Verify(ctx context.Context) error {
 	var f faults
 	err := l.view(ctx, "verify", func(q querier) error {
@@ -137,7 +137,8 @@ func eachLink(ctx context.Context, q querier, fn func(link), query string) error
 	return rows.Err()
 }
 
-// verifyChain walks the chain from its first entry and compares the end with the head. One fault is enough: after it nothing matches.
+// verifyChain walks the chain from its first entry and compares the end with the head. One fault is enough: after it
+// nothing matches.
 func verifyChain(ctx context.Context, q querier, f *faults) error {
 	var last link
 	broken := false

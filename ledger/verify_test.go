@@ -136,7 +136,8 @@ func TestNothingIsDecidedFromARowThatDoesNotMatchItsHash(t *testing.T) {
 	require.ErrorIs(t, err, ErrTampered)
 }
 
-// A person with an editor can compute row hashes, too. What they cannot do is noticed by the chain and by the additional data.
+// A person with an editor can compute row hashes, too. What they cannot do is noticed by the chain and by the
+// additional data.
 func TestRowsThatWereRewrittenWithTheirHashesAreNoticedAllTheSame(t *testing.T) {
 	rewrite := func(w *world, fn func(*tx) error) {
 		w.t.Helper()

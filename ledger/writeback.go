@@ -13,12 +13,14 @@ import (
 // WritebackState is where a write-back to a source stands.
 type WritebackState string
 
-// The states of a write-back. Done and Refused are final.
+// The states of a write-back. Done and Refused are final, and every open state may go there.
 //
-//	Reported, Waiting -- Approve --> Approved <--> Sent --> Done, Refused
-//	   ^    (Reported cannot be approved)  |        | ^
-//	   +-------- (something missing) ------+        v | (read again, not there)
-//	                Waiting <-- (asked again) ---- Unclear --> Done, Refused
+//	Reported <--> Waiting -- Approve --> Approved <--> Sent <--> Unclear
+//	    ^            ^                      |            |           |
+//	    +------------+----------------------+------------+-----------+
+//
+// Only Approve leads from a proposal to Approved. From Sent and Unclear back to Approved: the source was looked at, it
+// has certainly not done it, and the approval still stands.
 const (
 	Reported WritebackState = "reported" // the sides differ; writing is not switched on
 	Waiting  WritebackState = "waiting"  // for approval
@@ -82,8 +84,8 @@ func (r *writebackRow) undecided() bool {
 	return r.state == string(Reported) || r.state == string(Waiting)
 }
 
-// Propose records write-backs in the state that they have (empty: Reported). The same change of the same field of a ref is one row until it is done or
-// refused: proposing it again only refreshes a row that nobody has decided on.
+// Propose records write-backs in the state that they have (empty: Reported). The same change of the same field of a
+// ref is one row until it is done or refused: proposing it again only refreshes a row that nobody has decided on.
 func (l *Ledger) Propose(ctx context.Context, w []Writeback) error {
 	return l.update(ctx, "propose", func(t *tx) error {
 		for _, p := range w {
@@ -178,8 +180,8 @@ func (l *Ledger) writeback(r *writebackRow) (Writeback, error) {
 		Approved: r.approved}, nil
 }
 
-// Approve lets a waiting write-back go out. who is the person (or "policy"), authority what allows it (the reference of the reviewed use case).
-// ErrTransition where it does not wait, ErrNotFound where there is none.
+// Approve lets a waiting write-back go out. who is the person (or "policy"), authority what allows it (the reference
+// of the reviewed use case). ErrTransition where it does not wait, ErrNotFound where there is none.
 func (l *Ledger) Approve(ctx context.Context, id int64, who, authority string) error {
 	return l.update(ctx, "approve", func(t *tx) error {
 		if who == "" {
@@ -197,36 +199,43 @@ func (l *Ledger) Approve(ctx context.Context, id int64, who, authority string) e
 	})
 }
 
-// Conclude moves a write-back on: Sent before the first byte goes out, then Done, Refused or Unclear; Unclear to Waiting where the source turns out
-// not to have it. Concluding as it stands already changes nothing. ErrTransition where the state cannot follow.
+// Conclude moves a write-back on: Sent before the first byte goes out, then Done, Refused or Unclear, or back. The
+// approval is gone when it goes back to Waiting or Reported. Concluding what it is already changes nothing.
+// ErrTransition where the state cannot follow.
 func (l *Ledger) Conclude(ctx context.Context, id int64, state WritebackState, reason Reason) error {
 	return l.update(ctx, "conclude", func(t *tx) error {
 		r, err := t.loadWriteback(ctx, id)
-		if err != nil || r.state == string(state) {
+		if err != nil {
 			return err
 		}
-		if !follows(WritebackState(r.state), state) {
+		same := r.state == string(state)
+		if same && r.reason == cellsOf(reason) {
+			return nil
+		}
+		if !same && !follows(WritebackState(r.state), state) {
 			return fmt.Errorf("write-back %d is %s: %w", id, r.state, ErrTransition)
 		}
-		r.state, r.changed, r.reason = string(state), t.now, cellsOf(reason)
-		if state == Waiting {
-			r.approved = "" // one approval is one write
+		if state == Waiting || state == Reported {
+			r.approved = ""
 		}
+		r.state, r.changed, r.reason = string(state), t.now, cellsOf(reason)
 		return t.writeback(ctx, &r, reason.Code)
 	})
 }
 
 func follows(from, to WritebackState) bool {
-	switch from {
-	case Reported, Waiting:
-		return to == Refused || to == Done // Done: the source has it by itself now
-	case Approved:
-		return to == Sent || to == Refused || to == Done || to == Reported // Reported: something that it needs is missing now
+	if from == Done || from == Refused {
+		return false
+	}
+	switch to {
+	case Done, Refused, Reported, Waiting:
+		return true
 	case Sent:
-		return to == Done || to == Refused || to == Unclear || to == Approved // Approved: the source says that it did not take it
+		return from == Approved || from == Unclear
+	case Approved:
+		return from == Sent || from == Unclear
 	case Unclear:
-		// Sent: the source was read and does not have it; both tries carry a version, so only one of them can be taken.
-		return to == Done || to == Refused || to == Waiting || to == Sent || to == Reported
+		return from == Approved || from == Sent
 	}
 	return false
 }

@@ -51,7 +51,7 @@ func TestAWritebackGoesFromApprovalToDoneAndIsThenProposedAnew(t *testing.T) {
 	}
 	w.must(w.Conclude(t.Context(), 1, Unclear, Reason{Code: "timeout"}))
 	w.must(w.Conclude(t.Context(), 1, Waiting, Reason{Code: "not-there"}))
-	assert.Empty(t, w.writebacks(Waiting)[0].Approved, "one approval is one write")
+	assert.Empty(t, w.writebacks(Waiting)[0].Approved, "it has to be approved again")
 	w.must(w.Approve(t.Context(), 1, "j.smith", "UC-7"))
 	w.must(w.Conclude(t.Context(), 1, Sent, Reason{}))
 	w.must(w.Conclude(t.Context(), 1, Done, Reason{}))
@@ -84,4 +84,27 @@ func TestAWritebackIsNotProposedInAStateThatOnlyAWriteLeadsTo(t *testing.T) {
 	p.Ref, p.Approved = fhir.Reference{Type: "ServiceRequest", ID: "x"}, "policy, UC-7"
 	w.must(w.Propose(t.Context(), []Writeback{p}))
 	assert.Equal(t, "policy, UC-7", w.writebacks(Approved)[0].Approved)
+}
+
+func TestAWriteThatCertainlyDidNotHappenKeepsItsApprovalAndTellsWhy(t *testing.T) {
+	w := newWorld(t)
+	w.must(w.Propose(t.Context(), []Writeback{proposal("5", "Accepted", Waiting)}))
+	w.must(w.Approve(t.Context(), 1, "j.smith", "UC-7"))
+	for _, step := range []WritebackState{Sent, Approved, Approved, Sent, Unclear, Sent, Unclear, Approved} {
+		w.must(w.Conclude(t.Context(), 1, step, Reason{Code: "after-" + string(step)}))
+	}
+	got := w.writebacks(Approved)
+	require.Len(t, got, 1)
+	assert.Equal(t, "j.smith, UC-7", got[0].Approved)
+	assert.Equal(t, "after-approved", got[0].Reason.Code)
+	before := len(w.chain())
+	w.must(w.Conclude(t.Context(), 1, Approved, got[0].Reason))
+	assert.Len(t, w.chain(), before, "nothing new")
+
+	w.must(w.Conclude(t.Context(), 1, Reported, Reason{Code: "no-rule"}))
+	assert.Empty(t, w.writebacks(Reported)[0].Approved)
+	for _, step := range []WritebackState{Approved, Sent, Unclear} {
+		assert.ErrorIs(t, w.Conclude(t.Context(), 1, step, Reason{}), ErrTransition, "only Approve and a new proposal lead there")
+	}
+	assert.NoError(t, w.Verify(t.Context()))
 }
