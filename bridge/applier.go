@@ -18,6 +18,7 @@ import (
 const (
 	batchSize      = 200              // rows a call: the limit of sObject Collections
 	settleTime     = 10 * time.Second // to finish writing down after a stop
+	flightTime     = 20 * time.Second // to let a call in flight end after a stop
 	lateCommit     = 11 * time.Minute // a Salesforce call may still commit this long after our deadline
 	maxPermissions = 10               // refused rows in a row before it is the org, not the record
 )
@@ -76,7 +77,7 @@ type Result struct {
 // then stay pending, and doing them again is harmless because every write is an upsert by key.
 func (a *Applier) Apply(ctx context.Context, plan Plan) (Result, error) {
 	run := applying{Applier: a, plan: plan, ids: map[string]string{}, failed: map[string]error{},
-		meant: map[*Step][]string{}}
+		meant: map[*Step][]string{}, unsent: map[*Step]bool{}}
 	var err error
 	for _, object := range a.Objects {
 		if err = run.object(ctx, object); err != nil {
@@ -97,6 +98,7 @@ type applying struct {
 	ids    map[string]string  // record -> Salesforce id, for rows that were accepted
 	failed map[string]error   // record -> why it was not
 	meant  map[*Step][]string // intents that were written down
+	unsent map[*Step]bool     // a record of it never left, because of a stop
 	writes int
 }
 
@@ -152,7 +154,20 @@ func (r *applying) cause(s *Step) error {
 	return nil
 }
 
+// errResults says that the client did not answer for every record.
+var errResults = errors.New("not every record has a result")
+
+// inFlight gives a context that outlives ctx by flightTime.
+func inFlight(ctx context.Context) (context.Context, context.CancelFunc) {
+	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(flightTime, cancel) })
+	return sending, func() { stop(); cancel() }
+}
+
 func (r *applying) batch(ctx context.Context, steps []*Step, rows []*Write) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	intents := make([]ledger.Intent, len(rows))
 	records := make([]sobject.Record, len(rows))
 	for i, w := range rows {
@@ -166,9 +181,12 @@ func (r *applying) batch(ctx context.Context, steps []*Step, rows []*Write) erro
 	for i, s := range steps {
 		r.meant[s] = append(r.meant[s], intents[i].ID)
 	}
-	results, stop := r.Target.Upsert(ctx, rows[0].Object, rows[0].Key.Field, records)
+	// A stop does not cut a call in flight: what it did would have to be found out again.
+	sending, done := inFlight(ctx)
+	defer done()
+	results, stop := r.Target.Upsert(sending, rows[0].Object, rows[0].Key.Field, records)
 	if len(results) != len(rows) {
-		return fmt.Errorf("upsert %s: %d results for %d records: %w", rows[0].Object, len(results), len(rows), stop)
+		return fmt.Errorf("upsert %s: %w", rows[0].Object, errors.Join(errResults, stop))
 	}
 	for i, w := range rows {
 		// After a stop the results still say which rows were saved.
@@ -234,6 +252,11 @@ func (r *applying) result(s *Step, w *Write, res sfdc.SaveResult) error {
 		return nil
 	}
 	r.failed[id] = res.Err
+	var unsent *sfdc.Error
+	if errors.As(res.Err, &unsent) && unsent.Code == sfdc.CodeNotSent {
+		r.unsent[s] = true // it never left: the step keeps its place
+		return nil
+	}
 	if v := ofTarget(res.Err, s.Work, r.Now()); v.halt != nil {
 		return v.halt
 	}
@@ -306,7 +329,7 @@ func (r *Result) count(f ledger.Fate) {
 // settlement says what became of a step; ok is false for one that stays pending.
 func (r *applying) settlement(s *Step, halted bool) (ledger.Settlement, bool) {
 	v := verdict{fate: s.Fate, reason: s.Reason, next: s.Next}
-	if s.skip || s.deferred && s.Fate == ledger.Pending {
+	if s.skip || r.unsent[s] || s.deferred && s.Fate == ledger.Pending {
 		return ledger.Settlement{}, false
 	}
 	if s.Fate == ledger.Pending {

@@ -68,9 +68,10 @@ func (p *Planner) current(ctx context.Context, steps []*Step) (records, error) {
 
 // wantedKeys gives the keys to ask for by object: of the records themselves and of those they refer to.
 func wantedKeys(steps []*Step) map[string][]string {
-	keys := map[string][]string{}
+	keys, seen := map[string][]string{}, map[string]bool{}
 	add := func(object, key string) {
-		if !slices.Contains(keys[object], key) {
+		if id := object + " " + key; !seen[id] {
+			seen[id] = true
 			keys[object] = append(keys[object], key)
 		}
 	}
@@ -149,8 +150,21 @@ func (c *comparison) takenBefore(s *Step, w *Write) bool {
 		return false
 	}
 	w.shared = true
-	w.Action, w.Fields, w.Send, w.Have = first.Action, first.Fields, first.Send, first.Have
-	s.deferred = len(sobject.Diff(first.Image, w.Image)) > 0
+	w.Action, w.Fields, w.Send, w.Have, w.Image.ID = first.Action, first.Fields, first.Send, first.Have, first.Image.ID
+	s.deferred = !sameWish(first.Image, w.Image)
+	return true
+}
+
+// sameWish tells whether two steps want the same of a record. What is never written once the record is there, and what a
+// step says nothing about, makes no difference.
+func sameWish(a, b sobject.Record) bool {
+	for _, f := range b.Fields {
+		other, _ := a.Get(f.Name)
+		written := f.Owner == sobject.Source || f.Owner == sobject.Latest
+		if written && !(f.Value.IsNull() && f.KeepIfAbsent) && !other.Equal(f.Value) {
+			return false
+		}
+	}
 	return true
 }
 
@@ -225,6 +239,9 @@ func (c *comparison) update(s *Step, w *Write, have, image sobject.Record) {
 			w.Image.Fields[i].Value = last // the source says nothing: what was last known stays what was last known
 			continue
 		}
+		if c.planner.unsettled[recordID(w.Object, w.Key)] && f.Owner == sobject.Latest {
+			last, remembered = there, true // an unsettled write of ours: the difference is not taken for a person's
+		}
 		switch d := decide(f, there, last, remembered); d {
 		case keepTheirs:
 			w.Kept = append(w.Kept, f.Name)
@@ -296,10 +313,12 @@ func decide(want sobject.Field, have, last sobject.Value, remembered bool) decis
 		return leave
 	case sobject.Latest:
 		switch {
-		case remembered && last.Equal(want.Value):
-			return keepTheirs
+		case !remembered && have.IsNull():
+			return overwrite // nobody has decided yet: a new row of the tables fills an empty field
 		case remembered && last.Equal(have):
 			return overwrite
+		case remembered && last.Equal(want.Value):
+			return keepTheirs
 		}
 		return conflict
 	}

@@ -39,7 +39,7 @@ func (e *ERS) Poll(ctx context.Context, in inbox) error {
 			}
 			answer := ledger.Answer{Kind: string(list), Received: e.Now(), Body: body}
 			if err := in.receive(ctx, answer, ledger.Cursor{}); err != nil {
-				return err
+				return errors.Join(failed, err)
 			}
 		}
 	}
@@ -57,7 +57,7 @@ func (e *ERS) Sightings(a ledger.Answer) ([]ledger.Sighting, error) {
 	for i, entry := range entries {
 		if entry.Err != nil {
 			e.Logger.Warn("a worklist entry cannot be read", "list", a.Kind, "entry", i, "error", entry.Err)
-			out = append(out, unreadable("ReferralRequest", a.ID, i, entry.Err))
+			out = append(out, unreadable(a.ID, i, entry.Err))
 			continue
 		}
 		out = append(out, ledger.Sighting{Ref: entry.Ref})
@@ -65,12 +65,10 @@ func (e *ERS) Sightings(a ledger.Answer) ([]ledger.Sighting, error) {
 	return out, nil
 }
 
-// unreadable keeps an entry that has no usable identity under the number of its answer, so that it stays listed.
-func unreadable(typ string, answer int64, entry int, err error) ledger.Sighting {
-	return ledger.Sighting{
-		Ref:    fhir.Reference{Type: typ, ID: fmt.Sprintf("unreadable-%d-%d", answer, entry), Version: "0"},
-		Reason: ledger.Reason{Code: codeUnreadable, Text: err.Error()},
-	}
+// unreadable keeps an entry that has no usable identity; the ledger gives it a name by where it stood.
+func unreadable(answer int64, entry int, err error) ledger.Sighting {
+	return ledger.Sighting{Body: fmt.Appendf(nil, "entry %d of answer %d", entry, answer),
+		Reason: ledger.Reason{Code: codeUnreadable, Text: err.Error()}}
 }
 
 // Read is A005.
@@ -97,7 +95,7 @@ func (e *ERS) Invoke(ctx context.Context, op fhir.Operation) (fhir.Reference, er
 	if action := actionOf(op.Name); action != "" {
 		offered, err := e.Client.Actions(ctx, op.On)
 		if err != nil {
-			return fhir.Reference{}, err
+			return fhir.Reference{}, fmt.Errorf("%w: %w", errNotSent, err)
 		}
 		if !slices.Contains(offered, action) {
 			return fhir.Reference{}, fmt.Errorf("%w: %s", errNotOffered, action)

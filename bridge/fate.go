@@ -75,18 +75,27 @@ func backoff(n int) time.Duration {
 	return waits[min(max(n, 1), len(waits))-1]
 }
 
+// tries counts the attempts that ended with a reason; what waited for something else has not failed at this.
+func tries(w ledger.Work, code string) int {
+	if w.Reason.Code != code {
+		return 0
+	}
+	return w.Attempts
+}
+
 // again holds a record for the next attempt, or ends it when the attempts are used up.
 func again(w ledger.Work, r ledger.Reason, now time.Time) verdict {
-	if w.Attempts+1 >= maxAttempts {
-		r.Text = fmt.Sprintf("%s; given up after %d attempts", r.Text, w.Attempts+1)
+	n := tries(w, r.Code) + 1
+	if n >= maxAttempts {
+		r.Text = fmt.Sprintf("%s; given up after %d attempts", r.Text, n)
 		return verdict{fate: ledger.Dead, reason: r}
 	}
-	return verdict{fate: ledger.Held, reason: r, next: now.Add(backoff(w.Attempts + 1))}
+	return verdict{fate: ledger.Held, reason: r, next: now.Add(backoff(n))}
 }
 
 // once holds a record until its cause changes (tables, describe, an operator); a second failure ends it.
 func once(w ledger.Work, r ledger.Reason) verdict {
-	if w.Attempts >= 1 {
+	if tries(w, r.Code) >= 1 {
 		return verdict{fate: ledger.Dead, reason: r}
 	}
 	return verdict{fate: ledger.Held, reason: r}
@@ -145,7 +154,7 @@ func ofClass(e *sfdc.Error, r ledger.Reason, w ledger.Work, now time.Time) verdi
 		return verdict{fate: ledger.Dead, reason: r}
 	case sfdc.Locked:
 		r.Code = codeLocked
-		if now.Sub(w.First) > lockLimit {
+		if time.Duration(tries(w, r.Code))*lockWait > lockLimit {
 			return verdict{fate: ledger.Dead, reason: r}
 		}
 		return verdict{fate: ledger.Held, reason: r, next: now.Add(lockWait)}
@@ -166,6 +175,9 @@ func ofSource(err error, w ledger.Work, now time.Time) verdict {
 	var f *rest.Error
 	if errors.As(err, &f) {
 		return ofStatus(f.Status, f, w, now)
+	}
+	if errors.Is(err, errPatientURL) {
+		return verdict{fate: ledger.Held, reason: ledger.Reason{Code: codePatientIdentity, Text: err.Error()}}
 	}
 	if errors.Is(err, fhir.ErrSyntax) || errors.Is(err, fhir.ErrNotResource) {
 		return again(w, ledger.Reason{Code: codeUnreadable, Text: err.Error()}, now)
@@ -190,10 +202,13 @@ func ofERS(e *ers.Error, w ledger.Work, now time.Time) verdict {
 
 func ofStatus(status int, err error, w ledger.Work, now time.Time) verdict {
 	switch {
-	case status == 401 || status == 403:
+	case status == 401:
 		return halt("the source refuses this application: check its registration and product set (%w)", err)
-	case status == 429:
+	case status == 429 || pause(err) > 0:
 		return halt("the source asks for fewer calls (%w)", err)
+	case status == 403:
+		// One record may be restricted; many in a row are a permission that was lost (see outage).
+		return verdict{fate: ledger.Dead, reason: ledger.Reason{Code: codeRelationship, Text: err.Error()}}
 	case status == 404 || status == 410:
 		return verdict{fate: ledger.Held, next: now.Add(notVisibleWait), reason: ledger.Reason{Code: codeSourceGone,
 			Text: "the source does not show this record; it stays as it is in Salesforce"}}
@@ -201,6 +216,19 @@ func ofStatus(status int, err error, w ledger.Work, now time.Time) verdict {
 		return again(w, ledger.Reason{Code: codeSource, Text: err.Error()}, now)
 	}
 	return again(w, ledger.Reason{Code: codeUnreadable, Text: err.Error()}, now)
+}
+
+// pause gives how long a source asked to be left alone; it says so about the lane, not about one record.
+func pause(err error) time.Duration {
+	var e *ers.Error
+	if errors.As(err, &e) {
+		return e.RetryAfter
+	}
+	var f *rest.Error
+	if errors.As(err, &f) {
+		return f.RetryAfter
+	}
+	return 0
 }
 
 // ofMapping judges the faults of mapping one record: it is held with the first fault's rule, the others are counted.
@@ -246,6 +274,11 @@ func reopens(code string) bool {
 		return true
 	}
 	return false
+}
+
+// ofOrg tells whether a reason lies in the org: it may be gone when describe says something else.
+func ofOrg(code string) bool {
+	return code == codeData || code == codePermission || code == codeUnknownError
 }
 
 // stopped tells whether an error only says that the run was asked to end.

@@ -2,9 +2,12 @@ package bridge
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"refbridge/fhir"
@@ -19,6 +22,7 @@ const overlap = 15 * time.Minute
 // FHIRServer is any FHIR R4 server as a source: ServiceRequest and Appointment, found by _lastUpdated.
 type FHIRServer struct {
 	Client *rest.Client
+	Base   string // of the server, without a slash at its end: patients are read from here and nowhere else
 	Now    func() time.Time
 	From   time.Time // the first poll's lower bound; zero = everything
 }
@@ -140,14 +144,34 @@ func (f *FHIRServer) Sightings(a ledger.Answer) ([]ledger.Sighting, error) {
 	for i, e := range entries {
 		switch {
 		case e.Err != nil:
-			out = append(out, unreadable(a.Kind, a.ID, i, e.Err))
+			out = append(out, unreadable(a.ID, i, e.Err))
 		case e.Mode != "include" && e.Resource.Type() == a.Kind:
 			subject, _ := fhir.ParseReference(e.Resource.Root().Get("subject").Get("reference").Text())
-			out = append(out, ledger.Sighting{Ref: e.Resource.Reference(),
-				Body: collection(e.Resource, included[subject.Current().String()])})
+			patient := included[subject.Current().String()]
+			out = append(out, ledger.Sighting{Ref: observed(e.Resource, patient), Body: collection(e.Resource, patient)})
 		}
 	}
 	return out, nil
+}
+
+// patientMark stands in a version between the resource's own and its patient's.
+const patientMark = "-p"
+
+// observed names what was seen: the referral's version and, where its patient came with it, the patient's too, so that
+// new demographics under an unchanged referral are a version of their own.
+func observed(focus, patient fhir.Resource) fhir.Reference {
+	ref := focus.Reference()
+	if !patient.Exists() || ref.Version == "" {
+		return ref
+	}
+	ref.Version += patientMark + cmp.Or(patient.VersionID(), patient.Digest().String()[:12])
+	return ref
+}
+
+// ownVersion takes the patient's part off: what If-Match needs.
+func ownVersion(ref fhir.Reference) fhir.Reference {
+	ref.Version, _, _ = strings.Cut(ref.Version, patientMark)
+	return ref
 }
 
 // collection wraps a resource and what it refers to, each as received.
@@ -170,13 +194,21 @@ func (f *FHIRServer) Read(ctx context.Context, ref fhir.Reference) (fhir.Referen
 		return fhir.Reference{}, nil, err
 	}
 	related, err := f.subject(ctx, r)
-	return r.Reference(), collection(r, related), err
+	return observed(r, related), collection(r, related), err
 }
 
+// errPatientURL says that reading the patient would put an NHS number into a URL, or leave this server.
+var errPatientURL = errors.New("the patient is named by a reference that is not read: by NHS number, or on another server")
+
 func (f *FHIRServer) subject(ctx context.Context, r fhir.Resource) (fhir.Resource, error) {
-	subject, err := fhir.ParseReference(r.Root().Get("subject").Get("reference").Text())
+	text := r.Root().Get("subject").Get("reference").Text()
+	subject, err := fhir.ParseReference(text)
 	if err != nil || subject.Type != "Patient" {
 		return fhir.Resource{}, nil // contained or logical: nothing to read
+	}
+	relative := strings.HasPrefix(text, "Patient/") || strings.HasPrefix(text, f.Base+"/Patient/")
+	if _, err := fhir.ParseNHSNumber(subject.ID); err == nil || !relative {
+		return fhir.Resource{}, errPatientURL
 	}
 	return f.Client.Read(ctx, subject.Current())
 }
@@ -222,7 +254,7 @@ func (f *FHIRServer) Invoke(ctx context.Context, op fhir.Operation) (fhir.Refere
 	for _, p := range op.Parameters {
 		body = setMember(body, p.Name, fhir.AppendJSONString(nil, p.Code))
 	}
-	return f.Client.Update(ctx, op.On, body)
+	return f.Client.Update(ctx, ownVersion(op.On), body)
 }
 
 // setMember replaces or adds one top-level member of a JSON object and leaves every other byte as it is.

@@ -43,12 +43,13 @@ var ErrStop = errors.New("stop")
 
 // Plan reads one file and hands out a record for each resource, in order, in constant memory for NDJSON. A resource that
 // cannot be read is a record with Err; its neighbours go on. The error is for the file as a whole or from take.
-func (f Files) Plan(ctx context.Context, r io.Reader, take func(FileRecord) error) error {
+// lines says that the file is NDJSON for certain; otherwise a first line that is no whole JSON value begins one document.
+func (f Files) Plan(ctx context.Context, r io.Reader, lines bool, take func(FileRecord) error) error {
 	in := bufio.NewReaderSize(r, 64<<10)
 	for line := 1; ; line++ {
 		doc, err := readLine(in)
 		if len(bytes.TrimSpace(doc)) > 0 {
-			if line == 1 && err == nil && !json.Valid(doc) {
+			if line == 1 && err == nil && !lines && !json.Valid(doc) {
 				return f.whole(ctx, doc, in, take)
 			}
 			if stop := f.document(ctx, line, doc, take); stop != nil {
@@ -129,7 +130,7 @@ func worklist(rec FileRecord, doc []byte) FileRecord {
 	for i, e := range entries {
 		s := ledger.Sighting{Ref: e.Ref}
 		if e.Err != nil {
-			s = unreadable("ReferralRequest", 0, i, e.Err)
+			s = unreadable(0, i, e.Err)
 		}
 		rec.Sightings = append(rec.Sightings, s)
 	}
@@ -210,7 +211,9 @@ func (f Files) r4(ctx context.Context, rec FileRecord, b fhir.Bundle, take func(
 // offline plans one bundle with nothing but the tables and the last-synced images.
 func (p *Planner) offline(ctx context.Context, ref fhir.Reference, b fhir.Bundle) (*Step, error) {
 	s := &Step{Work: ledger.Work{Source: p.Flow, Ref: ref, First: p.Now()}, Bundle: b, Digest: b.Digest(), Fate: ledger.Pending}
-	p.mapStep(s)
+	if err := p.mapStep(ctx, s); err != nil {
+		return nil, err
+	}
 	if s.Fate != ledger.Pending {
 		return s, nil
 	}

@@ -60,7 +60,7 @@ func TestAFileOfTwentyThousandReferralsIsPlannedInConstantMemory(t *testing.T) {
 	}
 	before := heap()
 	records, highest := 0, uint64(0)
-	err := files(t).Plan(t.Context(), stream(20_000), func(r bridge.FileRecord) error {
+	err := files(t).Plan(t.Context(), stream(20_000), true, func(r bridge.FileRecord) error {
 		require.NoError(t, r.Err)
 		if records++; records%2_000 == 0 {
 			highest = max(highest, heap())
@@ -92,7 +92,7 @@ func TestOneBadLineIsARecordAndItsNeighboursGoOn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []bridge.FileRecord
-			err := files(t).Plan(t.Context(), strings.NewReader(good+"\n"+bad+"\n"+good+"\n"), func(r bridge.FileRecord) error {
+			err := files(t).Plan(t.Context(), strings.NewReader(good+"\n"+bad+"\n"+good+"\n"), true, func(r bridge.FileRecord) error {
 				got = append(got, r)
 				return nil
 			})
@@ -113,7 +113,7 @@ func TestOneBadLineIsARecordAndItsNeighboursGoOn(t *testing.T) {
 
 func TestAReferralWithoutAMatchedPatientIsShownAndHeld(t *testing.T) {
 	var got []bridge.FileRecord
-	require.NoError(t, files(t).Plan(t.Context(), strings.NewReader(serviceRequest(7)), func(r bridge.FileRecord) error {
+	require.NoError(t, files(t).Plan(t.Context(), strings.NewReader(serviceRequest(7)), false, func(r bridge.FileRecord) error {
 		got = append(got, r)
 		return nil
 	}))
@@ -141,7 +141,7 @@ func BenchmarkPlanFiles(b *testing.B) {
 	f := files(b)
 	b.SetBytes(int64(len(text)))
 	for b.Loop() {
-		if err := f.Plan(context.Background(), bytes.NewReader(text), func(bridge.FileRecord) error { return nil }); err != nil {
+		if err := f.Plan(context.Background(), bytes.NewReader(text), true, func(bridge.FileRecord) error { return nil }); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"refbridge/fhir"
 	"refbridge/ledger"
+	"refbridge/sfdc/sobject"
 )
 
 // inbox is where a poll leaves what a source said, before anything else happens with it.
@@ -34,8 +36,12 @@ type Flow struct {
 	Ledger  *ledger.Ledger
 	Back    *Reconciler   // nil: nothing is watched in Salesforce
 	Refresh time.Duration // how often every live record is read again; zero = only what a poll names
-	Logger  *slog.Logger
-	Now     func() time.Time
+	// Retention is how long raw bodies are kept; zero = for ever.
+	Retention time.Duration
+	// Describe gives a hash of what the org says of the tables' objects; nil = its changes release nothing.
+	Describe func(ctx context.Context) (string, error)
+	Logger   *slog.Logger
+	Now      func() time.Time
 }
 
 // planBatch is how many records are planned together: enough for full Salesforce calls, few enough for constant memory.
@@ -80,7 +86,7 @@ func (f *Flow) Observe(ctx context.Context) error {
 		if err != nil {
 			// The answer as a whole is no worklist or page. It stays listed as one record that nobody could read.
 			f.Logger.Error("an answer in the inbox cannot be read", "flow", f.Name, "kind", a.Kind, "answer", a.ID, "error", err)
-			seen = []ledger.Sighting{unreadable("List", a.ID, 0, err)}
+			seen = []ledger.Sighting{unreadable(a.ID, 0, err)}
 		}
 		if err := f.Ledger.Observe(ctx, a, seen); err != nil {
 			return fmt.Errorf("note answer %d: %w", a.ID, err)
@@ -123,10 +129,35 @@ func (f *Flow) Sight(ctx context.Context, refs []fhir.Reference) error {
 	return f.Ledger.Observe(ctx, ledger.Answer{Source: f.Name}, seen)
 }
 
+// Mark notes how records came, for the marker field of what is created from them.
+func (f *Flow) Mark(ctx context.Context, refs []fhir.Reference, run string) error {
+	for _, ref := range refs {
+		if err := f.Ledger.SetCursor(ctx, f.Name, ledger.Cursor{Name: markerOf(ref), Value: run}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Window brings in what changed at a FHIR server between two instants, for a backfill.
 func (f *Flow) Window(ctx context.Context, server *FHIRServer, from, to time.Time) error {
 	if err := server.Window(ctx, flowInbox{f}, from, to); err != nil {
 		return err
+	}
+	answers, err := f.Ledger.Unread(ctx, f.Name)
+	if err != nil {
+		return err
+	}
+	for _, a := range answers {
+		seen, err := f.Poller.Sightings(a)
+		if err != nil {
+			continue // Observe lists it
+		}
+		for _, s := range seen {
+			if err := f.Mark(ctx, []fhir.Reference{s.Ref}, "backfill"); err != nil {
+				return err
+			}
+		}
 	}
 	return f.Observe(ctx)
 }
@@ -162,39 +193,106 @@ type Report struct {
 	Divergent  int // changes in Salesforce that are reported, waiting or refused
 }
 
-// Sync works off what is due: plan, apply, settle, batch after batch, then the way back.
+// Sync works off what is due: read what was only named, plan, apply, settle, batch after batch, then the way back. A source
+// that cannot be read does not keep what is known already from being applied.
 func (f *Flow) Sync(ctx context.Context) (Report, error) {
 	var report Report
+	if err := f.prepare(ctx); err != nil {
+		return report, err
+	}
+	halted := f.fetch(ctx)
+	if halted != nil && !errors.Is(halted, ErrHalted) {
+		return report, halted
+	}
+	if err := f.apply(ctx, &report); err != nil {
+		return report, errors.Join(halted, err)
+	}
+	if f.Back != nil {
+		back, err := f.Back.Run(ctx)
+		report.StatusBack, report.Divergent = back.Done, back.Divergent
+		halted = errors.Join(halted, err)
+	}
+	return report, errors.Join(halted, f.finish(ctx))
+}
+
+// prepare brings the ledger up to date before anything is decided.
+func (f *Flow) prepare(ctx context.Context) error {
 	if err := f.Observe(ctx); err != nil {
-		return report, err
+		return err
 	}
-	if err := f.reopen(ctx); err != nil {
-		return report, err
+	if err := f.release(ctx); err != nil {
+		return err
 	}
-	if err := f.fetch(ctx); err != nil {
-		return report, err
+	if err := f.refresh(ctx); err != nil {
+		return err
 	}
 	open, err := f.Ledger.Unresolved(ctx)
 	if err != nil {
-		return report, err
+		return err
 	}
 	f.Applier.Resume(open)
+	return nil
+}
+
+// apply takes every record that was due when it began, each once: one that waits for the next run cannot keep the others
+// from their turn.
+func (f *Flow) apply(ctx context.Context, report *Report) error {
+	began := f.Now()
+	planner, err := f.marked(ctx)
+	if err != nil {
+		return err
+	}
 	for {
-		n, res, err := f.batch(ctx)
-		report.add(res)
+		work, err := f.Ledger.Ready(ctx, f.Name, began, planBatch)
+		if err != nil || len(work) == 0 {
+			return err
+		}
+		plan, err := planner.Inbound(ctx, work)
 		if err != nil {
-			return report, err
+			return err
 		}
-		if n == 0 {
-			break
+		res, err := f.Applier.Apply(ctx, plan)
+		report.add(res)
+		if err != nil || plan.decided() == 0 {
+			return err
 		}
 	}
-	if f.Back == nil {
-		return report, nil
+}
+
+// marked gives the planner as this run has it: with the marker of the run (what the first sync ever brings in is no news to
+// anybody), and with what an earlier run left unsettled.
+func (f *Flow) marked(ctx context.Context) (Planner, error) {
+	planner := f.Planner
+	synced, err := f.Ledger.Cursor(ctx, f.Name, "synced")
+	if err != nil {
+		return planner, err
 	}
-	back, err := f.Back.Run(ctx)
-	report.StatusBack, report.Divergent = back.Done, back.Divergent
-	return report, err
+	if synced == "" && planner.Policy.Run == "live" {
+		planner.Policy.Run = "first"
+	}
+	open, err := f.Ledger.Unresolved(ctx)
+	planner.unsettled = map[string]bool{}
+	for _, in := range open {
+		planner.unsettled[recordID(in.Object, sobject.Key{Value: in.Key})] = true
+	}
+	return planner, err
+}
+
+// finish notes that a sync went through, and once a day erases what the retention time is over for.
+func (f *Flow) finish(ctx context.Context) error {
+	now := f.Now()
+	last, err := f.Ledger.Cursor(ctx, f.Name, "synced")
+	if err != nil {
+		return err
+	}
+	if err := f.Ledger.SetCursor(ctx, f.Name, ledger.Cursor{Name: "synced", Value: now.UTC().Format(time.RFC3339)}); err != nil {
+		return err
+	}
+	if before, err := time.Parse(time.RFC3339, last); f.Retention == 0 || err == nil && before.YearDay() == now.UTC().YearDay() {
+		return nil
+	}
+	_, err = f.Ledger.Purge(ctx, now.Add(-f.Retention))
+	return err
 }
 
 func (r *Report) add(o Result) {
@@ -206,56 +304,92 @@ func (r *Report) add(o Result) {
 	r.Writes += o.Writes
 }
 
-func (f *Flow) batch(ctx context.Context) (int, Result, error) {
-	work, err := f.Ledger.Due(ctx, f.Name, planBatch)
-	if err != nil || len(work) == 0 {
-		return 0, Result{}, err
-	}
-	plan, err := f.Planner.Inbound(ctx, work)
-	if err != nil {
-		return 0, Result{}, err
-	}
-	res, err := f.Applier.Apply(ctx, plan)
-	return plan.decided(), res, err
-}
+// An outage is told from one bad record by its neighbours: so many in a row, and it is the source.
+const (
+	outageAfter  = 5  // records that the source failed to give, one after the other
+	refusedAfter = 10 // records that the source refused, one after the other
+)
 
 // fetch reads what was only named, and writes it down before anything is decided on it. Planning, dry runs and restarts then
-// read the ledger and ask the source for nothing.
+// read the ledger and ask the source for nothing. In an outage nothing is counted against the records.
 func (f *Flow) fetch(ctx context.Context) error {
 	work, err := f.Ledger.ToRead(ctx, f.Name)
 	if err != nil {
 		return err
 	}
+	var failed []ledger.Settlement // since the last record that the source gave
 	for _, w := range work {
-		if err := f.read(ctx, w); err != nil {
+		st, err := f.read(ctx, w)
+		switch {
+		case err != nil:
+			return err
+		case st == nil:
+			if err := f.settle(ctx, failed); err != nil {
+				return err
+			}
+			failed = nil
+			continue
+		}
+		failed = append(failed, *st)
+		if err := outage(failed); err != nil {
 			return err
 		}
+	}
+	return f.settle(ctx, failed)
+}
+
+func (f *Flow) settle(ctx context.Context, st []ledger.Settlement) error {
+	if len(st) == 0 {
+		return nil
+	}
+	return f.Ledger.Settle(ctx, st)
+}
+
+// outage tells whether the failures in a row are the source's and not the records'.
+func outage(failed []ledger.Settlement) error {
+	down, refused := 0, 0
+	for _, st := range failed {
+		switch st.Reason.Code {
+		case codeSource:
+			down++
+		case codeRelationship:
+			refused++
+		}
+	}
+	switch {
+	case down >= outageAfter:
+		return fmt.Errorf("%w: the source failed %d times in a row (%s)", ErrHalted, down, failed[len(failed)-1].Reason.Text)
+	case refused >= refusedAfter:
+		return fmt.Errorf("%w: the source refused %d records in a row; a permission may be lost (%s)",
+			ErrHalted, refused, failed[len(failed)-1].Reason.Text)
 	}
 	return nil
 }
 
-// read reads one record. Its failure is settled with the record; the error is for what stops the run.
-func (f *Flow) read(ctx context.Context, w ledger.Work) error {
+// read reads one record. nil: it is in the ledger now; otherwise how its failure would be settled. The error is for what
+// stops the run.
+func (f *Flow) read(ctx context.Context, w ledger.Work) (*ledger.Settlement, error) {
 	banned, err := f.banned(ctx, w.Ref)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if banned.Code != "" {
-		return f.Ledger.Settle(ctx, []ledger.Settlement{{Source: f.Name, Ref: w.Ref, Fate: ledger.Dead, Reason: banned}})
+		return nil, f.settle(ctx, []ledger.Settlement{{Source: f.Name, Ref: w.Ref, Fate: ledger.Dead, Reason: banned}})
 	}
 	ref, body, err := f.Source.Read(ctx, w.Ref)
 	if err == nil {
 		_, err = f.Ledger.Keep(ctx, f.Name, ref, body)
-		return err
+		return nil, err
 	}
 	if stopped(ctx, err) {
-		return err
+		return nil, err
 	}
 	v := ofSource(err, w, f.Now())
 	if v.halt != nil {
-		return v.halt
+		return nil, v.halt
 	}
-	return f.Ledger.Settle(ctx, []ledger.Settlement{v.settlement(w)})
+	st := v.settlement(w)
+	return &st, nil
 }
 
 // banned gives the reason why a record is never read again: e-RS asked not to try a second time, whatever version it names.
@@ -272,26 +406,44 @@ func (f *Flow) banned(ctx context.Context, ref fhir.Reference) (ledger.Reason, e
 	return ledger.Reason{}, nil
 }
 
-// reopen gives held records another try when the tables have changed since: their reason may be gone.
-func (f *Flow) reopen(ctx context.Context) error {
-	before, err := f.Ledger.Cursor(ctx, f.Name, "tables")
-	now := f.Planner.Tables.Hash()
-	if err != nil || before == now {
+// release gives held records another try when what they may have waited for has changed: the tables, or what describe says of
+// the org's objects. It costs a describe only where something waits for one.
+func (f *Flow) release(ctx context.Context) error {
+	held, err := f.Ledger.Entries(ctx, ledger.Filter{Source: f.Name, Fates: []ledger.Fate{ledger.Held}})
+	if err != nil || len(held) == 0 {
 		return err
 	}
-	held, err := f.Ledger.Entries(ctx, ledger.Filter{Source: f.Name, Fates: []ledger.Fate{ledger.Held}})
+	tables, err := f.changed(ctx, "tables", f.Planner.Tables.Hash())
 	if err != nil {
 		return err
 	}
-	for _, e := range held {
-		if !reopens(e.Reason.Code) {
-			continue
+	described := false
+	if f.Describe != nil && slices.ContainsFunc(held, func(e ledger.Entry) bool { return ofOrg(e.Reason.Code) }) {
+		hash, err := f.Describe(ctx)
+		if err != nil {
+			return f.Planner.refused(ctx, err, "describe the objects of the tables")
 		}
-		if _, err := f.Ledger.Reopen(ctx, f.Name, e.Ref.Current()); err != nil {
+		if described, err = f.changed(ctx, "describe", hash); err != nil {
 			return err
 		}
 	}
-	return f.Ledger.SetCursor(ctx, f.Name, ledger.Cursor{Name: "tables", Value: now})
+	for _, e := range held {
+		if tables && reopens(e.Reason.Code) || described && ofOrg(e.Reason.Code) {
+			if _, err := f.Ledger.Release(ctx, f.Name, e.Ref.Current()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// changed compares a hash with the one that was noted before, and notes it. The first one is no change.
+func (f *Flow) changed(ctx context.Context, name, hash string) (bool, error) {
+	before, err := f.Ledger.Cursor(ctx, f.Name, name)
+	if err != nil || before == hash {
+		return false, err
+	}
+	return before != "", f.Ledger.SetCursor(ctx, f.Name, ledger.Cursor{Name: name, Value: hash})
 }
 
 // Plan is a dry run: what Sync would do now with what the ledger and its inbox hold. It changes nothing anywhere.
@@ -300,7 +452,11 @@ func (f *Flow) Plan(ctx context.Context, limit int) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	return f.Planner.Inbound(ctx, work)
+	planner, err := f.marked(ctx)
+	if err != nil {
+		return Plan{}, err
+	}
+	return planner.Inbound(ctx, work)
 }
 
 // due is the ledger's due work and what stands in answers that are not read yet.

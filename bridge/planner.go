@@ -1,10 +1,12 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"time"
 
@@ -31,6 +33,7 @@ type target interface {
 type memory interface {
 	Images(ctx context.Context, source string, ref fhir.Reference) ([]sobject.Record, error)
 	ImagesByKey(ctx context.Context, object string, keys []string) (map[string]sobject.Record, error)
+	Cursor(ctx context.Context, source, name string) (string, error)
 }
 
 // PatientMode says what happens to a referral whose patient has no Account.
@@ -62,6 +65,9 @@ type Planner struct {
 	Tables *mapping.Set
 	Policy Policy
 	Now    func() time.Time
+
+	// unsettled are the records that an earlier run may have written without living to tell: what differs in them may be ours.
+	unsettled map[string]bool
 }
 
 // Inbound plans one batch of work. One record's failure is in its Step; the error is for what stops the whole run
@@ -99,8 +105,7 @@ func (p *Planner) prepare(ctx context.Context, s *Step) error {
 		s.Fate, s.Patient = ledger.Applied, known.Patient
 		return nil
 	}
-	p.mapStep(s)
-	return nil
+	return p.mapStep(ctx, s)
 }
 
 // judged turns a failure to make R4 of a body into the step's fate; only what concerns the whole lane comes back as an error.
@@ -116,14 +121,22 @@ func (p *Planner) judged(ctx context.Context, s *Step, err error) error {
 	return nil
 }
 
-func (p *Planner) mapStep(s *Step) {
+func (p *Planner) mapStep(ctx context.Context, s *Step) error {
+	run, err := p.marker(ctx, s)
+	if err != nil {
+		return err
+	}
 	seen := map[string]bool{}
+	var faults mapping.Faults
 	for _, focus := range s.Bundle.Focus {
 		out, err := p.Tables.Map(mapping.Input{Focus: focus, Related: s.Bundle.Related, Now: p.Now(),
-			Variables: map[string]string{"source": p.Flow, "run": p.Policy.Run, "patientMode": string(p.Policy.Patient),
+			Variables: map[string]string{"source": p.Flow, "run": run, "patientMode": string(p.Policy.Patient),
 				"system": p.Policy.System}})
-		if err != nil {
-			s.settled(ofMapping(err, s.Work))
+		var some mapping.Faults
+		if errors.As(err, &some) {
+			faults = append(faults, some...)
+		} else if err != nil {
+			return err
 		}
 		for _, m := range out.Records {
 			if id := m.Record.Object + " " + m.Record.Key.Value; !seen[id] {
@@ -132,7 +145,23 @@ func (p *Planner) mapStep(s *Step) {
 			}
 		}
 	}
+	if len(faults) > 0 {
+		s.settled(ofMapping(faults, s.Work))
+	}
+	return nil
 }
+
+// marker gives what automations of the org are told of how a record came: a backfilled one stays backfilled, however long
+// it waited.
+func (p *Planner) marker(ctx context.Context, s *Step) (string, error) {
+	if p.Memory == nil {
+		return p.Policy.Run, nil
+	}
+	mark, err := p.Memory.Cursor(ctx, s.Work.Source, markerOf(s.Work.Ref))
+	return cmp.Or(mark, p.Policy.Run), err
+}
+
+func markerOf(ref fhir.Reference) string { return "run:" + ref.Current().String() }
 
 // wanted is a write before it is compared: everything would be created.
 func wanted(m mapping.Mapped) *Write {

@@ -2,11 +2,14 @@ package bridge
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"refbridge/ers"
@@ -74,6 +77,8 @@ type Reconciler struct {
 	Permits []Permit
 	Logger  *slog.Logger
 	Now     func() time.Time
+
+	refused map[string]bool // what the source refused, so that it is not asked again
 }
 
 // Back sums up one Run.
@@ -82,6 +87,14 @@ type Back struct{ Done, Divergent int }
 // Run looks at what changed, proposes what follows from it, and carries what is approved.
 func (r *Reconciler) Run(ctx context.Context) (Back, error) {
 	var back Back
+	refused, err := r.Ledger.Writebacks(ctx, r.Flow, ledger.Refused)
+	if err != nil {
+		return back, err
+	}
+	r.refused = map[string]bool{}
+	for _, w := range refused {
+		r.refused[refusal(w)] = w.Reason.Code != codeWithdrawn
+	}
 	for _, o := range r.Tables.Objects() {
 		if len(r.Tables.BackFields(o.Name)) == 0 {
 			continue
@@ -207,7 +220,18 @@ func (r *Reconciler) propose(ctx context.Context, o mapping.Object, now sobject.
 	if err != nil || source != r.Flow {
 		return err
 	}
-	return r.Ledger.Propose(ctx, r.proposals(ref, changed, image, now))
+	proposals := slices.DeleteFunc(r.proposals(ref, changed, image, now), r.refusedBefore)
+	return r.Ledger.Propose(ctx, proposals)
+}
+
+// refusedBefore tells whether the source refused this very change of this very edit: it is not sent again until somebody
+// edits the record.
+func (r *Reconciler) refusedBefore(w ledger.Writeback) bool {
+	return r.refused[refusal(w)]
+}
+
+func refusal(w ledger.Writeback) string {
+	return strings.Join([]string{w.Ref.Current().String(), w.Field, w.To, w.Digest, w.Stamp}, "|")
 }
 
 // changes gives the fields that differ from what was last synced; those that the source has no value for come last, since the
@@ -234,25 +258,35 @@ func (r *Reconciler) proposals(ref fhir.Reference, changed []sobject.FieldDiff, 
 	var out []ledger.Writeback
 	for i, c := range changed {
 		w := ledger.Writeback{Source: r.Flow, Ref: ref, Object: now.Object, Key: now.Key.Value, Field: c.Field,
-			From: c.Have.Reveal(), To: c.Want.Reveal(), State: ledger.Reported}
+			From: c.Have.Reveal(), To: c.Want.Reveal(), Stamp: stamp(now), State: ledger.Reported}
 		switch {
-		case err != nil && i > 0:
-			continue
+		case i > 0 && (err != nil || len(ops) > 0):
+			continue // the first row speaks for the whole change
 		case err != nil:
 			w.Reason = ofMapping(err, ledger.Work{}).reason
-		case len(ops) == 0 && c.Have.IsNull():
-			continue
+		case len(ops) == 0 && (c.Have.IsNull() || r.Tables.Carries(r.Dialect, now.Object, c.Field)):
+			continue // the org's own default, or two values that the source cannot tell apart
 		case len(ops) == 0:
 			w.Reason = ledger.Reason{Code: codeNotCarried, Text: "no rule of the tables carries this change to the source"}
-		case i > 0:
-			continue
 		default:
-			w.Operation = ops[0].Name
+			w.Operation, w.Digest = ops[0].Name, digestOf(ops[0])
 			w.State, w.Reason = r.permitted(w.Operation)
 		}
 		out = append(out, w)
 	}
 	return out
+}
+
+func stamp(r sobject.Record) string { return r.Modified.UTC().Format(time.RFC3339Nano) }
+
+// digestOf stands for an operation with everything that it says: an approval is for this and for nothing else.
+func digestOf(op fhir.Operation) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%s|%s", op.Name, op.On.Current())
+	for _, p := range op.Parameters {
+		fmt.Fprintf(h, "|%s|%s|%s|%d:%s", p.Name, p.System, p.Code, len(p.Text), p.Text.Reveal())
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
 func (r *Reconciler) permitted(operation string) (ledger.WritebackState, ledger.Reason) {
@@ -274,12 +308,15 @@ func (r *Reconciler) carry(ctx context.Context) (int, error) {
 	}
 	done := 0
 	for _, w := range open {
-		state, reason, err := r.one(ctx, w)
-		if err != nil {
-			return done, err
+		state, reason, stop := r.one(ctx, w)
+		if state != "" {
+			// Committed after the source answered: a crash before this leaves the row Sent, and the next run looks first.
+			if err := r.Ledger.Conclude(context.WithoutCancel(ctx), w.ID, state, reason); err != nil {
+				return done, err
+			}
 		}
-		if err := r.Ledger.Conclude(ctx, w.ID, state, reason); err != nil {
-			return done, err
+		if stop != nil {
+			return done, stop
 		}
 		if state == ledger.Done {
 			done++
@@ -288,63 +325,94 @@ func (r *Reconciler) carry(ctx context.Context) (int, error) {
 	return done, nil
 }
 
-// one decides again on fresh reads of both sides, then sends. The error is for what stops the run.
+// one decides again on fresh reads of both sides, then sends. An empty state leaves the row as it is; the error is for what
+// stops the run.
 func (r *Reconciler) one(ctx context.Context, w ledger.Writeback) (ledger.WritebackState, ledger.Reason, error) {
-	ops, err := r.decideAgain(ctx, w)
+	d, err := r.decideAgain(ctx, w)
 	var faults mapping.Faults
 	switch {
 	case errors.As(err, &faults):
 		return ledger.Reported, ofMapping(err, ledger.Work{}).reason, nil
 	case err != nil:
 		return "", ledger.Reason{}, err
-	case len(ops) == 0 && w.State != ledger.Approved:
-		return ledger.Done, ledger.Reason{}, nil // sent before a crash, and the source has it by now
-	case len(ops) == 0:
-		return ledger.Refused, ledger.Reason{Code: codeWithdrawn, Text: "Salesforce does not ask for it any more"}, nil
+	case d.agreed && w.State != ledger.Approved:
+		return ledger.Done, ledger.Reason{}, nil // sent before, and the source has it by now
+	case d.op.Name == "" || digestOf(d.op) != w.Digest:
+		// Not what was approved any more. What Salesforce asks for now has a row of its own.
+		return ledger.Refused, ledger.Reason{Code: codeWithdrawn, Text: "Salesforce does not ask for it any more"}, r.proposeAgain(ctx, d)
+	}
+	if state, reason := r.permitted(d.op.Name); state == ledger.Reported {
+		return state, reason, nil
 	}
 	version, moved, err := r.moved(ctx, w)
 	switch {
 	case stopped(ctx, err):
 		return "", ledger.Reason{}, err
 	case err != nil:
-		// Nothing was sent: it stays where it is, for the next run.
-		return w.State, ledger.Reason{Code: codeSource, Text: err.Error()}, nil
-	}
-	if moved {
+		return "", ledger.Reason{}, nil // nothing was sent: it stays where it is, for the next run
+	case moved:
 		// The user acted on an older state. The new one is synced first; then both sides are compared again.
-		return ledger.Approved, ledger.Reason{Code: codeSourceMoved, Text: "the source changed since; it is read again first"},
-			r.sight(ctx, w.Ref)
+		return "", ledger.Reason{}, r.sight(ctx, w.Ref)
 	}
-	op := ops[0]
-	op.On = version
+	d.op.On = version
+	return r.send(ctx, w, d.op)
+}
+
+func (r *Reconciler) send(ctx context.Context, w ledger.Writeback, op fhir.Operation) (ledger.WritebackState, ledger.Reason, error) {
 	// Committed before the first byte: after a crash the row says Sent, and the next run looks at the source before it sends.
 	if err := r.Ledger.Conclude(ctx, w.ID, ledger.Sent, ledger.Reason{}); err != nil {
 		return "", ledger.Reason{}, err
 	}
-	if _, err := r.Invoke.Invoke(ctx, op); err != nil {
+	sending, done := inFlight(ctx)
+	defer done()
+	if _, err := r.Invoke.Invoke(sending, op); err != nil {
 		return r.failed(ctx, w, err)
 	}
 	r.Logger.Info("carried back", "flow", r.Flow, "operation", op.Name)
 	return ledger.Done, ledger.Reason{}, r.sight(ctx, w.Ref)
 }
 
-func (r *Reconciler) decideAgain(ctx context.Context, w ledger.Writeback) ([]fhir.Operation, error) {
+// decided is what both sides say of a write-back now.
+type decided struct {
+	op     fhir.Operation // what the change asks for; no name: nothing
+	agreed bool           // the source has the value by itself
+	object mapping.Object
+	now    sobject.Record
+}
+
+// proposeAgain notes what the record asks for instead.
+func (r *Reconciler) proposeAgain(ctx context.Context, d decided) error {
+	if d.now.Object == "" {
+		return nil
+	}
+	return r.propose(ctx, d.object, d.now)
+}
+
+func (r *Reconciler) decideAgain(ctx context.Context, w ledger.Writeback) (decided, error) {
 	objects := r.Tables.Objects()
 	i := slices.IndexFunc(objects, func(o mapping.Object) bool { return o.Name == w.Object })
 	if i < 0 {
-		return nil, nil
+		return decided{}, nil
 	}
 	o := objects[i]
 	rows, err := r.Target.Retrieve(ctx, sfdc.Selection{Object: o.Name, KeyField: o.KeyField, Keys: []string{w.Key},
 		Fields: o.Fields, Refs: o.Refs})
 	if err != nil {
-		return nil, r.halted(ctx, err, "retrieve "+o.Name)
+		return decided{}, r.halted(ctx, err, "retrieve "+o.Name)
 	}
 	image, ok, err := r.Ledger.Image(ctx, w.Object, w.Key)
 	if err != nil || !ok || len(rows) != 1 {
-		return nil, err
+		return decided{}, err
 	}
-	return r.Tables.Back(mapping.Change{Dialect: r.Dialect, Ref: w.Ref, Image: image, Now: rows[0]})
+	d := decided{object: o, now: rows[0]}
+	is, _ := rows[0].Get(w.Field)
+	was, _ := image.Get(w.Field)
+	d.agreed = is.Equal(was) && is.Reveal() == w.To
+	ops, err := r.Tables.Back(mapping.Change{Dialect: r.Dialect, Ref: w.Ref, Image: image, Now: rows[0]})
+	if len(ops) > 0 {
+		d.op = ops[0]
+	}
+	return d, err
 }
 
 // moved reads the source and tells whether its content still is what was last synced.
@@ -367,38 +435,47 @@ func (r *Reconciler) sight(ctx context.Context, ref fhir.Reference) error {
 
 // failed says what a refused or lost operation means.
 func (r *Reconciler) failed(ctx context.Context, w ledger.Writeback, err error) (ledger.WritebackState, ledger.Reason, error) {
-	if stopped(ctx, err) {
-		return "", ledger.Reason{}, err
-	}
 	reason := ledger.Reason{Code: codeRefused, Text: err.Error()}
-	status, ambiguous := statusOf(err)
+	answered, status, ambiguous := answerOf(err)
 	switch {
 	case errors.Is(err, errNotOffered):
 		reason.Code = codeNotOffered
 		return ledger.Refused, reason, nil
+	case status == 401 || status == 403:
+		return ledger.Approved, reason, fmt.Errorf("%w: the source refuses %s: %w", ErrHalted, w.Operation, err)
+	case errors.Is(err, errNotSent):
+		return ledger.Approved, reason, nil
+	case ambiguous:
+		// It may have happened (e-RS 502 and 504 come from the hospital's own system): look before anything is sent again.
+		reason.Code = codeUnknownOutcome
+		return ledger.Unclear, reason, r.sight(context.WithoutCancel(ctx), w.Ref)
+	case !answered || status == 412 && r.Dialect == "ers":
+		// It never left, or e-RS misses something mandatory: somebody has to look, sending it again changes nothing.
+		return ledger.Reported, reason, nil
 	case status == 409 || status == 412 || status == 423 || status == 429:
 		// Version moved or locked: read again, decide again.
 		reason.Code = codeSourceMoved
 		return ledger.Approved, reason, r.sight(ctx, w.Ref)
-	case ambiguous || status == 0 || status >= 500:
-		// It may have happened (e-RS 502 and 504 come from the hospital's own system): look before anything is sent again.
-		reason.Code = codeUnknownOutcome
-		return ledger.Unclear, reason, r.sight(ctx, w.Ref)
 	}
 	return ledger.Refused, reason, nil
 }
 
-func statusOf(err error) (status int, ambiguous bool) {
+// answerOf tells whether a client says anything of the call, the status of the answer, and whether the call may have taken
+// effect all the same.
+func answerOf(err error) (answered bool, status int, ambiguous bool) {
 	var e *ers.Error
 	if errors.As(err, &e) {
-		return e.Status, e.Ambiguous()
+		return true, e.Status, e.Ambiguous()
 	}
 	var f *rest.Error
 	if errors.As(err, &f) {
-		return f.Status, f.Ambiguous()
+		return true, f.Status, f.Ambiguous()
 	}
-	return 0, false
+	return false, 0, false
 }
 
 // errNotOffered says that the source does not list the operation as available now.
 var errNotOffered = errors.New("the source does not offer this operation now")
+
+// errNotSent says that what came before the operation failed: the source was not asked to change anything.
+var errNotSent = errors.New("not sent")

@@ -128,7 +128,7 @@ func (w *world) open(permits []bridge.Permit) {
 	require.NoError(t, err)
 	eRS := &bridge.ERS{Client: source, Services: []string{"21012"}, Logger: logger, Now: w.now,
 		Lists: []ers.List{ers.ReferralsForReview, ers.AppointmentSlotIssues}}
-	ward := &bridge.FHIRServer{Client: server, Now: w.now}
+	ward := &bridge.FHIRServer{Client: server, Base: w.fhir.Credentials(w.urls[1]).BaseURL, Now: w.now}
 	w.eRS = w.flow("ers", "ers", bridge.Link, target, logger)
 	w.eRS.Refresh = time.Hour
 	w.eRS.Poller, w.eRS.Source, w.eRS.Planner.Source, w.eRS.Back.Source, w.eRS.Back.Invoke = eRS, eRS, eRS, eRS, eRS
@@ -237,4 +237,11 @@ func (w *world) call(method, path string) {
 	require.NoError(w.t, err)
 	defer done.Body.Close()
 	require.Equal(w.t, http.StatusNoContent, done.StatusCode)
+}
+
+// wait lets a part of a day pass for everybody.
+func (w *world) wait(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.shift += d
 }

@@ -2,9 +2,11 @@
 package config
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -19,7 +21,7 @@ import (
 
 // Config is the whole file.
 type Config struct {
-	TimeZone   string     `yaml:"time_zone"` // of schedules and of the source's day; default Europe/London
+	TimeZone   string     `yaml:"time_zone"` // of schedules; default Europe/London
 	Tables     string     `yaml:"tables"`    // folder of mapping tables, relative to the file; empty = the built-in starter set
 	Ledger     Ledger     `yaml:"ledger"`
 	Salesforce Salesforce `yaml:"salesforce"`
@@ -32,6 +34,7 @@ type Config struct {
 type Ledger struct {
 	Path string `yaml:"path"` // SQLite file, relative to the configuration file
 	Key  Secret `yaml:"key"`  // 32 bytes in base64: encrypts raw bodies and last-synced images
+	Keep string `yaml:"keep"` // how long raw bodies are kept, default 720h (30 days)
 }
 
 // Salesforce is the target org.
@@ -62,6 +65,7 @@ type Source struct {
 	Poll       string      `yaml:"poll"`     // schedule of polls, cron syntax
 	Sync       string      `yaml:"sync"`     // schedule of syncs
 	Refresh    string      `yaml:"refresh"`  // ers: how often every live referral is read again; default 4h
+	From       string      `yaml:"from"`     // fhir: the first poll asks for what changed since this day; empty = everything
 	WriteBack  []WriteBack `yaml:"write_back"`
 }
 
@@ -106,8 +110,11 @@ var (
 	secretPattern = regexp.MustCompile(`^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$`)
 )
 
+// Schedule checks a schedule in cron syntax for a time zone.
+type Schedule func(spec string, zone *time.Location) error
+
 // Load reads and checks a file. Its error is ErrNoFile, or Faults with all of them.
-func Load(path string) (*Config, error) {
+func Load(path string, schedule Schedule) (*Config, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %s", ErrNoFile, path)
@@ -115,18 +122,23 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
-	return Parse(path, text)
+	return Parse(path, text, schedule)
 }
 
 // Parse is Load on a text; relative paths in it are taken from the folder of path.
-func Parse(path string, text []byte) (*Config, error) {
+func Parse(path string, text []byte, schedule Schedule) (*Config, error) {
 	c := &Config{}
-	w := walker{file: path, lines: map[string]int{}}
-	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil {
+	w := walker{file: path, lines: map[string]int{}, zero: map[string]bool{}, schedule: schedule}
+	var doc, more yaml.Node
+	in := yaml.NewDecoder(bytes.NewReader(text))
+	if err := in.Decode(&doc); err != nil && !errors.Is(err, io.EOF) {
 		return nil, Faults{{File: path, Line: 1, Message: "not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")}}
 	}
 	w.document(&doc, c)
+	if err := in.Decode(&more); !errors.Is(err, io.EOF) {
+		w.lines["---"] = more.Line
+		w.fault("---", "a second document in the file", "one file is one configuration")
+	}
 	c.defaults(filepath.Dir(path))
 	c.check(&w)
 	if len(w.faults) > 0 {
@@ -139,6 +151,18 @@ func Parse(path string, text []byte) (*Config, error) {
 // Location is the time zone of schedules and days.
 func (c *Config) Location() *time.Location { return c.location }
 
+// FromDay gives the day from which a first poll asks, the zero time for everything.
+func (s Source) FromDay() time.Time {
+	t, _ := time.Parse(time.DateOnly, s.From)
+	return t
+}
+
+// KeepFor gives how long raw bodies are kept.
+func (l Ledger) KeepFor() time.Duration {
+	d, _ := time.ParseDuration(l.Keep)
+	return d
+}
+
 // RefreshEvery gives how often live records are read again.
 func (s Source) RefreshEvery() time.Duration {
 	d, _ := time.ParseDuration(s.Refresh)
@@ -148,6 +172,7 @@ func (s Source) RefreshEvery() time.Duration {
 func (c *Config) defaults(dir string) {
 	c.TimeZone = cmp.Or(c.TimeZone, "Europe/London")
 	c.Ledger.Path = beside(dir, cmp.Or(c.Ledger.Path, "refbridge-data/ledger.db"))
+	c.Ledger.Keep = cmp.Or(c.Ledger.Keep, "720h")
 	if c.Tables != "" {
 		c.Tables = beside(dir, c.Tables)
 	}
@@ -185,6 +210,7 @@ func (c *Config) check(w *walker) {
 	if c.location, err = time.LoadLocation(c.TimeZone); err != nil {
 		w.fault("time_zone", "no such time zone", "for example Europe/London")
 	}
+	w.zone = c.location
 	w.secret("ledger.key", c.Ledger.Key, true)
 	w.url("salesforce.login_url", c.Salesforce.LoginURL, true)
 	w.required("salesforce.client_id", c.Salesforce.ClientID)
@@ -194,7 +220,8 @@ func (c *Config) check(w *walker) {
 	if c.Salesforce.ClientSecret == "" && (c.Salesforce.PrivateKey == "" || c.Salesforce.Username == "") {
 		w.fault("salesforce", "no way to log in", "give client_secret, or username and private_key")
 	}
-	if c.Salesforce.Reserve < 0 || c.Salesforce.Reserve >= 1 {
+	w.duration("ledger.keep", c.Ledger.Keep)
+	if r := c.Salesforce.Reserve; !(r > 0 && r < 1) || w.zero["salesforce.reserve"] {
 		w.fault("salesforce.reserve", "not a share", "0.20 keeps a fifth of the daily calls free")
 	}
 	if len(c.Sources) == 0 {
@@ -227,13 +254,45 @@ func (s Source) check(w *walker, at string) {
 			w.fault(at+".services", "no service", "the e-RS service ids whose worklists are yours; no call lists them")
 		}
 	}
-	if _, err := time.ParseDuration(s.Refresh); s.Refresh != "" && err != nil {
-		w.fault(at+".refresh", "not a duration", "for example 4h")
+	w.duration(at+".refresh", s.Refresh)
+	w.cron(at+".poll", s.Poll)
+	w.cron(at+".sync", s.Sync)
+	if _, err := time.Parse(time.DateOnly, s.From); s.From != "" && err != nil {
+		w.fault(at+".from", "not a day", "for example 2026-01-31")
 	}
-	if s.Rate < 0 || s.Rate > 100 {
+	if !(s.Rate > 0 && s.Rate <= 100) {
 		w.fault(at+".rate", "not a rate", "calls a second; e-RS allows 10, the default is 5")
 	}
+	s.checkKind(w, at)
 	s.checkWriteBack(w, at)
+}
+
+// checkKind refuses keys that say nothing for the kind of source: whoever wrote them expects something of them.
+func (s Source) checkKind(w *walker, at string) {
+	misplaced := map[string]bool{"services": s.Kind == "fhir", "rate": s.Kind == "fhir", "refresh": s.Kind == "fhir", "from": s.Kind == "ers"}
+	for _, key := range []string{"services", "rate", "refresh", "from"} {
+		if misplaced[key] && w.lines[at+"."+key] != 0 {
+			w.fault(at+"."+key, fmt.Sprintf("%s says nothing for a source of kind %s", key, s.Kind), "take it out")
+		}
+	}
+	if s.Kind == "fhir" && (s.ClientID == "") != (s.TokenURL == "") {
+		w.fault(at+".token_url", "token_url and client_id go together", "leave both out for an open server")
+	}
+}
+
+func (w *walker) duration(at, value string) {
+	if d, err := time.ParseDuration(value); value != "" && (err != nil || d <= 0) {
+		w.fault(at, last(at)+" is not a duration", "for example 4h")
+	}
+}
+
+func (w *walker) cron(at, spec string) {
+	if w.schedule == nil || w.zone == nil {
+		return
+	}
+	if err := w.schedule(spec, w.zone); err != nil {
+		w.fault(at, err.Error(), "five fields, for example 10 7 * * *, or @every 10m")
+	}
 }
 
 func (s Source) checkWriteBack(w *walker, at string) {

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,7 +35,7 @@ sources:
 `
 
 func TestAGoodFileLoadsWithItsDefaults(t *testing.T) {
-	c, err := Parse("/etc/refbridge/refbridge.yaml", []byte(good))
+	c, err := Parse("/etc/refbridge/refbridge.yaml", []byte(good), nil)
 	require.NoError(t, err)
 	assert.Equal(t, "Europe/London", c.Location().String())
 	assert.Equal(t, "/etc/refbridge/data/ledger.db", c.Ledger.Path)
@@ -61,7 +63,7 @@ sources:
     services: 21012
     write_back:
       - operation: A014
-`))
+`), nil)
 	var faults Faults
 	require.ErrorAs(t, err, &faults)
 	got := map[string]string{}
@@ -92,9 +94,29 @@ sources:
 	assert.NotContains(t, err.Error(), "MDEyMzQ1", "a secret that somebody wrote into the file is not repeated")
 }
 
+func TestKeysThatWouldBeIgnoredOrMeanNothingAreFaults(t *testing.T) {
+	never := func(spec string, _ *time.Location) error {
+		return errors.New("schedule " + spec + " is not cron syntax")
+	}
+	text := strings.Replace(good, "    patient: create\n", "    patient: create\n    services: [\"1\"]\n    rate: 7\n    client_id: x\n    from: monday\n", 1)
+	text = strings.Replace(text, "    services: [0123456", "    refresh: -4h\n    rate: NaN\n    services: [0123456", 1)
+	text = strings.Replace(text, "  client_id: consumer\n", "  client_id: consumer\n  reserve: 0\n", 1) + "---\nmore: 1\n"
+	_, err := Parse("refbridge.yaml", []byte(text), never)
+	var faults Faults
+	require.ErrorAs(t, err, &faults)
+	for _, want := range []string{"services says nothing for a source of kind fhir", "rate says nothing for a source of kind fhir",
+		"token_url and client_id go together", "not a day", "refresh is not a duration", "not a rate", "not a share",
+		"a second document in the file", "schedule 10 7 * * * is not cron syntax"} {
+		assert.Contains(t, faults.Error(), want)
+	}
+	for _, f := range faults {
+		assert.Positive(t, f.Line, f.Message)
+	}
+}
+
 func TestAFileThatIsNotYAMLOrEmptyIsRefused(t *testing.T) {
 	for _, text := range []string{"", "a: [", "- 1", "42", "ledger: 7"} {
-		_, err := Parse("refbridge.yaml", []byte(text))
+		_, err := Parse("refbridge.yaml", []byte(text), nil)
 		assert.Error(t, err, "%q", text)
 	}
 }
@@ -130,7 +152,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("sources: &a [*a]"))
 	f.Add([]byte("ledger: {path: x, path: y}"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		c, err := Parse("refbridge.yaml", text)
+		c, err := Parse("refbridge.yaml", text, nil)
 		if (c == nil) == (err == nil) {
 			t.Fatal("neither a configuration nor an error")
 		}

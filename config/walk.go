@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -12,9 +13,12 @@ import (
 // walker fills structs from YAML nodes and collects what is wrong. Scalars are taken from the source text, so that a
 // service id 01234 stays one.
 type walker struct {
-	file   string
-	lines  map[string]int // where each key stands, by path
-	faults Faults
+	file     string
+	lines    map[string]int  // where each key stands, by path
+	zero     map[string]bool // numbers that are given as 0
+	faults   Faults
+	schedule Schedule
+	zone     *time.Location
 }
 
 func (w *walker) fault(at, message, hint string) {
@@ -96,6 +100,9 @@ func (w *walker) scalar(at string, n *yaml.Node, v reflect.Value) {
 		f, err := strconv.ParseFloat(n.Value, 64)
 		if err != nil {
 			w.fault(at, fmt.Sprintf("%s is not a number", last(at)), "")
+		}
+		if f == 0 {
+			w.zero[at] = true
 		}
 		v.SetFloat(f)
 		return

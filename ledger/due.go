@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"math"
+	"strings"
 	"time"
 
 	"refbridge/fhir"
@@ -42,7 +43,8 @@ type Work struct {
 	Ref      fhir.Reference // without a version: a mark
 	Body     []byte         // nil: read it first, then Keep
 	Fate     Fate
-	Attempts int
+	Reason   Reason    // why it was held before; the zero Reason: never
+	Attempts int       // that ended with this reason
 	First    time.Time // when this version was first sighted
 	Known    Known
 }
@@ -59,12 +61,22 @@ const selectDue = selectVersions + ` WHERE source = $1 AND fate IN ('pending', '
 // the newest version of each ref only, or its mark while there is one. In the order of their first sighting, then by
 // ref. limit 0 = all.
 func (l *Ledger) Due(ctx context.Context, source string, limit int) ([]Work, error) {
+	return l.due(ctx, selectDue, source, l.now(), limit)
+}
+
+// Ready gives what Due gave at a time as far as its body is there. A run that asks with the time of its start gets each
+// record once, whatever it does with it.
+func (l *Ledger) Ready(ctx context.Context, source string, at time.Time, limit int) ([]Work, error) {
+	return l.due(ctx, strings.Replace(selectDue, "ORDER BY", "AND body IS NOT NULL ORDER BY", 1), source, at, limit)
+}
+
+func (l *Ledger) due(ctx context.Context, query, source string, at time.Time, limit int) ([]Work, error) {
 	if limit <= 0 {
 		limit = math.MaxInt32
 	}
 	var out []Work
 	err := l.view(ctx, "list due work", func(q querier) error {
-		rows, err := list[versionRow](ctx, q, selectDue, source, toMillis(l.now()), limit)
+		rows, err := list[versionRow](ctx, q, query, source, toMillis(at), limit)
 		for i := 0; err == nil && i < len(rows); i++ {
 			var w Work
 			w, err = l.work(ctx, q, &rows[i])
@@ -103,7 +115,8 @@ func (l *Ledger) ToRead(ctx context.Context, source string) ([]Work, error) {
 }
 
 func (l *Ledger) work(ctx context.Context, q querier, v *versionRow) (Work, error) {
-	w := Work{Source: v.source, Ref: v.ref(), Fate: Fate(v.fate), Attempts: int(v.attempts), First: fromMillis(v.firstSeen)}
+	w := Work{Source: v.source, Ref: v.ref(), Fate: Fate(v.fate), Reason: v.reason.reason(), Attempts: int(v.attempts),
+		First: fromMillis(v.firstSeen)}
 	r, _, err := loadRef(ctx, q, v.source, w.Ref)
 	if err != nil {
 		return Work{}, err
@@ -131,7 +144,9 @@ func (l *Ledger) Live(ctx context.Context, source string) ([]fhir.Reference, err
 		return each(ctx, q, func(r refRow, bad error) error {
 			out = append(out, fhir.Reference{Type: r.typ, ID: r.id})
 			return bad
-		}, selectRefs+` WHERE source = $1 AND known_version <> '' AND terminal = 0 ORDER BY type, id`, source)
+		}, selectRefs+` WHERE source = $1 AND terminal = 0 AND type <> '`+unreadableType+`' AND (known_version <> '' OR EXISTS (
+			SELECT 1 FROM versions v WHERE v.source = refs.source AND v.type = refs.type AND v.id = refs.id
+			AND v.fate IN ('held', 'unknown'))) ORDER BY type, id`, source)
 	})
 	if err != nil {
 		return nil, err

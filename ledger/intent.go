@@ -46,7 +46,9 @@ const selectIntents = `SELECT op, source, type, id, version, object, record_key,
 	FROM intents`
 
 // Intend records writes before their first byte is sent: they are on the disk when it returns. Where it fails nothing
-// may be sent. An id that is there already is opened again with the new content.
+// may be sent. An id that is there already is opened again with the new content. What was known to be applied to these
+// refs is known no longer until the next Settle: should the outcome get lost, content that comes back to what it was
+// before (A, B, A) must be compared with Salesforce and not taken for applied.
 func (l *Ledger) Intend(ctx context.Context, intents []Intent) error {
 	return l.update(ctx, "intend", func(t *tx) error {
 		for _, i := range intents {
@@ -58,9 +60,22 @@ func (l *Ledger) Intend(ctx context.Context, intents []Intent) error {
 			if err := t.put(ctx, &r); err != nil {
 				return err
 			}
+			if err := t.doubt(ctx, i.Source, i.Ref); err != nil {
+				return err
+			}
 		}
 		return nil
 	})
+}
+
+// doubt forgets the digest of what was applied to a ref.
+func (t *tx) doubt(ctx context.Context, source string, ref fhir.Reference) error {
+	r, found, err := loadRef(ctx, t.sql, source, ref)
+	if err != nil || !found || r.digest == "" {
+		return err
+	}
+	r.digest = ""
+	return t.put(ctx, &r)
 }
 
 // Unresolved gives the intents that no settlement has closed, oldest first: the write may have happened or not.

@@ -177,6 +177,11 @@ func (t *tx) insert(ctx context.Context, r *refRow, v *versionRow) error {
 // version's number is not believed: neither what was decided nor the new content is, until a person looks (Reopen
 // applies the new content).
 func (t *tx) again(ctx context.Context, r *refRow, v *versionRow, body []byte) error {
+	if v.mark() && v.fate == string(Dead) {
+		// Named again after it could not be read: whoever names it (a worklist, an operator's backfill) wants it read.
+		v.next = 0
+		return t.move(ctx, v, Pending, Reason{}, r.digest)
+	}
 	if len(body) == 0 || v.mark() {
 		return nil
 	}

@@ -94,6 +94,8 @@ func (m *model) sight(r *modelRef, version, content string) *modelRow {
 
 func (m *model) sightAgain(r *modelRef, v *modelRow, content string) {
 	switch {
+	case v.version == "" && v.fate == Dead:
+		v.fate, v.code, v.next = Pending, "", time.Time{}
 	case content == "" || v.version == "":
 	case v.content == "":
 		v.content, v.body = content, !v.fate.final()
@@ -116,6 +118,9 @@ func (m *model) settle(r *modelRef, v *modelRow, fate Fate, code string, next ti
 		fate, code = Superseded, CodeOlderVersion
 	case v.fate == Superseded && fate != Applied:
 		fate, code = Superseded, v.code
+	}
+	if code != v.code {
+		v.attempts = 0
 	}
 	if fate != Superseded {
 		v.attempts++

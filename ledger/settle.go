@@ -24,7 +24,8 @@ type Settlement struct {
 // Settle writes down fates with everything that goes with them: what is known, images, closed intents, the chain,
 // counters, and older undecided versions of the same refs, which are superseded. One transaction: after a crash before
 // its end the intents are still unresolved and the work is still due. Settling an applied version's elder as applied
-// records it as superseded and leaves what is known alone. Attempts are counted unless the version is superseded.
+// records it as superseded and leaves what is known alone. Attempts are counted by reason, unless the version is
+// superseded.
 // ErrNotFound for a version that was never observed or an intent that was never made.
 func (l *Ledger) Settle(ctx context.Context, settlements []Settlement) error {
 	return l.update(ctx, "settle", func(t *tx) error {
@@ -50,6 +51,9 @@ func (t *tx) settle(ctx context.Context, s Settlement) error {
 		return err
 	}
 	s = s.against(&r, &v)
+	if s.Reason.Code != v.reason.code {
+		v.attempts = 0 // attempts are counted by reason: what waited for its patient has not failed at Salesforce
+	}
 	if s.Fate != Superseded {
 		v.attempts++
 	}

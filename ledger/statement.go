@@ -160,3 +160,27 @@ func (l *Ledger) Reopen(ctx context.Context, source string, ref fhir.Reference) 
 	}
 	return n, nil
 }
+
+// Release makes the newest held version of a ref due now and counts its attempts on: something that it waited for has
+// changed. It gives how many versions that were.
+func (l *Ledger) Release(ctx context.Context, source string, ref fhir.Reference) (int, error) {
+	n := 0
+	err := l.update(ctx, "release", func(t *tx) error {
+		r, _, err := loadRef(ctx, t.sql, source, ref)
+		if err != nil {
+			return err
+		}
+		rows, err := list[versionRow](ctx, t.sql, selectVersions+thisRef+` AND version = $4 AND fate = 'held'`,
+			source, ref.Type, ref.ID, r.newest)
+		for i := 0; err == nil && i < len(rows); i++ {
+			rows[i].next = 0
+			err = t.put(ctx, &rows[i])
+		}
+		n = len(rows)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
+}

@@ -37,6 +37,8 @@ type Writeback struct {
 	Source                                  string
 	Ref                                     fhir.Reference
 	Object, Key, Field, From, To, Operation string // From: what the source has; Operation: what would be invoked
+	Digest                                  string // of the operation with all its parameters: what an approval is for
+	Stamp                                   string // SystemModstamp of the record that asks for it
 	State                                   WritebackState
 	Reason                                  Reason
 	Approved                                string // who, and on what authority
@@ -54,7 +56,7 @@ type writebackRow struct {
 	body                     []byte
 }
 
-type writebackBody struct{ From, To, Operation string }
+type writebackBody struct{ From, To, Operation, Digest, Stamp string }
 
 func (r *writebackRow) table() string { return "writebacks" }
 func (r *writebackRow) cells() []any {
@@ -116,7 +118,7 @@ func (t *tx) propose(ctx context.Context, p Writeback) error {
 			return err
 		}
 	}
-	plain, err := json.Marshal(writebackBody{p.From, p.To, p.Operation})
+	plain, err := json.Marshal(writebackBody{p.From, p.To, p.Operation, p.Digest, p.Stamp})
 	if err != nil {
 		return err
 	}
@@ -176,7 +178,7 @@ func (l *Ledger) writeback(r *writebackRow) (Writeback, error) {
 		return Writeback{}, fmt.Errorf("write-back %d: %w", r.nr, ErrTampered)
 	}
 	return Writeback{ID: r.nr, Source: r.source, Ref: fhir.Reference{Type: r.typ, ID: r.id, Version: r.version}, Object: r.object, Key: r.key,
-		Field: r.field, From: b.From, To: b.To, Operation: b.Operation, State: WritebackState(r.state), Reason: r.reason.reason(),
+		Field: r.field, From: b.From, To: b.To, Operation: b.Operation, Digest: b.Digest, Stamp: b.Stamp, State: WritebackState(r.state), Reason: r.reason.reason(),
 		Approved: r.approved}, nil
 }
 

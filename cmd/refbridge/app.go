@@ -5,15 +5,20 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base32"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	"refbridge/bridge"
 	"refbridge/config"
+	"refbridge/daemon"
 	"refbridge/ers"
 	"refbridge/fhir"
 	"refbridge/fhir/rest"
@@ -24,13 +29,13 @@ import (
 
 // app is everything a command works with, joined from the configuration.
 type app struct {
-	cfg     *config.Config
-	tables  *mapping.Set
-	ledger  *ledger.Ledger
-	target  *sfdc.Client
-	flows   []*bridge.Flow
-	logger  *slog.Logger
-	logKey  []byte
+	cfg    *config.Config
+	tables *mapping.Set
+	ledger *ledger.Ledger
+	target *sfdc.Client
+	flows  []*bridge.Flow
+	logger *slog.Logger
+	logKey []byte
 }
 
 // access says what a command may do.
@@ -44,11 +49,17 @@ const (
 
 // open reads the configuration and joins the parts. The caller closes the app.
 func (p *program) open(ctx context.Context, a access) (*app, error) {
-	cfg, err := config.Load(p.config)
+	cfg, err := config.Load(p.config, checkSchedule)
 	if err != nil {
 		return nil, err
 	}
 	return p.join(ctx, cfg, a)
+}
+
+// checkSchedule lets the configuration refuse what the daemon could not run.
+func checkSchedule(spec string, zone *time.Location) error {
+	_, err := daemon.Parse(spec, zone)
+	return err
 }
 
 func (p *program) join(ctx context.Context, cfg *config.Config, a access) (*app, error) {
@@ -64,6 +75,10 @@ func (p *program) join(ctx context.Context, cfg *config.Config, a access) (*app,
 	}
 	if out.tables, err = loadTables(cfg.Tables, patientKey); err != nil {
 		return nil, err
+	}
+	if _, err := os.Stat(cfg.Ledger.Path); a != writing && errors.Is(err, fs.ErrNotExist) {
+		return nil, hinted{fmt.Errorf("there is no ledger yet at %s", cfg.Ledger.Path),
+			"refbridge sync makes it with the first poll; refbridge plan --from FILE needs none"}
 	}
 	out.ledger, err = ledger.Open(ctx, ledger.Options{Path: cfg.Ledger.Path, Key: key, Now: p.now, ReadOnly: a != writing})
 	if err != nil {
@@ -142,7 +157,8 @@ func optional(s config.Secret) (string, error) {
 
 // flow joins one source into a lane.
 func (a *app) flow(p *program, src config.Source, mode access) (*bridge.Flow, error) {
-	f := &bridge.Flow{Name: src.Name, Ledger: a.ledger, Logger: a.logger, Now: p.now, Refresh: src.RefreshEvery()}
+	f := &bridge.Flow{Name: src.Name, Ledger: a.ledger, Logger: a.logger, Now: p.now, Refresh: src.RefreshEvery(),
+		Retention: a.cfg.Ledger.KeepFor(), Describe: a.describe}
 	f.Planner = bridge.Planner{Flow: src.Name, Target: a.target, Memory: a.ledger, Tables: a.tables, Now: p.now,
 		Policy: bridge.Policy{Patient: bridge.PatientMode(src.Patient), System: src.System, Run: "live",
 			Lookup: sfdc.Lookup{Object: "Identifier", Field: "IdValue", Parent: "ParentRecordId",
@@ -165,6 +181,21 @@ func (a *app) flow(p *program, src config.Source, mode access) (*bridge.Flow, er
 		f.Applier.Objects = append(f.Applier.Objects, o.Name)
 	}
 	return f, nil
+}
+
+// describe gives a hash of what the org says of the objects of the tables.
+func (a *app) describe(ctx context.Context) (string, error) {
+	h := sha256.New()
+	for _, o := range a.tables.Objects() {
+		d, err := a.target.Describe(ctx, o.Name)
+		if err != nil {
+			return "", err
+		}
+		if err := json.NewEncoder(h).Encode(d); err != nil {
+			return "", err
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 func permits(src config.Source) []bridge.Permit {
@@ -212,7 +243,7 @@ func (a *app) fromFHIR(p *program, src config.Source, mode access, f *bridge.Flo
 	if err != nil {
 		return err
 	}
-	source := &bridge.FHIRServer{Client: client, Now: p.now}
+	source := &bridge.FHIRServer{Client: client, Base: strings.TrimRight(src.BaseURL, "/"), From: src.FromDay(), Now: p.now}
 	f.Poller, f.Source, f.Planner.Source = source, source, source
 	back.Source, back.Invoke = source, source
 	return nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"refbridge/bridge"
@@ -66,7 +67,7 @@ func (r demoReport) good() bool {
 type demo struct {
 	*program
 	cmd    *demoCmd
-	shift  time.Duration // the virtual day: added to the real clock, for refbridge and for the simulators alike
+	shift  atomic.Int64 // the virtual day: added to the real clock, for refbridge and for the simulators alike
 	ers    *erssim.Server
 	fhir   *fhirsim.Server
 	org    *sfdcsim.Server
@@ -79,7 +80,7 @@ type demo struct {
 func (c *demoCmd) Run(ctx context.Context, p *program) error {
 	d := &demo{program: p, cmd: c, out: newPrinter(p.out)}
 	real := p.now
-	p.now = func() time.Time { return real().Add(d.shift) }
+	p.now = func() time.Time { return real().Add(time.Duration(d.shift.Load())) }
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	if err := d.start(ctx); err != nil {
@@ -165,7 +166,7 @@ func (d *demo) sync(ctx context.Context) error {
 // again: the next day everything is read once more. Versions that moved without a change of content write nothing.
 func (d *demo) again(ctx context.Context) error {
 	d.title("The next day, nothing has happened: the second sync writes nothing")
-	d.shift += demoPeriods
+	d.shift.Add(int64(demoPeriods))
 	d.ers.Evolve(erssim.Changes{InternalBumps: 8})
 	d.fhir.Evolve(fhirsim.Changes{VersionBumps: 3})
 	before := d.org.Writes()
@@ -188,7 +189,7 @@ func (d *demo) pollAndSync(ctx context.Context) error {
 
 func (d *demo) timePasses(ctx context.Context) error {
 	d.title("Time passes: bookings, cancellations, triage outcomes")
-	d.shift += demoPeriods
+	d.shift.Add(int64(demoPeriods))
 	for _, e := range d.ers.Evolve(erssim.Changes{Bookings: 6, Cancellations: 6, TriageOutcomes: 4, NotAttended: 2}) {
 		d.say("  e-RS %s  %s: %s", e.UBRN, e.Change, e.State)
 	}
@@ -235,7 +236,7 @@ func (d *demo) bookedReferral() (string, error) {
 // breakage: rows are locked and a validation rule appears; what it hits is held with the reason, the rest goes on.
 func (d *demo) breakage(ctx context.Context) error {
 	d.title("Salesforce breaks for a moment: row locks, and a new validation rule")
-	d.shift += demoPeriods
+	d.shift.Add(int64(demoPeriods))
 	err := errors.Join(
 		d.org.Break(sfdcsim.Fault{Kind: sfdcsim.Lock, Object: "ClinicalServiceRequest", Every: 4}),
 		d.org.Break(sfdcsim.Fault{Kind: sfdcsim.Rule, Object: "ServiceAppointment", Field: "Status", Equals: "Canceled",
@@ -282,7 +283,7 @@ func (d *demo) end(ctx context.Context) error {
 
 // open joins refbridge from the demo's own configuration file, as every command does.
 func (d *demo) open(ctx context.Context, a access) (*app, error) {
-	cfg, err := config.Load(filepath.Join(demoDir, "refbridge.yaml"))
+	cfg, err := config.Load(filepath.Join(demoDir, "refbridge.yaml"), checkSchedule)
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -59,7 +58,7 @@ sources:
 // start makes the world: a folder, three far ends on loopback, the configuration, and refbridge joined from it.
 func (d *demo) start(ctx context.Context) error {
 	if d.cmd.Referrals < 20 {
-		return hinted{errors.New("the demo needs at least 20 referrals"), "refbridge demo --referrals 200"}
+		return misused("the demo needs at least 20 referrals", "refbridge demo --referrals 200")
 	}
 	if err := freshDir(); err != nil {
 		return err

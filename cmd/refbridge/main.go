@@ -71,6 +71,11 @@ type hinted struct {
 
 func (h hinted) Unwrap() error { return h.error }
 
+// usage is a command line that is wrong in a way that the parser does not see.
+type usage struct{ hinted }
+
+func misused(text, hint string) error { return usage{hinted{errors.New(text), hint}} }
+
 func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	var c cli
 	leave := -1
@@ -91,6 +96,7 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	go func() { <-ctx.Done(); stop() }() // a second signal ends the program at once
 	p := &program{in: in, out: out, err: errOut, now: time.Now, config: c.Config, verbose: c.Verbose}
 	command.BindTo(ctx, (*context.Context)(nil))
 	return p.report(ctx, command.Run(p))
@@ -118,7 +124,11 @@ func (p *program) report(ctx context.Context, err error) int {
 	if hint := hintOf(err); hint != "" {
 		fmt.Fprintf(p.err, "refbridge: hint: %s\n", hint)
 	}
-	if errors.Is(err, ledger.ErrLocked) {
+	var misuse usage
+	switch {
+	case errors.As(err, &misuse):
+		return exitUsage
+	case errors.Is(err, ledger.ErrLocked):
 		return exitLocked
 	}
 	return exitError
@@ -126,13 +136,16 @@ func (p *program) report(ctx context.Context, err error) int {
 
 func hintOf(err error) string {
 	var h hinted
+	var u usage
 	switch {
+	case errors.As(err, &u):
+		return u.hint
 	case errors.As(err, &h):
 		return h.hint
 	case errors.Is(err, config.ErrNoFile):
 		return "refbridge init writes one; refbridge demo needs none"
 	case errors.Is(err, ledger.ErrLocked):
-		return "a daemon is running on this ledger; plan, show and statement work beside it"
+		return "a daemon is running on this ledger: plan, show and statement work beside it, for anything that writes stop it"
 	}
 	return ""
 }

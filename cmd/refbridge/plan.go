@@ -33,7 +33,8 @@ The output holds patient data.
 
 Example: refbridge plan --from referral.json
 
-Exit codes: 0 nothing to do, 2 there are changes, 1 error, 64 usage.`
+Exit codes: 0 nothing to do, 2 there are changes (with --from also what only waits for its patient), 1 error or a
+record that cannot be read, 64 usage.`
 }
 
 // Run is the command.
@@ -106,7 +107,7 @@ func (c *planCmd) offline(ctx context.Context, p *program) (bridge.Files, func()
 	names := map[string]string{"ers": "ers", "fhir": "fhir"}
 	modes := map[string]string{"ers": "link", "fhir": "link"}
 	systems := map[string]string{"ers": fhir.SystemUBRN, "fhir": ""}
-	switch cfg, err := config.Load(p.config); {
+	switch cfg, err := config.Load(p.config, checkSchedule); {
 	case errors.Is(err, config.ErrNoFile):
 		if tables, err = loadTables("", []byte("offline")); err != nil {
 			return bridge.Files{}, done, err
@@ -207,7 +208,8 @@ func (r *fileReport) file(ctx context.Context, planners bridge.Files, name strin
 		defer f.Close()
 		in = f
 	}
-	err := planners.Plan(ctx, in, func(rec bridge.FileRecord) error {
+	lines := filepath.Ext(name) == ".ndjson" || filepath.Ext(name) == ".jsonl"
+	err := planners.Plan(ctx, in, lines, func(rec bridge.FileRecord) error {
 		if r.cmd.Limit > 0 && r.records >= r.cmd.Limit {
 			return bridge.ErrStop
 		}

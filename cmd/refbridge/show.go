@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -167,7 +168,8 @@ func (a *app) records(ctx context.Context, w io.Writer, source string, ref fhir.
 }
 
 func printWriteback(w io.Writer, b ledger.Writeback) {
-	fmt.Fprintf(w, "%s %s  %s changed in Salesforce: %s", b.Source, b.Ref.Current(), b.Field, b.State)
+	fmt.Fprintf(w, "%s %s  %s in Salesforce: %s -> %s\n    #%d %s", b.Source, b.Ref.Current(), b.Field,
+		cmp.Or(b.From, "(empty)"), cmp.Or(b.To, "(empty)"), b.ID, b.State)
 	if b.Operation != "" {
 		fmt.Fprintf(w, " (%s)", b.Operation)
 	}
@@ -294,6 +296,7 @@ func printStatement(w io.Writer, s ledger.Statement, open []ledger.Entry, back [
 
 type approveCmd struct {
 	UBRN      string `arg:"" name:"ubrn" help:"The UBRN, or Type/id of a FHIR resource."`
+	ID        int64  `name:"id" help:"One change of several, by its number (#) in the statement." placeholder:"N"`
 	Operator  string `required:"" help:"Who approves; it stands in the audit trail." placeholder:"NAME"`
 	Authority string `help:"On what authority, for example a reference of the use case." placeholder:"TEXT"`
 }
@@ -326,14 +329,14 @@ func (c *approveCmd) Run(ctx context.Context, p *program) error {
 			return err
 		}
 		for _, w := range waiting {
-			if w.Ref.Current() != ref {
+			if w.Ref.Current() != ref || c.ID != 0 && c.ID != w.ID {
 				continue
 			}
 			if err := a.ledger.Approve(ctx, w.ID, c.Operator, c.Authority); err != nil {
 				return err
 			}
 			approved++
-			fmt.Fprintf(p.out, "approved: %s on %s\n", w.Operation, w.Ref.Current())
+			fmt.Fprintf(p.out, "approved: %s on %s (%s: %s -> %s)\n", w.Operation, w.Ref.Current(), w.Field, w.From, w.To)
 		}
 	}
 	if approved == 0 {

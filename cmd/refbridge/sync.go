@@ -163,7 +163,7 @@ Exit codes: 0 tried (see what became of it), 1 error or nothing to retry, 64 usa
 // Run is the command.
 func (c *retryCmd) Run(ctx context.Context, p *program) error {
 	if (c.UBRN == "") == !c.All {
-		return hinted{errors.New("retry takes one UBRN, or --all"), "refbridge retry 000000070001"}
+		return misused("retry takes one UBRN, or --all", "refbridge retry 000000070001")
 	}
 	a, err := p.open(ctx, writing)
 	if err != nil {
@@ -201,9 +201,10 @@ func (c *retryCmd) reopen(ctx context.Context, a *app, f *bridge.Flow) (int, err
 }
 
 type backfillCmd struct {
-	UBRNs string    `name:"ubrns" help:"A file with one UBRN a line (e-RS)." placeholder:"FILE"`
-	From  time.Time `help:"Bring in what changed from this day on (FHIR servers)." format:"2006-01-02" placeholder:"DATE"`
-	To    time.Time `help:"Up to and without this day; default today." format:"2006-01-02" placeholder:"DATE"`
+	UBRNs  string    `name:"ubrns" help:"A file with one UBRN a line (e-RS)." placeholder:"FILE"`
+	From   time.Time `help:"Bring in what changed from this day on (FHIR servers)." format:"2006-01-02" placeholder:"DATE"`
+	To     time.Time `help:"Up to and without this day; default: up to now." format:"2006-01-02" placeholder:"DATE"`
+	Source string    `help:"The source by name, where several could be meant." placeholder:"NAME"`
 }
 
 // Help is printed below the flags.
@@ -220,7 +221,7 @@ Exit codes: 0 done, 1 error, 64 usage, 75 another refbridge writes to this ledge
 // Run is the command.
 func (c *backfillCmd) Run(ctx context.Context, p *program) error {
 	if (c.UBRNs == "") == c.From.IsZero() {
-		return hinted{errors.New("backfill takes --ubrns, or --from"), "refbridge backfill --help shows both"}
+		return misused("backfill takes --ubrns, or --from", "refbridge backfill --help shows both")
 	}
 	if c.To.IsZero() {
 		c.To = p.now()
@@ -230,35 +231,51 @@ func (c *backfillCmd) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	defer a.close()
-	for i, f := range a.flows {
-		f.Planner.Policy.Run = "backfill"
-		took, err := c.gather(ctx, a, f, a.cfg.Sources[i].Kind)
-		if err != nil {
-			return fmt.Errorf("backfill %s: %w", f.Name, err)
-		}
-		if !took {
-			continue
-		}
-		if err := p.sync(ctx, f, false); err != nil {
-			return err
-		}
+	f, err := c.flow(a)
+	if err != nil {
+		return err
 	}
-	return nil
+	if server, ok := f.Poller.(*bridge.FHIRServer); ok {
+		err = f.Window(ctx, server, c.From, c.To)
+	} else {
+		err = c.sight(ctx, f)
+	}
+	if err != nil {
+		return fmt.Errorf("backfill %s: %w", f.Name, err)
+	}
+	return p.sync(ctx, f, false)
 }
 
-// gather marks or fetches what one flow has to bring in; took tells whether the flow is one of these.
-func (c *backfillCmd) gather(ctx context.Context, a *app, f *bridge.Flow, kind string) (took bool, err error) {
-	if server, ok := f.Poller.(*bridge.FHIRServer); ok && c.UBRNs == "" {
-		return true, f.Window(ctx, server, c.From, c.To)
+// flow gives the one source that is meant: of kind ers for UBRNs, of kind fhir for a period.
+func (c *backfillCmd) flow(a *app) (*bridge.Flow, error) {
+	kind := "fhir"
+	if c.UBRNs != "" {
+		kind = "ers"
 	}
-	if kind != "ers" || c.UBRNs == "" {
-		return false, nil
+	var found []*bridge.Flow
+	for i, f := range a.flows {
+		if a.cfg.Sources[i].Kind == kind && (c.Source == "" || c.Source == f.Name) {
+			found = append(found, f)
+		}
 	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return nil, fmt.Errorf("the configuration has no such source of kind %s", kind)
+	}
+	return nil, misused(fmt.Sprintf("there are %d sources of kind %s", len(found), kind), "say which one with --source NAME")
+}
+
+func (c *backfillCmd) sight(ctx context.Context, f *bridge.Flow) error {
 	refs, err := readUBRNs(c.UBRNs)
 	if err != nil {
-		return false, err
+		return err
 	}
-	return true, f.Sight(ctx, refs)
+	if err := f.Mark(ctx, refs, "backfill"); err != nil {
+		return err
+	}
+	return f.Sight(ctx, refs)
 }
 
 // readUBRNs reads one UBRN a line; spaces inside are taken out, empty lines and # comments are passed over.
