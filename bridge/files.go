@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"refbridge/ers"
@@ -43,15 +44,25 @@ var ErrStop = errors.New("stop")
 
 // Plan reads one file and hands out a record for each resource, in order, in constant memory for NDJSON. A resource that
 // cannot be read is a record with Err; its neighbours go on. The error is for the file as a whole or from take.
-// lines says that the file is NDJSON for certain; otherwise a first line that is no whole JSON value begins one document.
+// lines says that the file is NDJSON for certain; otherwise it is looked for.
 func (f Files) Plan(ctx context.Context, r io.Reader, lines bool, take func(FileRecord) error) error {
 	in := bufio.NewReaderSize(r, 64<<10)
+	if mark, _ := in.Peek(3); bytes.Equal(mark, []byte("\xef\xbb\xbf")) {
+		_, _ = in.Discard(3) // a byte order mark, as Windows tools write it
+	}
+	if !lines {
+		begin, one, err := opening(in)
+		if err != nil {
+			return err
+		}
+		if one {
+			return f.whole(ctx, begin, take)
+		}
+		in = bufio.NewReaderSize(io.MultiReader(bytes.NewReader(begin), in), 64<<10)
+	}
 	for line := 1; ; line++ {
 		doc, err := readLine(in)
 		if len(bytes.TrimSpace(doc)) > 0 {
-			if line == 1 && err == nil && !lines && !json.Valid(doc) {
-				return f.whole(ctx, doc, in, take)
-			}
 			if stop := f.document(ctx, line, doc, take); stop != nil {
 				return unlessStop(stop)
 			}
@@ -65,6 +76,25 @@ func (f Files) Plan(ctx context.Context, r io.Reader, lines bool, take func(File
 	}
 }
 
+// opening reads until it is known what kind of file this is: NDJSON has a line that is a JSON object by itself and begins at
+// the margin (the first ones may be damaged); one document, indented for example, has none and is read whole.
+func opening(in *bufio.Reader) (begin []byte, one bool, err error) {
+	for {
+		line, err := readLine(in)
+		begin = append(begin, line...)
+		switch {
+		case bytes.HasPrefix(line, []byte("{")) && json.Valid(line):
+			return begin, false, nil
+		case err == io.EOF:
+			return begin, true, nil
+		case err != nil:
+			return nil, false, err
+		case len(begin) > maxFile:
+			return nil, false, errLongFile
+		}
+	}
+}
+
 func unlessStop(err error) error {
 	if errors.Is(err, ErrStop) {
 		return nil
@@ -72,7 +102,11 @@ func unlessStop(err error) error {
 	return err
 }
 
-var errLongLine = errors.New("longer than 16 MiB")
+var (
+	errLongLine = errors.New("a line longer than 16 MiB")
+	errLongFile = errors.New("one document longer than 64 MiB")
+	errMarkup   = errors.New("an HTML page or XML, not FHIR JSON")
+)
 
 // readLine reads up to and with a line's end; io.EOF comes with the last line.
 func readLine(in *bufio.Reader) ([]byte, error) {
@@ -89,13 +123,12 @@ func readLine(in *bufio.Reader) ([]byte, error) {
 	}
 }
 
-// whole takes the rest of the file as one document, for example one that is indented.
-func (f Files) whole(ctx context.Context, begin []byte, in io.Reader, take func(FileRecord) error) error {
-	rest, err := io.ReadAll(io.LimitReader(in, maxFile))
-	if err != nil {
-		return fmt.Errorf("read: %w", err)
+// whole takes the file as one document, for example one that is indented.
+func (f Files) whole(ctx context.Context, doc []byte, take func(FileRecord) error) error {
+	if len(bytes.TrimSpace(doc)) == 0 {
+		return nil
 	}
-	return unlessStop(f.document(ctx, 1, append(begin, rest...), take))
+	return unlessStop(f.document(ctx, 1, doc, take))
 }
 
 func (f Files) document(ctx context.Context, line int, doc []byte, take func(FileRecord) error) error {
@@ -103,6 +136,9 @@ func (f Files) document(ctx context.Context, line int, doc []byte, take func(Fil
 		return err
 	}
 	r, err := fhir.Parse(doc)
+	if err != nil && bytes.HasPrefix(bytes.TrimSpace(doc), []byte("<")) {
+		err = errMarkup
+	}
 	if err != nil {
 		return take(FileRecord{Line: line, Err: err})
 	}
@@ -168,6 +204,7 @@ func (f Files) referrals(ctx context.Context, rec FileRecord, doc []byte, take f
 // bundle maps each ServiceRequest and Appointment of a Bundle; everything else in it is there to be referred to.
 func (f Files) bundle(ctx context.Context, rec FileRecord, b fhir.Resource, take func(FileRecord) error) error {
 	var focus, related []fhir.Resource
+	referrals := false
 	for e := range b.Root().Get("entry").Items() {
 		r, err := fhir.ResourceAt(e.Get("resource"))
 		if err != nil {
@@ -180,6 +217,7 @@ func (f Files) bundle(ctx context.Context, rec FileRecord, b fhir.Resource, take
 		case "ServiceRequest", "Appointment":
 			focus = append(focus, r)
 		case "ReferralRequest":
+			referrals = true
 			if err := f.referrals(ctx, rec, r.Raw(), take); err != nil {
 				return err
 			}
@@ -193,7 +231,7 @@ func (f Files) bundle(ctx context.Context, rec FileRecord, b fhir.Resource, take
 			return err
 		}
 	}
-	if len(focus) == 0 {
+	if len(focus) == 0 && !referrals {
 		rec.Note = "no ServiceRequest or Appointment in it"
 		return take(rec)
 	}
@@ -225,10 +263,18 @@ func (p *Planner) offline(ctx context.Context, ref fhir.Reference, b fhir.Bundle
 	}
 	if s.Fate == ledger.Pending && s.nhsNumber() != "" {
 		// The records are shown; what would happen to them is that they wait.
-		s.hold(ledger.Reason{Code: codePatientMissing, Text: "no patient is matched: no Account is known here for this NHS number, " +
-			"and there are no demographics to create one from"}, time.Time{})
+		s.hold(ledger.Reason{Code: codePatientMissing, Text: p.unknown(b)}, time.Time{})
 	}
 	return s, nil
+}
+
+// unknown says why nobody is matched where nothing of Salesforce is known.
+func (p *Planner) unknown(b fhir.Bundle) string {
+	const nobody = "no patient is matched: no Account is known here for this NHS number"
+	if slices.ContainsFunc(b.Related, func(r fhir.Resource) bool { return r.Type() == "Patient" }) {
+		return nobody + "; patient mode is " + string(p.Policy.Patient) + ", so none is created"
+	}
+	return nobody + ", and there are no demographics to create one from"
 }
 
 // recall takes the patient from the last-synced image, or from an Account that the step itself creates.

@@ -42,6 +42,8 @@ type Flow struct {
 	Describe func(ctx context.Context) (string, error)
 	Logger   *slog.Logger
 	Now      func() time.Time
+
+	unread map[fhir.Reference]ledger.Fate // what reading alone has settled since the last Sync
 }
 
 // planBatch is how many records are planned together: enough for full Salesforce calls, few enough for constant memory.
@@ -204,6 +206,10 @@ func (f *Flow) Sync(ctx context.Context) (Report, error) {
 	if halted != nil && !errors.Is(halted, ErrHalted) {
 		return report, halted
 	}
+	for _, fate := range f.unread {
+		report.count(fate)
+	}
+	f.unread = nil
 	if err := f.apply(ctx, &report); err != nil {
 		return report, errors.Join(halted, err)
 	}
@@ -281,6 +287,9 @@ func (f *Flow) marked(ctx context.Context) (Planner, error) {
 // finish notes that a sync went through, and once a day erases what the retention time is over for.
 func (f *Flow) finish(ctx context.Context) error {
 	now := f.Now()
+	if polled, err := f.LastPoll(ctx); err != nil || polled.IsZero() {
+		return err // a backfill, or a source that could not be polled: what it brings in first is yet to come
+	}
 	last, err := f.Ledger.Cursor(ctx, f.Name, "synced")
 	if err != nil {
 		return err
@@ -302,108 +311,6 @@ func (r *Report) add(o Result) {
 	r.Unknown += o.Unknown
 	r.Superseded += o.Superseded
 	r.Writes += o.Writes
-}
-
-// An outage is told from one bad record by its neighbours: so many in a row, and it is the source.
-const (
-	outageAfter  = 5  // records that the source failed to give, one after the other
-	refusedAfter = 10 // records that the source refused, one after the other
-)
-
-// fetch reads what was only named, and writes it down before anything is decided on it. Planning, dry runs and restarts then
-// read the ledger and ask the source for nothing. In an outage nothing is counted against the records.
-func (f *Flow) fetch(ctx context.Context) error {
-	work, err := f.Ledger.ToRead(ctx, f.Name)
-	if err != nil {
-		return err
-	}
-	var failed []ledger.Settlement // since the last record that the source gave
-	for _, w := range work {
-		st, err := f.read(ctx, w)
-		switch {
-		case err != nil:
-			return err
-		case st == nil:
-			if err := f.settle(ctx, failed); err != nil {
-				return err
-			}
-			failed = nil
-			continue
-		}
-		failed = append(failed, *st)
-		if err := outage(failed); err != nil {
-			return err
-		}
-	}
-	return f.settle(ctx, failed)
-}
-
-func (f *Flow) settle(ctx context.Context, st []ledger.Settlement) error {
-	if len(st) == 0 {
-		return nil
-	}
-	return f.Ledger.Settle(ctx, st)
-}
-
-// outage tells whether the failures in a row are the source's and not the records'.
-func outage(failed []ledger.Settlement) error {
-	down, refused := 0, 0
-	for _, st := range failed {
-		switch st.Reason.Code {
-		case codeSource:
-			down++
-		case codeRelationship:
-			refused++
-		}
-	}
-	switch {
-	case down >= outageAfter:
-		return fmt.Errorf("%w: the source failed %d times in a row (%s)", ErrHalted, down, failed[len(failed)-1].Reason.Text)
-	case refused >= refusedAfter:
-		return fmt.Errorf("%w: the source refused %d records in a row; a permission may be lost (%s)",
-			ErrHalted, refused, failed[len(failed)-1].Reason.Text)
-	}
-	return nil
-}
-
-// read reads one record. nil: it is in the ledger now; otherwise how its failure would be settled. The error is for what
-// stops the run.
-func (f *Flow) read(ctx context.Context, w ledger.Work) (*ledger.Settlement, error) {
-	banned, err := f.banned(ctx, w.Ref)
-	if err != nil {
-		return nil, err
-	}
-	if banned.Code != "" {
-		return nil, f.settle(ctx, []ledger.Settlement{{Source: f.Name, Ref: w.Ref, Fate: ledger.Dead, Reason: banned}})
-	}
-	ref, body, err := f.Source.Read(ctx, w.Ref)
-	if err == nil {
-		_, err = f.Ledger.Keep(ctx, f.Name, ref, body)
-		return nil, err
-	}
-	if stopped(ctx, err) {
-		return nil, err
-	}
-	v := ofSource(err, w, f.Now())
-	if v.halt != nil {
-		return nil, v.halt
-	}
-	st := v.settlement(w)
-	return &st, nil
-}
-
-// banned gives the reason why a record is never read again: e-RS asked not to try a second time, whatever version it names.
-func (f *Flow) banned(ctx context.Context, ref fhir.Reference) (ledger.Reason, error) {
-	dead, err := f.Ledger.Entries(ctx, ledger.Filter{Source: f.Name, Ref: ref.Current(), Fates: []ledger.Fate{ledger.Dead}})
-	if err != nil {
-		return ledger.Reason{}, err
-	}
-	for _, e := range dead {
-		if e.Reason.Code == codePatientError {
-			return e.Reason, nil
-		}
-	}
-	return ledger.Reason{}, nil
 }
 
 // release gives held records another try when what they may have waited for has changed: the tables, or what describe says of

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"refbridge/fhir"
@@ -74,6 +75,7 @@ type Planner struct {
 // (a stopped context, or ErrHalted).
 func (p *Planner) Inbound(ctx context.Context, work []ledger.Work) (Plan, error) {
 	plan := Plan{Flow: p.Flow, At: p.Now(), Tables: p.Tables.Hash()}
+	slices.SortStableFunc(work, func(a, b ledger.Work) int { return cmp.Compare(depth(a.Ref.Type), depth(b.Ref.Type)) })
 	for _, w := range work {
 		s := &Step{Work: w, Fate: ledger.Pending}
 		plan.Steps = append(plan.Steps, s)
@@ -85,6 +87,14 @@ func (p *Planner) Inbound(ctx context.Context, work []ledger.Work) (Plan, error)
 		return plan, err
 	}
 	return plan, p.compare(ctx, plan.Steps)
+}
+
+// depth puts referrals before the appointments that refer to them, whichever were seen first.
+func depth(typ string) int {
+	if typ == "Appointment" {
+		return 1
+	}
+	return 0
 }
 
 // prepare normalises, detects and maps one record.

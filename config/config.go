@@ -28,6 +28,7 @@ type Config struct {
 	Sources    []Source   `yaml:"sources"`
 
 	location *time.Location
+	at       walker // where each key stands
 }
 
 // Ledger says where refbridge remembers.
@@ -145,7 +146,37 @@ func Parse(path string, text []byte, schedule Schedule) (*Config, error) {
 		slices.SortStableFunc(w.faults, func(a, b Fault) int { return cmp.Compare(a.Line, b.Line) })
 		return nil, w.faults
 	}
+	c.at = w
 	return c, nil
+}
+
+// Secrets reads every secret that the file refers to and gives what is wrong with them, all at once: Faults, or nil. What is
+// read is thrown away.
+func (c *Config) Secrets() error {
+	w := walker{file: c.at.file, lines: c.at.lines}
+	check := func(at string, err error) {
+		if err != nil {
+			w.fault(at, err.Error(), "")
+		}
+	}
+	_, err := c.Ledger.Key.Key32()
+	check("ledger.key", err)
+	_, err = c.Salesforce.PatientKey.Read()
+	check("salesforce.patient_key", err)
+	if c.Salesforce.ClientSecret != "" {
+		_, err = c.Salesforce.ClientSecret.Read()
+		check("salesforce.client_secret", err)
+	}
+	_, err = c.Salesforce.PrivateKey.RSA()
+	check("salesforce.private_key", err)
+	for i, s := range c.Sources {
+		_, err = s.PrivateKey.RSA()
+		check(fmt.Sprintf("sources[%d].private_key", i), err)
+	}
+	if len(w.faults) == 0 {
+		return nil
+	}
+	return w.faults
 }
 
 // Location is the time zone of schedules and days.
@@ -287,10 +318,10 @@ func (w *walker) duration(at, value string) {
 }
 
 func (w *walker) cron(at, spec string) {
-	if w.schedule == nil || w.zone == nil {
+	if w.schedule == nil {
 		return
 	}
-	if err := w.schedule(spec, w.zone); err != nil {
+	if err := w.schedule(spec, cmp.Or(w.zone, time.UTC)); err != nil { // the zone may be a fault of its own
 		w.fault(at, err.Error(), "five fields, for example 10 7 * * *, or @every 10m")
 	}
 }

@@ -63,6 +63,11 @@ func checkSchedule(spec string, zone *time.Location) error {
 }
 
 func (p *program) join(ctx context.Context, cfg *config.Config, a access) (*app, error) {
+	if a != looking {
+		if err := cfg.Secrets(); err != nil {
+			return nil, err
+		}
+	}
 	key, err := cfg.Ledger.Key.Key32()
 	if err != nil {
 		return nil, err

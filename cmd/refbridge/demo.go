@@ -113,7 +113,7 @@ func (d *demo) poll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.say("%d records observed and written down: e-RS by worklist, the FHIR server by _lastUpdated", s.Observed)
+	d.say("%d records observed and written down", s.Observed)
 	return nil
 }
 

@@ -78,7 +78,8 @@ func (d *demo) start(ctx context.Context) error {
 	if err := d.configure(bases); err != nil {
 		return err
 	}
-	d.say("Three far ends on this machine, in %s: e-RS %s, FHIR server %s, Salesforce %s", demoDir, bases[0], bases[1], bases[2])
+	d.say("Three far ends on this machine; what they and refbridge remember is in ./%s\n  e-RS         %s\n  FHIR server  %s\n  Salesforce   %s",
+		demoDir, bases[0], bases[1], bases[2])
 	var err error
 	d.app, err = d.open(ctx, writing)
 	return err
@@ -163,9 +164,9 @@ func (d *demo) sums(ctx context.Context) error {
 	r.Unknown, r.Pending, r.Balanced = s.Unknown, s.Pending, s.Balanced()
 	r.Duplicates, r.SalesforceCalls = org.Duplicates.Count(), org.Calls
 	r.ERSCalls, r.StatusWrittenBack = source.Calls, len(source.Operations)
-	d.say("\ncounted by Salesforce: %d referrals, %d appointments, %d duplicates, %d calls",
+	d.say("\nSalesforce counts: %d referrals, %d appointments, %d duplicates, %d calls",
 		org.Records["ClinicalServiceRequest"], org.Records["ServiceAppointment"], r.Duplicates, r.SalesforceCalls)
-	d.say("counted by e-RS: %d calls (%d of them worklists), %d operations, %d violations of its rules",
+	d.say("e-RS counts: %d calls (%d worklists), %d operations, %d violations of its rules",
 		r.ERSCalls, source.WorklistCalls, r.StatusWrittenBack, source.ViolationCount)
 	for _, v := range source.Violations {
 		return fmt.Errorf("e-RS saw a violation of its rules: %s", v)

@@ -8,13 +8,14 @@ import (
 	"io"
 	"log/slog"
 	"regexp"
+	"strings"
 
 	"refbridge/fhir"
 )
 
 var (
 	ubrnPattern = regexp.MustCompile(`\b\d{12}\b`)
-	nhsPattern  = regexp.MustCompile(`\b\d{3}[ -]?\d{3}[ -]?\d{4}\b`)
+	nhsPattern  = regexp.MustCompile(`(?:\b|_)\d{3}[ -]?\d{3}[ -]?\d{4}(?:\b|_)`)
 )
 
 // newLogger gives the operational log: no personal data, and a keyed token in the place of each UBRN, which show accepts.
@@ -25,22 +26,30 @@ func newLogger(w io.Writer, verbose bool, key []byte) *slog.Logger {
 		level = slog.LevelInfo
 	}
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-		switch v := a.Value.Any().(type) {
-		case string:
-			a.Value = slog.StringValue(redact(v, key))
-		case error:
-			a.Value = slog.StringValue(redact(v.Error(), key))
-		case fmt.Stringer:
-			a.Value = slog.StringValue(redact(v.String(), key))
+		text := textOf(a.Value)
+		if safe := redact(text, key); safe != text {
+			a.Value = slog.StringValue(safe)
 		}
 		return a
 	}}))
 }
 
+// textOf gives what the handler would print, whatever type the value has; empty for what cannot name anybody.
+func textOf(v slog.Value) string {
+	switch v.Kind() {
+	case slog.KindTime, slog.KindDuration, slog.KindBool, slog.KindFloat64:
+		return ""
+	}
+	if b, ok := v.Any().([]byte); ok {
+		return string(b)
+	}
+	return fmt.Sprintf("%+v", v.Any())
+}
+
 func redact(s string, key []byte) string {
 	s = ubrnPattern.ReplaceAllStringFunc(s, func(ubrn string) string { return ubrnToken(ubrn, key) })
 	return nhsPattern.ReplaceAllStringFunc(s, func(n string) string {
-		if _, err := fhir.ParseNHSNumber(n); err != nil {
+		if _, err := fhir.ParseNHSNumber(strings.Trim(n, "_")); err != nil {
 			return n
 		}
 		return fhir.Private(n).String()

@@ -22,11 +22,12 @@ import (
 
 // The exit codes of every command; each command's help lists the ones that it uses.
 const (
-	exitDone    = 0
-	exitError   = 1
-	exitChanges = 2  // plan: there is something to do
-	exitUsage   = 64 // the command line is wrong
-	exitLocked  = 75 // another refbridge writes to this ledger
+	exitDone        = 0
+	exitError       = 1
+	exitChanges     = 2   // plan: there is something to do
+	exitUsage       = 64  // the command line is wrong
+	exitLocked      = 75  // another refbridge writes to this ledger
+	exitInterrupted = 130 // by a signal, before it was through
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
@@ -81,7 +82,7 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	leave := -1
 	parser, err := kong.New(&c, kong.Name("refbridge"), kong.Writers(out, errOut), kong.Exit(func(code int) { leave = code }),
 		kong.Description("Carries referrals and appointments from NHS e-RS and FHIR R4 into Salesforce Health Cloud."),
-		kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 80}))
+		kong.Help(help), kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 80}))
 	if err != nil {
 		fmt.Fprintf(errOut, "refbridge: error: %v\n", err)
 		return exitError
@@ -102,13 +103,33 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	return p.report(ctx, command.Run(p))
 }
 
+// help prints kong's page of a command and puts what the command's own text says last (Example, Exit codes) at the end, the exit
+// codes first: a page ends in an example.
+func help(o kong.HelpOptions, c *kong.Context) error {
+	command := c.Selected()
+	if command == nil {
+		return kong.DefaultHelpPrinter(o, c)
+	}
+	text, end, _ := strings.Cut("\n\n"+command.Detail, "\n\nExample: ")
+	example, codes, _ := strings.Cut(end, "\n\nExit codes: ")
+	command.Detail = strings.TrimSpace(text)
+	if err := kong.DefaultHelpPrinter(o, c); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(c.Stdout, "\nExit codes: %s\n\nExample: %s\n", wrap(codes, len("Exit codes: ")), example)
+	return err
+}
+
 // report prints an error as a person needs it and gives the exit code.
 func (p *program) report(ctx context.Context, err error) int {
 	var code exit
 	var faults config.Faults
 	switch {
-	case err == nil, ctx.Err() != nil && errors.Is(err, context.Canceled):
+	case err == nil:
 		return exitDone
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		fmt.Fprintln(p.err, "refbridge: interrupted; what was done is written down, the rest keeps its place")
+		return exitInterrupted
 	case errors.As(err, &code):
 		return int(code)
 	case errors.As(err, &faults):
@@ -120,7 +141,9 @@ func (p *program) report(ctx context.Context, err error) int {
 		}
 		return exitError
 	}
-	fmt.Fprintf(p.err, "refbridge: error: %s\n", strings.TrimSpace(err.Error()))
+	for line := range strings.SplitSeq(strings.TrimSpace(err.Error()), "\n") { // joined errors have a line each
+		fmt.Fprintf(p.err, "refbridge: error: %s\n", line)
+	}
 	if hint := hintOf(err); hint != "" {
 		fmt.Fprintf(p.err, "refbridge: hint: %s\n", hint)
 	}

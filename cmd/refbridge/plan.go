@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
+	"strings"
 
 	"refbridge/bridge"
 	"refbridge/config"
@@ -140,7 +142,7 @@ func (p *program) remembered(ctx context.Context, cfg *config.Config) (*mapping.
 	if _, err := os.Stat(cfg.Ledger.Path); errors.Is(err, fs.ErrNotExist) {
 		patientKey, err := cfg.Salesforce.PatientKey.Read()
 		if err != nil {
-			return nil, nil, none, err
+			patientKey = []byte("offline") // nothing was created with the real one yet
 		}
 		tables, err := loadTables(cfg.Tables, patientKey)
 		return tables, nil, none, err
@@ -228,7 +230,8 @@ func (r *fileReport) file(ctx context.Context, planners bridge.Files, name strin
 }
 
 func (r *fileReport) count(rec bridge.FileRecord) {
-	if rec.Err != nil {
+	damaged := slices.ContainsFunc(rec.Sightings, func(s ledger.Sighting) bool { return s.Reason.Code != "" })
+	if rec.Err != nil || damaged {
 		r.failed++
 	}
 	if rec.Step == nil {
@@ -249,6 +252,10 @@ func (r *fileReport) json(name string, rec bridge.FileRecord) error {
 		j.Error = rec.Err.Error()
 	}
 	for _, s := range rec.Sightings {
+		if s.Reason.Code != "" {
+			j.Error = s.Reason.Text // the last one; the text form has them all
+			continue
+		}
 		j.Sightings = append(j.Sightings, s.Ref.String())
 	}
 	if rec.Step != nil {
@@ -262,7 +269,7 @@ func (r *fileReport) text(name string, rec bridge.FileRecord) {
 	w := r.program.out
 	switch {
 	case rec.Err != nil:
-		fmt.Fprintf(w, "%s:%d: %s cannot be read: %v\n\n", name, rec.Line, rec.Type, rec.Err)
+		fmt.Fprintf(w, "%s:%d: %s: %v\n\n", name, rec.Line, strings.TrimSpace(rec.Type+" cannot be read"), rec.Err)
 	case rec.Step != nil:
 		fmt.Fprintf(w, "%s:%d\n", name, rec.Line)
 		r.out.step(rec.Step)
@@ -271,7 +278,11 @@ func (r *fileReport) text(name string, rec bridge.FileRecord) {
 	default:
 		fmt.Fprintf(w, "%s:%d: a worklist with %d entries\n", name, rec.Line, len(rec.Sightings))
 		for _, s := range rec.Sightings {
-			fmt.Fprintf(w, "  ? %s %s\n", s.Ref, s.Reason.Text)
+			if s.Reason.Code != "" {
+				fmt.Fprintf(w, "  ! %s\n", s.Reason.Text)
+				continue
+			}
+			fmt.Fprintf(w, "  ? %s\n", s.Ref)
 		}
 		fmt.Fprintln(w)
 	}
@@ -284,7 +295,7 @@ func (r *fileReport) end() error {
 	}
 	switch {
 	case r.failed > 0:
-		return exit(exitError)
+		return fmt.Errorf("%d of %d records cannot be read", r.failed, r.records)
 	case r.counts.Writes > 0 || r.counts.Held > 0:
 		return exit(exitChanges)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"refbridge/bridge"
+	"refbridge/fhir"
 	"refbridge/ledger"
 	"refbridge/mapping"
 	"refbridge/sfdc/sobject"
@@ -49,9 +50,9 @@ func (p printer) step(s *bridge.Step) {
 }
 
 func (p printer) reason(s *bridge.Step) {
-	fmt.Fprintf(p.w, "  %s %s [%s]\n", p.paint("31", "!"), wrap(s.Reason.Text, 4), s.Reason.Code)
+	fmt.Fprintf(p.w, "  %s %s\n", p.paint("31", "!"), wrap(s.Reason.Text+" ["+s.Reason.Code+"]", 4))
 	if s.Reason.Field != "" || s.Reason.Rule != "" {
-		fmt.Fprintf(p.w, "    %s %s\n", s.Reason.Field, s.Reason.Rule)
+		fmt.Fprintf(p.w, "    %s\n", strings.TrimSpace(s.Reason.Field+" "+s.Reason.Rule))
 	}
 }
 
@@ -61,15 +62,23 @@ func (p printer) write(w *bridge.Write) {
 	}
 	fmt.Fprintf(p.w, "  %s %s %s\n", p.mark(w.Action), w.Object, w.Key.Value)
 	for _, f := range w.Fields {
-		value := show(f.Want)
+		value := show(masked(w, f.Field, f.Want))
 		if w.Action == bridge.Update {
-			value = show(f.Have) + " -> " + value
+			value = show(masked(w, f.Field, f.Have)) + " -> " + value
 		}
-		fmt.Fprintf(p.w, "    %-22s %-27s %s\n", f.Field, value, p.paint("2", place(f.Rule)))
+		fmt.Fprintf(p.w, "    %-22s %-24s %s\n", f.Field, value, p.paint("2", place(f.Rule)))
 	}
 	for _, k := range w.Kept {
 		fmt.Fprintf(p.w, "    %-22s kept: Salesforce changed it, the source did not\n", k)
 	}
+}
+
+// masked keeps the NHS number, which is a field of Identifier, out of every output.
+func masked(w *bridge.Write, field string, v sobject.Value) sobject.Value {
+	if system, _ := w.Image.Get("SourceSystem"); field != "IdValue" || v.IsNull() || system.Reveal() != fhir.SystemNHSNumber {
+		return v
+	}
+	return sobject.TextValue(fhir.Private(v.Reveal()).String())
 }
 
 func place(r mapping.Rule) string {
@@ -113,7 +122,7 @@ func wrap(text string, indent int) string {
 }
 
 func (p printer) counts(flow string, c bridge.Counts) {
-	fmt.Fprintf(p.w, "%s: %d to create, %d to update, %d as they should be, %d held, %d dead; %d records to write\n",
+	fmt.Fprintf(p.w, "%s: %d create, %d update, %d same, %d held, %d dead; %d records to write\n",
 		flow, c.Create, c.Update, c.Same, c.Held, c.Dead, c.Writes)
 }
 
@@ -153,7 +162,7 @@ func stepOf(s *bridge.Step) stepJSON {
 	for _, w := range s.Writes {
 		j := writeJSON{Action: string(w.Action), Object: w.Object, Key: w.Key.Value, Kept: w.Kept}
 		for _, f := range w.Fields {
-			j.Fields = append(j.Fields, fieldJSON{Field: f.Field, Have: pointer(f.Have), Want: pointer(f.Want),
+			j.Fields = append(j.Fields, fieldJSON{Field: f.Field, Have: pointer(masked(w, f.Field, f.Have)), Want: pointer(masked(w, f.Field, f.Want)),
 				Rule: place(f.Rule), From: f.Rule.From})
 		}
 		out.Writes = append(out.Writes, j)

@@ -132,9 +132,9 @@ func printEntry(w io.Writer, e ledger.Entry) {
 	}
 	fmt.Fprintf(w, ", %s\n", e.Changed.Local().Format("2 Jan 2006 15:04"))
 	if e.Reason.Code != "" {
-		fmt.Fprintf(w, "    %s [%s]\n", wrap(e.Reason.Text, 4), e.Reason.Code)
+		fmt.Fprintf(w, "    %s\n", wrap(e.Reason.Text+" ["+e.Reason.Code+"]", 4))
 		if e.Reason.Rule != "" || e.Reason.Field != "" {
-			fmt.Fprintf(w, "    %s %s\n", e.Reason.Field, e.Reason.Rule)
+			fmt.Fprintf(w, "    %s\n", strings.TrimSpace(e.Reason.Field+" "+e.Reason.Rule))
 		}
 	}
 	switch {
@@ -175,7 +175,7 @@ func printWriteback(w io.Writer, b ledger.Writeback) {
 	}
 	fmt.Fprintln(w)
 	if b.Reason.Code != "" {
-		fmt.Fprintf(w, "    %s [%s]\n", wrap(b.Reason.Text, 4), b.Reason.Code)
+		fmt.Fprintf(w, "    %s\n", wrap(b.Reason.Text+" ["+b.Reason.Code+"]", 4))
 	}
 }
 
@@ -213,6 +213,8 @@ type backJSON struct {
 	Source    string                `json:"source"`
 	Ref       string                `json:"ref"`
 	Field     string                `json:"field"`
+	From      string                `json:"from"`
+	To        string                `json:"to"`
 	Operation string                `json:"operation,omitempty"`
 	State     ledger.WritebackState `json:"state"`
 	Reason    *reasonJSON           `json:"reason,omitempty"`
@@ -266,10 +268,14 @@ func statementOf(s ledger.Statement, open []ledger.Entry, back []ledger.Writebac
 		j.Open = append(j.Open, entryOf(e))
 	}
 	for _, b := range back {
-		j.Back = append(j.Back, backJSON{ID: b.ID, Source: b.Source, Ref: b.Ref.String(), Field: b.Field,
-			Operation: b.Operation, State: b.State, Reason: reasonOf(b.Reason)})
+		j.Back = append(j.Back, backOf(b))
 	}
 	return j
+}
+
+func backOf(b ledger.Writeback) backJSON {
+	return backJSON{ID: b.ID, Source: b.Source, Ref: b.Ref.String(), Field: b.Field, From: b.From, To: b.To,
+		Operation: b.Operation, State: b.State, Reason: reasonOf(b.Reason)}
 }
 
 func printStatement(w io.Writer, s ledger.Statement, open []ledger.Entry, back []ledger.Writeback) {
@@ -299,6 +305,7 @@ type approveCmd struct {
 	ID        int64  `name:"id" help:"One change of several, by its number (#) in the statement." placeholder:"N"`
 	Operator  string `required:"" help:"Who approves; it stands in the audit trail." placeholder:"NAME"`
 	Authority string `help:"On what authority, for example a reference of the use case." placeholder:"TEXT"`
+	JSON      bool   `name:"json" help:"One JSON object a line."`
 }
 
 // Help is printed below the flags.
@@ -320,27 +327,43 @@ func (c *approveCmd) Run(ctx context.Context, p *program) error {
 	defer a.close()
 	approved := 0
 	for _, s := range a.cfg.Sources {
-		ref, err := a.reference(ctx, s.Name, c.UBRN)
+		n, err := c.source(ctx, p, a, s.Name)
 		if err != nil {
 			return err
 		}
-		waiting, err := a.ledger.Writebacks(ctx, s.Name, ledger.Waiting)
-		if err != nil {
-			return err
-		}
-		for _, w := range waiting {
-			if w.Ref.Current() != ref || c.ID != 0 && c.ID != w.ID {
-				continue
-			}
-			if err := a.ledger.Approve(ctx, w.ID, c.Operator, c.Authority); err != nil {
-				return err
-			}
-			approved++
-			fmt.Fprintf(p.out, "approved: %s on %s (%s: %s -> %s)\n", w.Operation, w.Ref.Current(), w.Field, w.From, w.To)
-		}
+		approved += n
 	}
 	if approved == 0 {
 		return hinted{errors.New("nothing waits for approval there"), "refbridge statement lists what waits"}
 	}
 	return nil
+}
+
+// source approves what waits at one source.
+func (c *approveCmd) source(ctx context.Context, p *program, a *app, name string) (int, error) {
+	ref, err := a.reference(ctx, name, c.UBRN)
+	if err != nil {
+		return 0, err
+	}
+	waiting, err := a.ledger.Writebacks(ctx, name, ledger.Waiting)
+	if err != nil {
+		return 0, err
+	}
+	approved := 0
+	for _, w := range waiting {
+		if w.Ref.Current() != ref || c.ID != 0 && c.ID != w.ID {
+			continue
+		}
+		if err := a.ledger.Approve(ctx, w.ID, c.Operator, c.Authority); err != nil {
+			return approved, err
+		}
+		approved++
+		w.State, w.Reason = ledger.Approved, ledger.Reason{}
+		if !c.JSON {
+			fmt.Fprintf(p.out, "approved: %s on %s (%s: %s -> %s)\n", w.Operation, w.Ref.Current(), w.Field, w.From, w.To)
+		} else if err := line(p.out, backOf(w)); err != nil {
+			return approved, err
+		}
+	}
+	return approved, nil
 }

@@ -28,7 +28,7 @@ back. What cannot be done is held with a reason; refbridge statement lists it.
 
 Example: refbridge sync
 
-Exit codes: 0 done, 1 error, 64 usage, 75 another refbridge writes to this ledger.`
+Exit codes: 0 done, 1 error, 64 usage, 75 another refbridge writes to this ledger, 130 interrupted.`
 }
 
 // Run is the command.
@@ -148,7 +148,8 @@ func (l laneOf) Sync(ctx context.Context) error {
 
 type retryCmd struct {
 	UBRN string `arg:"" optional:"" name:"ubrn" help:"The UBRN, or Type/id of a FHIR resource."`
-	All  bool   `help:"Everything that is held."`
+	All  bool   `help:"Everything that is held or unknown."`
+	JSON bool   `name:"json" help:"One JSON object a line."`
 }
 
 // Help is printed below the flags.
@@ -157,7 +158,7 @@ func (retryCmd) Help() string {
 
 Example: refbridge retry 000000070001
 
-Exit codes: 0 tried (see what became of it), 1 error or nothing to retry, 64 usage, 75 ledger in use.`
+Exit codes: 0 tried (see what became of it), 1 error or nothing to retry, 64 usage, 75 ledger in use, 130 interrupted.`
 }
 
 // Run is the command.
@@ -179,7 +180,7 @@ func (c *retryCmd) Run(ctx context.Context, p *program) error {
 		if opened += n; n == 0 {
 			continue
 		}
-		if err := p.sync(ctx, f, false); err != nil {
+		if err := p.sync(ctx, f, c.JSON); err != nil {
 			return err
 		}
 	}
@@ -205,6 +206,7 @@ type backfillCmd struct {
 	From   time.Time `help:"Bring in what changed from this day on (FHIR servers)." format:"2006-01-02" placeholder:"DATE"`
 	To     time.Time `help:"Up to and without this day; default: up to now." format:"2006-01-02" placeholder:"DATE"`
 	Source string    `help:"The source by name, where several could be meant." placeholder:"NAME"`
+	JSON   bool      `name:"json" help:"One JSON object a line."`
 }
 
 // Help is printed below the flags.
@@ -215,16 +217,19 @@ live ones and stay quiet. UBRNs are read from e-RS one by one (A005); no worklis
 Example: refbridge backfill --ubrns ubrns.txt
          refbridge backfill --from 2026-01-01 --to 2026-04-01
 
-Exit codes: 0 done, 1 error, 64 usage, 75 another refbridge writes to this ledger.`
+Exit codes: 0 done, 1 error, 64 usage, 75 another refbridge writes to this ledger, 130 interrupted.`
 }
 
 // Run is the command.
 func (c *backfillCmd) Run(ctx context.Context, p *program) error {
-	if (c.UBRNs == "") == c.From.IsZero() {
+	if (c.UBRNs == "") == c.From.IsZero() || c.UBRNs != "" && !c.To.IsZero() {
 		return misused("backfill takes --ubrns, or --from", "refbridge backfill --help shows both")
 	}
 	if c.To.IsZero() {
 		c.To = p.now()
+	}
+	if c.UBRNs == "" && !c.To.After(c.From) {
+		return misused("--to is not after --from", "--from 2026-01-01 --to 2026-02-01 is January")
 	}
 	a, err := p.open(ctx, writing)
 	if err != nil {
@@ -243,7 +248,7 @@ func (c *backfillCmd) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return fmt.Errorf("backfill %s: %w", f.Name, err)
 	}
-	return p.sync(ctx, f, false)
+	return p.sync(ctx, f, c.JSON)
 }
 
 // flow gives the one source that is meant: of kind ers for UBRNs, of kind fhir for a period.
