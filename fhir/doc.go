@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"strconv"
+	"strings"
 	"unsafe"
 )
 
@@ -40,19 +42,29 @@ const (
 type Doc struct {
 	src     []byte
 	nodes   []node
-	scratch []byte // strings that held escapes, decoded
+	scratch []byte    // strings that held escapes, decoded
+	begin   [64]int32 // of the root: the first member with each bit of its mask
 }
 
 type node struct {
-	start, end       int32 // the value in src; for String without its quotes, for a decoded string in scratch
-	keyStart, keyEnd int32 // the member's name, as start and end
-	next             int32 // index of the next sibling, 0 where there is none
-	parent           int32 // index of the enclosing array or object, -1 at the root
-	size             int32 // items of an array, members of an object
+	mask             uint64 // of an object: the bits of its members' tags
+	start, end       int32  // the value in src; for String without its quotes, for a decoded string in scratch
+	keyStart, keyEnd int32  // the member's name, as start and end
+	next             int32  // index of the next sibling, 0 where there is none
+	parent           int32  // index of the enclosing array or object, -1 at the root
+	size             int32  // items of an array, members of an object
+	tag              tag    // of the member's name
 	kind             Kind
-	decoded          bool // start and end point into scratch
-	keyDecoded       bool
+	decoded          flags
 }
+
+// flags say which of a node's texts stand in scratch.
+type flags uint8
+
+const (
+	valueDecoded flags = 1 << iota
+	keyDecoded
+)
 
 // Node is one value of a Doc. The zero Node is Missing; every method of it is safe and gives the empty answer,
 // so that a path through absent elements needs no checks. A Node is valid until its Doc parses again.
@@ -69,12 +81,11 @@ func (d *Doc) Parse(src []byte) error {
 	if len(src) > math.MaxInt32 {
 		return fmt.Errorf("%w: %d bytes are more than a document can have", ErrSyntax, len(src))
 	}
-	p := parser{doc: d, src: src}
-	p.space()
-	p.value(-1, 0)
-	p.space()
-	if p.err == nil && p.at != len(src) {
-		p.fail("more than one value")
+	p := parser{doc: d, src: src, nodes: d.nodes}
+	at := p.space(p.value(p.space(0), -1, 0))
+	d.nodes = p.nodes
+	if p.err == nil && at != len(src) {
+		p.fail(at, "more than one value")
 	}
 	if p.err != nil {
 		d.nodes = d.nodes[:0]
@@ -90,6 +101,14 @@ func (d *Doc) Root() Node {
 	return Node{doc: d}
 }
 
+// Root gives the value of the node's document.
+func (n Node) Root() Node {
+	if n.doc == nil {
+		return Node{}
+	}
+	return Node{doc: n.doc}
+}
+
 // Kind gives the node's JSON kind.
 func (n Node) Kind() Kind {
 	if n.doc == nil {
@@ -103,12 +122,7 @@ func (n Node) Exists() bool { return n.doc != nil }
 
 // Get gives the member of an object by name, Missing where there is none or where n is no object.
 func (n Node) Get(name string) Node {
-	for c := n.member(); c.doc != nil; c = c.Next() {
-		if c.Name() == name {
-			return c
-		}
-	}
-	return Node{}
+	return n.Member(NameOf(name))
 }
 
 // At gives item i of an array, Missing outside its bounds. A value that is no array is its own item 0: e-RS
@@ -191,11 +205,7 @@ func (n Node) Name() string {
 	if n.doc == nil {
 		return ""
 	}
-	v := &n.doc.nodes[n.at]
-	if v.keyDecoded {
-		return text(n.doc.scratch[v.keyStart:v.keyEnd])
-	}
-	return text(n.doc.src[v.keyStart:v.keyEnd])
+	return n.doc.key(&n.doc.nodes[n.at])
 }
 
 // Parent gives the array or object that n stands in, Missing at the root.
@@ -217,7 +227,7 @@ func (n Node) Bytes() []byte {
 	}
 	v := &n.doc.nodes[n.at]
 	switch {
-	case v.kind == String && v.decoded:
+	case v.kind == String && v.decoded&valueDecoded != 0:
 		return n.doc.scratch[v.start:v.end]
 	case v.kind == String, v.kind == Number, v.kind == Bool:
 		return n.doc.src[v.start:v.end]
@@ -234,10 +244,48 @@ func (n Node) Raw() []byte {
 	if v.kind != String {
 		return n.doc.src[v.start:v.end]
 	}
-	if v.decoded {
+	if v.decoded&valueDecoded != 0 {
 		return AppendJSONString(nil, text(n.doc.scratch[v.start:v.end]))
 	}
 	return n.doc.src[v.start-1 : v.end+1]
+}
+
+// AppendRaw appends the value's bytes as the source wrote them; a string with escapes may be escaped differently.
+func (n Node) AppendRaw(dst []byte) []byte {
+	if n.doc == nil {
+		return dst
+	}
+	v := &n.doc.nodes[n.at]
+	switch {
+	case v.decoded&valueDecoded != 0:
+		return AppendJSONString(dst, text(n.doc.scratch[v.start:v.end]))
+	case v.kind == String:
+		return append(dst, n.doc.src[v.start-1:v.end+1]...)
+	}
+	return append(dst, n.doc.src[v.start:v.end]...)
+}
+
+// Path gives where the node stands from the root of its resource: ServiceRequest.identifier[0].value. Choice types stand as
+// in JSON (valueCoding).
+func (n Node) Path() string {
+	if n.doc == nil {
+		return ""
+	}
+	p := n.Parent()
+	if !p.Exists() {
+		if typ := n.Get("resourceType").Text(); typ != "" {
+			return strings.Clone(typ)
+		}
+		return "$"
+	}
+	if p.Kind() != Array {
+		return p.Path() + "." + n.Name()
+	}
+	i := 0
+	for c := p.First(); !c.Same(n); c = c.Next() {
+		i++
+	}
+	return p.Path() + "[" + strconv.Itoa(i) + "]"
 }
 
 // Same tells whether two nodes are the same place of the same document.
@@ -254,15 +302,11 @@ func (n Node) member() Node {
 func AppendJSONString(dst []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
-	start := 0
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if c >= 0x20 && c != '"' && c != '\\' {
-			continue
-		}
+	src, start := unsafe.Slice(unsafe.StringData(s), len(s)), 0
+	for i := mark(src, 0); i < len(s); i = mark(src, i+1) {
 		dst = append(dst, s[start:i]...)
 		start = i + 1
-		switch c {
+		switch c := s[i]; c {
 		case '"', '\\':
 			dst = append(dst, '\\', c)
 		case '\n':

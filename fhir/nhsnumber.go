@@ -26,7 +26,9 @@ type NHSNumber struct{ digits Private }
 // ParseNHSNumber strips spaces and hyphens and checks ten digits with the modulus 11 check digit
 // (NHS Data Dictionary, NHS NUMBER). It fails with one of the ErrNHSNumber… errors.
 func ParseNHSNumber(s string) (NHSNumber, error) {
-	s = strings.NewReplacer(" ", "", "-", "").Replace(s)
+	if strings.ContainsAny(s, " -") {
+		s = strings.ReplaceAll(strings.ReplaceAll(s, " ", ""), "-", "")
+	}
 	if s == "" {
 		return NHSNumber{}, ErrNHSNumberMissing
 	}

@@ -1,152 +1,175 @@
 package fhir
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// parser fills a Doc. After the first fault it stops moving: err is set and every step returns at once.
+// parser fills a Doc. Every step takes the place where it begins and gives the place behind what it read, so that the place
+// stays in a register. After the first fault err is set and the place is the end of src, where every step stops.
 type parser struct {
-	doc *Doc
-	src []byte
-	at  int
-	err error
+	doc   *Doc
+	src   []byte
+	nodes []node // of doc
+	err   error
 }
 
-func (p *parser) fail(what string) {
+// fail gives the end of src.
+func (p *parser) fail(at int, what string) int {
 	if p.err == nil {
-		p.err = fmt.Errorf("%w: %s at byte %d", ErrSyntax, what, p.at)
+		p.err = fmt.Errorf("%w: %s at byte %d", ErrSyntax, what, at)
 	}
+	return len(p.src)
 }
 
-func (p *parser) space() {
-	for p.at < len(p.src) {
-		switch p.src[p.at] {
+// space steps over white space.
+func (p *parser) space(at int) int {
+	for at < len(p.src) {
+		switch p.src[at] {
 		case ' ', '\t', '\n', '\r':
-			p.at++
+			at++
 		default:
-			return
+			return at
 		}
 	}
+	return at
 }
 
-// peek gives the next byte, 0 at the end (a NUL byte is never valid here either).
-func (p *parser) peek() byte {
-	if p.at < len(p.src) {
-		return p.src[p.at]
+// peek gives a byte, 0 at the end (a NUL byte is never valid here either).
+func (p *parser) peek(at int) byte {
+	if at < len(p.src) {
+		return p.src[at]
 	}
 	return 0
 }
 
-// value reads one value, appends its node under parent and returns the node's index.
-func (p *parser) value(parent int32, depth int) int32 {
-	me := int32(len(p.doc.nodes))
-	p.doc.nodes = append(p.doc.nodes, node{parent: parent, start: int32(p.at)})
+// value reads one value and appends its node under parent.
+func (p *parser) value(at int, parent int32, depth int) int {
 	if depth > MaxDepth {
-		p.fail("nested too deeply")
-		return me
+		return p.fail(at, "nested too deeply")
 	}
+	me := int32(len(p.nodes))
+	c := p.peek(at)
+	if c == '"' {
+		t := p.text(at)
+		p.nodes = append(p.nodes, node{parent: parent, start: t.start, end: t.end, kind: String, decoded: t.decoded})
+		return t.next
+	}
+	p.nodes = append(p.nodes, node{parent: parent, start: int32(at)})
 	kind := Missing
-	switch c := p.peek(); {
-	case c == '{':
-		kind = Object
-		p.object(me, depth)
-	case c == '[':
-		kind = Array
-		p.array(me, depth)
-	case c == '"':
-		n := &p.doc.nodes[me]
-		n.kind = String
-		n.start, n.end, n.decoded = p.text()
-		return me
-	case c == 't':
-		kind = Bool
-		p.literal("true")
-	case c == 'f':
-		kind = Bool
-		p.literal("false")
-	case c == 'n':
-		kind = Null
-		p.literal("null")
+	switch c {
+	case '{':
+		kind, at = Object, p.object(at, me, depth)
+	case '[':
+		kind, at = Array, p.array(at, me, depth)
+	case 't':
+		kind, at = Bool, p.literal(at, "true")
+	case 'f':
+		kind, at = Bool, p.literal(at, "false")
+	case 'n':
+		kind, at = Null, p.literal(at, "null")
 	default:
-		kind = Number
-		p.number()
+		kind, at = Number, p.number(at)
 	}
-	n := &p.doc.nodes[me]
-	n.kind, n.end = kind, int32(p.at)
-	return me
+	n := &p.nodes[me]
+	n.kind, n.end = kind, int32(at)
+	return at
 }
 
-func (p *parser) object(me int32, depth int) {
-	p.at++
-	p.space()
-	if p.peek() == '}' {
-		p.at++
-		return
+func (p *parser) object(at int, me int32, depth int) int {
+	if at = p.space(at + 1); p.peek(at) == '}' {
+		return at + 1
 	}
-	last, size := int32(0), int32(0)
+	last, size, mask := int32(0), int32(0), uint64(0)
 	var seen map[string]bool // once there are many members
-	for p.err == nil {
-		if p.peek() != '"' {
-			p.fail("expected a member name")
-			return
+	for {
+		if p.peek(at) != '"' {
+			return p.fail(at, "expected a member name")
 		}
-		start, end, decoded := p.text()
-		p.space()
-		p.expect(':')
-		p.space()
-		child := p.value(me, depth+1)
-		n := &p.doc.nodes[child]
-		n.keyStart, n.keyEnd, n.keyDecoded = start, end, decoded
-		p.link(last, child)
+		key := p.text(at)
+		at = p.punctuation(key.next, ':')
+		child := int32(len(p.nodes))
+		at = p.value(at, me, depth+1)
+		if p.err != nil {
+			return at
+		}
+		n := &p.nodes[child]
+		n.keyStart, n.keyEnd, n.tag = key.start, key.end, p.tag(key)
+		n.decoded |= key.decoded << 1 // to keyDecoded
+		if last != 0 {
+			p.nodes[last].next = child
+		}
 		if size == manyMembers {
 			seen = p.names(me, child)
 		}
-		p.unique(me, child, seen)
+		bit := n.tag.bit()
+		if (mask&bit != 0 || seen != nil) && p.double(me, child, seen) {
+			return p.fail(at, "a member name twice in one object")
+		}
+		if me == 0 && mask&bit == 0 {
+			p.doc.begin[n.tag.place()] = child
+		}
+		mask |= bit
 		last, size = child, size+1
-		if !p.more('}') {
+		if at = p.skip(at); p.peek(at) != ',' {
 			break
 		}
+		at = p.skip(at + 1)
 	}
-	p.doc.nodes[me].size = size
+	p.nodes[me].size, p.nodes[me].mask = size, mask
+	return p.closing(at, '}')
 }
 
-func (p *parser) array(me int32, depth int) {
-	p.at++
-	p.space()
-	if p.peek() == ']' {
-		p.at++
-		return
+func (p *parser) array(at int, me int32, depth int) int {
+	if at = p.space(at + 1); p.peek(at) == ']' {
+		return at + 1
 	}
 	last, size := int32(0), int32(0)
-	for p.err == nil {
-		child := p.value(me, depth+1)
-		p.link(last, child)
+	for {
+		child := int32(len(p.nodes))
+		at = p.value(at, me, depth+1)
+		if p.err != nil {
+			return at
+		}
+		if last != 0 {
+			p.nodes[last].next = child
+		}
 		last, size = child, size+1
-		if !p.more(']') {
+		if at = p.skip(at); p.peek(at) != ',' {
 			break
 		}
+		at = p.skip(at + 1)
 	}
-	p.doc.nodes[me].size = size
+	p.nodes[me].size = size
+	return p.closing(at, ']')
 }
 
-// more steps over what follows an item: a comma (there is another one) or the closing byte.
-func (p *parser) more(closing byte) bool {
-	p.space()
-	if p.peek() == ',' {
-		p.at++
-		p.space()
-		return p.err == nil
+// skip is space where there is mostly none.
+func (p *parser) skip(at int) int {
+	if at < len(p.src) && p.src[at] > ' ' {
+		return at
 	}
-	p.expect(closing)
-	return false
+	return p.space(at)
 }
 
-func (p *parser) link(last, child int32) {
-	if last != 0 {
-		p.doc.nodes[last].next = child
+// punctuation steps over a byte with white space around it.
+func (p *parser) punctuation(at int, c byte) int {
+	at = p.skip(at)
+	if p.peek(at) != c {
+		return p.closing(at, c)
 	}
+	return p.skip(at + 1)
+}
+
+// closing steps over a byte that must be there.
+func (p *parser) closing(at int, c byte) int {
+	if p.peek(at) != c {
+		return p.fail(at, fmt.Sprintf("expected %q", c))
+	}
+	return at + 1
 }
 
 // manyMembers is where a set of names gets cheaper than comparing each with each; FHIR stays below it, and needs no memory.
@@ -154,6 +177,7 @@ const manyMembers = 64
 
 // names gives the names of an object's members before child.
 func (p *parser) names(object, child int32) map[string]bool {
+	p.doc.nodes = p.nodes
 	out := make(map[string]bool, 2*manyMembers)
 	for c := (Node{doc: p.doc, at: object + 1}); c.doc != nil && c.at != child; c = c.Next() {
 		out[c.Name()] = true
@@ -161,137 +185,181 @@ func (p *parser) names(object, child int32) map[string]bool {
 	return out
 }
 
-// unique refuses a member name that the object already has: readers disagree on which of two values counts. seen are
-// the names before, nil where they are few enough to compare.
-func (p *parser) unique(object, child int32, seen map[string]bool) {
-	if p.err != nil {
-		return
-	}
+// double tells whether an object has a member of child's name already: readers disagree on which of two values counts. seen
+// are the names before, nil where they are few enough to compare.
+func (p *parser) double(object, child int32, seen map[string]bool) bool {
+	p.doc.nodes = p.nodes
 	name := Node{doc: p.doc, at: child}.Name()
-	double := seen[name]
 	if seen != nil {
+		double := seen[name]
 		seen[name] = true
+		return double
 	}
-	for c := (Node{doc: p.doc, at: object + 1}); seen == nil && c.doc != nil && c.at != child; c = c.Next() {
-		double = double || c.Name() == name
-	}
-	if double {
-		p.fail("a member name twice in one object")
-	}
-}
-
-func (p *parser) expect(c byte) {
-	if p.err != nil {
-		return
-	}
-	if p.peek() != c || p.at >= len(p.src) {
-		p.fail(fmt.Sprintf("expected %q", c))
-		return
-	}
-	p.at++
-}
-
-func (p *parser) literal(word string) {
-	if len(p.src)-p.at < len(word) || string(p.src[p.at:p.at+len(word)]) != word {
-		p.fail("unknown literal")
-		return
-	}
-	p.at += len(word)
-}
-
-func (p *parser) digits() bool {
-	from := p.at
-	for p.at < len(p.src) && p.src[p.at] >= '0' && p.src[p.at] <= '9' {
-		p.at++
-	}
-	return p.at > from
-}
-
-func (p *parser) number() {
-	if p.peek() == '-' {
-		p.at++
-	}
-	zero := p.peek() == '0'
-	from := p.at
-	if !p.digits() || zero && p.at > from+1 {
-		p.fail("expected a value")
-		return
-	}
-	if p.peek() == '.' {
-		p.at++
-		if !p.digits() {
-			p.fail("expected digits after the decimal point")
-			return
+	tag := p.nodes[child].tag
+	for c := (Node{doc: p.doc, at: object + 1}); c.doc != nil && c.at != child; c = c.Next() {
+		if p.nodes[c.at].tag == tag && c.Name() == name {
+			return true
 		}
 	}
-	if c := p.peek(); c == 'e' || c == 'E' {
-		p.at++
-		if c := p.peek(); c == '+' || c == '-' {
-			p.at++
-		}
-		if !p.digits() {
-			p.fail("expected digits in the exponent")
-		}
-	}
+	return false
 }
 
-// text reads a string and gives where its decoded value stands: in src when it holds no escape, else in scratch.
-func (p *parser) text() (start, end int32, decoded bool) {
-	p.at++
-	from, ascii := p.at, true
-	for p.at < len(p.src) {
-		switch c := p.src[p.at]; {
-		case c == '"':
-			p.utf8(p.src[from:p.at], ascii)
-			p.at++
-			return int32(from), int32(p.at - 1), false
-		case c == '\\':
-			return p.escaped(from)
-		case c < 0x20:
-			p.fail("a control character in a string")
-			return 0, 0, false
-		case c >= utf8.RuneSelf:
-			ascii = false
-		}
-		p.at++
+func (p *parser) literal(at int, word string) int {
+	if len(p.src)-at < len(word) || string(p.src[at:at+len(word)]) != word {
+		return p.fail(at, "unknown literal")
 	}
-	p.fail("a string without an end")
-	return 0, 0, false
+	return at + len(word)
 }
 
-func (p *parser) utf8(b []byte, ascii bool) {
-	if !ascii && !utf8.Valid(b) {
-		p.fail("a string that is not UTF-8")
+func (p *parser) digits(at int) int {
+	for at < len(p.src) && p.src[at] >= '0' && p.src[at] <= '9' {
+		at++
 	}
+	return at
+}
+
+func (p *parser) number(at int) int {
+	if p.peek(at) == '-' {
+		at++
+	}
+	from := at
+	at = p.digits(at)
+	if at == from || p.src[from] == '0' && at > from+1 {
+		return p.fail(at, "expected a value")
+	}
+	if p.peek(at) == '.' {
+		from, at = at+1, p.digits(at+1)
+		if at == from {
+			return p.fail(at, "expected digits after the decimal point")
+		}
+	}
+	if c := p.peek(at); c == 'e' || c == 'E' {
+		at++
+		if c := p.peek(at); c == '+' || c == '-' {
+			at++
+		}
+		from, at = at, p.digits(at)
+		if at == from {
+			return p.fail(at, "expected digits in the exponent")
+		}
+	}
+	return at
+}
+
+// span is where the decoded value of a string stands: in src when it holds no escape, else in scratch.
+type span struct {
+	start, end int32
+	decoded    flags // valueDecoded, or nothing
+	next       int   // behind the string
+}
+
+// text reads a string from its opening quote.
+func (p *parser) text(at int) span {
+	from := at + 1
+	end := ordinary(p.src, from)
+	if end < len(p.src) && p.src[end] == '"' {
+		return span{start: int32(from), end: int32(end), next: end + 1}
+	}
+	return p.special(from, end)
+}
+
+// Eight bytes at a time: a byte of a word is found by the borrow that it leaves in its highest bit. The lowest bit that is
+// set is exact, those above it need not be (H. S. Warren, Hacker's Delight, 6-1).
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// zeros marks the bytes of a word that are 0.
+func zeros(w uint64) uint64 { return (w - ones) &^ w & highs }
+
+// marks marks quotes, backslashes and control characters.
+func marks(w uint64) uint64 {
+	return zeros(w^'"'*ones) | zeros(w^'\\'*ones) | (w-' '*ones)&^w&highs
+}
+
+// unusual is marks with characters beyond ASCII: in a word without them fewer steps tell the same.
+func unusual(w uint64) uint64 {
+	return (((w ^ '"'*ones) - ones) | ((w ^ '\\'*ones) - ones) | (w - ' '*ones) | w) & highs
+}
+
+// ordinary gives the first byte from at that is no ordinary character of a string: a quote, a backslash, a control character,
+// or one beyond ASCII.
+func ordinary(src []byte, at int) int {
+	for ; at+8 <= len(src); at += 8 {
+		w := binary.LittleEndian.Uint64(src[at:])
+		if m := unusual(w); m != 0 {
+			return at + bits.TrailingZeros64(m)>>3
+		}
+	}
+	for at < len(src) && src[at] >= ' ' && src[at] < utf8.RuneSelf && src[at] != '"' && src[at] != '\\' {
+		at++
+	}
+	return at
+}
+
+// mark is ordinary, but over characters beyond ASCII too.
+func mark(src []byte, at int) int {
+	for ; at+8 <= len(src); at += 8 {
+		if m := marks(binary.LittleEndian.Uint64(src[at:])); m != 0 {
+			return at + bits.TrailingZeros64(m)>>3
+		}
+	}
+	for at < len(src) && src[at] >= ' ' && src[at] != '"' && src[at] != '\\' {
+		at++
+	}
+	return at
+}
+
+// special continues text at the first character that is not ordinary.
+func (p *parser) special(from, at int) span {
+	at = mark(p.src, at)
+	switch p.peek(at) {
+	case '"':
+		if !utf8.Valid(p.src[from:at]) {
+			p.fail(at, "a string that is not UTF-8")
+		}
+		return span{start: int32(from), end: int32(at), next: at + 1}
+	case '\\':
+		return p.escaped(from, at)
+	}
+	return span{next: p.broken(at)}
+}
+
+// broken is what a string ends with that is not closed.
+func (p *parser) broken(at int) int {
+	if at < len(p.src) {
+		return p.fail(at, "a control character in a string")
+	}
+	return p.fail(at, "a string without an end")
 }
 
 // escaped continues text at the first backslash, decoding into scratch.
-func (p *parser) escaped(from int) (start, end int32, decoded bool) {
-	begin := len(p.doc.scratch)
-	p.doc.scratch = append(p.doc.scratch, p.src[from:p.at]...)
-	for p.err == nil && p.at < len(p.src) {
-		switch c := p.src[p.at]; {
-		case c == '"':
-			p.utf8(p.doc.scratch[begin:], false)
-			p.at++
-			return int32(begin), int32(len(p.doc.scratch)), true
-		case c == '\\':
-			p.escape()
-		case c < 0x20:
-			p.fail("a control character in a string")
+func (p *parser) escaped(from, at int) span {
+	d := p.doc
+	begin := len(d.scratch)
+	d.scratch = append(d.scratch, p.src[from:at]...)
+	for {
+		switch p.peek(at) {
+		case '"':
+			if !utf8.Valid(d.scratch[begin:]) {
+				p.fail(at, "a string that is not UTF-8")
+			}
+			return span{start: int32(begin), end: int32(len(d.scratch)), decoded: valueDecoded, next: at + 1}
+		case '\\':
+			at = p.escape(at + 1)
 		default:
-			p.doc.scratch = append(p.doc.scratch, c)
-			p.at++
+			return span{next: p.broken(at)}
 		}
+		to := mark(p.src, at)
+		d.scratch = append(d.scratch, p.src[at:to]...)
+		at = to
 	}
-	p.fail("a string without an end")
-	return 0, 0, true
 }
 
-func (p *parser) escape() {
-	p.at++
-	c := p.peek()
-	p.at++
+// escape reads what follows a backslash.
+func (p *parser) escape(at int) int {
+	c := p.peek(at)
 	switch c {
 	case '"', '\\', '/':
 	case 'b':
@@ -305,37 +373,36 @@ func (p *parser) escape() {
 	case 't':
 		c = '\t'
 	case 'u':
-		p.doc.scratch = utf8.AppendRune(p.doc.scratch, p.unicode())
-		return
+		r, next := p.unicode(at + 1)
+		p.doc.scratch = utf8.AppendRune(p.doc.scratch, r)
+		return next
 	default:
-		p.fail("an unknown escape")
-		return
+		return p.fail(at, "an unknown escape")
 	}
 	p.doc.scratch = append(p.doc.scratch, c)
+	return at + 1
 }
 
-func (p *parser) unicode() rune {
-	r := p.hex4()
+func (p *parser) unicode(at int) (rune, int) {
+	r, at := p.hex4(at)
 	if !utf16.IsSurrogate(r) {
-		return r
+		return r, at
 	}
-	if p.at+1 < len(p.src) && p.src[p.at] == '\\' && p.src[p.at+1] == 'u' {
-		p.at += 2
-		if pair := utf16.DecodeRune(r, p.hex4()); pair != utf8.RuneError {
-			return pair
+	if at+1 < len(p.src) && p.src[at] == '\\' && p.src[at+1] == 'u' {
+		low, next := p.hex4(at + 2)
+		if pair := utf16.DecodeRune(r, low); pair != utf8.RuneError {
+			return pair, next
 		}
 	}
-	p.fail("a lone surrogate")
-	return utf8.RuneError
+	return utf8.RuneError, p.fail(at, "a lone surrogate")
 }
 
-func (p *parser) hex4() rune {
-	if len(p.src)-p.at < 4 {
-		p.fail("a short \\u escape")
-		return 0
+func (p *parser) hex4(at int) (rune, int) {
+	if len(p.src)-at < 4 {
+		return 0, p.fail(at, "a short \\u escape")
 	}
 	var r rune
-	for _, c := range p.src[p.at : p.at+4] {
+	for _, c := range p.src[at : at+4] {
 		switch {
 		case c >= '0' && c <= '9':
 			r = r<<4 | rune(c-'0')
@@ -344,10 +411,8 @@ func (p *parser) hex4() rune {
 		case c >= 'A' && c <= 'F':
 			r = r<<4 | rune(c-'A'+10)
 		default:
-			p.fail("a bad \\u escape")
-			return 0
+			return 0, p.fail(at, "a bad \\u escape")
 		}
 	}
-	p.at += 4
-	return r
+	return r, at + 4
 }

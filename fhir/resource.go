@@ -35,10 +35,23 @@ func ResourceAt(n Node) (Resource, error) {
 	if n.Kind() != Object {
 		return Resource{}, fmt.Errorf("%w: no JSON object", ErrNotResource)
 	}
-	if !typePattern.MatchString(n.Get("resourceType").Text()) || n.Get("resourceType").Kind() != String {
+	if typ := n.Get("resourceType"); typ.Kind() != String || !typeName(typ.Text()) {
 		return Resource{}, fmt.Errorf("%w: no resourceType", ErrNotResource)
 	}
 	return Resource{root: n}, nil
+}
+
+// typeName tells whether a text has the shape of typePattern.
+func typeName(s string) bool {
+	if len(s) < 2 || len(s) > 64 || s[0] < 'A' || s[0] > 'Z' {
+		return false
+	}
+	for i := 1; i < len(s); i++ {
+		if c := s[i] | 0x20; c < 'a' || c > 'z' {
+			return false
+		}
+	}
+	return true
 }
 
 // Root gives the resource's node.

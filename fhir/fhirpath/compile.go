@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"refbridge/fhir"
 )
 
 // compiler turns one text into closures. After the first refusal err is set and nothing that follows matters.
@@ -17,6 +19,10 @@ type compiler struct {
 	functions map[string]function
 	this      shape // what $this is where the compiler stands
 	err       *Error
+
+	walks map[*tree]walkStep // what was compiled to a step of a walk
+	heads map[*tree]*variable
+	whole map[*tree]*walk // what was compiled to a walk and nothing else
 }
 
 // shape is what is known before any data about the items of a collection.
@@ -52,9 +58,9 @@ func (c *compiler) expr(t *tree, in shape) (op, shape) {
 	case emptyTree:
 		return func(*evaluation, span) {}, shape{nothing: true}
 	case memberTree:
-		return c.beginning(t, in)
+		return c.alone(t)(c.beginning(t, in))
 	case callTree:
-		return c.call(t, in, 0)
+		return c.alone(t)(c.call(t, in, 0))
 	case variableTree:
 		return c.variable(t)
 	case contextTree:
@@ -70,8 +76,9 @@ func (c *compiler) expr(t *tree, in shape) (op, shape) {
 }
 
 // steps compiles a row of steps, each with the result of the one before it as its input.
-func (c *compiler) steps(t *tree, in shape) (op, shape) {
+func (c *compiler) steps(whole *tree, in shape) (op, shape) {
 	var ops []op
+	t := c.dotted(whole)
 	for i, step := range t.args {
 		o, out := c.step(step, in, i, wanted(t.args[i+1:]))
 		if out.loose && i+1 < len(t.args) {
@@ -79,13 +86,37 @@ func (c *compiler) steps(t *tree, in shape) (op, shape) {
 		}
 		ops, in = append(ops, o), out
 	}
-	if len(ops) == 1 {
-		return ops[0], in
+	if c.err != nil {
+		return c.refuse(0, "", "")
 	}
-	return chain(ops), in
+	return chain(c.fused(whole, t.args, ops)), in
+}
+
+// alone makes a walk of a single step.
+func (c *compiler) alone(t *tree) func(op, shape) (op, shape) {
+	return func(o op, s shape) (op, shape) { return c.fused(t, []*tree{t}, []op{o})[0], s }
+}
+
+// dotted joins %a.b to the variable a.b, where Compile was told of one by that name.
+func (c *compiler) dotted(t *tree) *tree {
+	if len(t.args) == 0 || t.args[0].kind != variableTree {
+		return t
+	}
+	name := t.args[0].name
+	for i := 1; i < len(t.args) && t.args[i].kind == memberTree; i++ {
+		name += "." + t.args[i].name
+		if slices.Contains(c.variables, name) {
+			first := &tree{kind: variableTree, name: name, at: t.args[0].at}
+			return &tree{kind: pathTree, args: append([]*tree{first}, t.args[i+1:]...), at: t.at}
+		}
+	}
+	return t
 }
 
 func chain(ops []op) op {
+	if len(ops) == 1 {
+		return ops[0]
+	}
 	return func(r *evaluation, in span) {
 		base := len(r.stack)
 		for _, o := range ops {
@@ -173,7 +204,8 @@ func (c *compiler) member(t *tree, in shape, limit int) (op, shape) {
 	if in.system != nodeKind {
 		return c.refuse(t.at, "a System."+in.system.String()+" has no elements", "")
 	}
-	m := member{name: t.name, limit: limit, names: named(t.name)}
+	m := newMember(t.name, limit)
+	c.walked(t, walkStep{kind: memberStep, member: m})
 	out := shape{loose: in.loose}
 	if in.types == nil || slices.ContainsFunc(in.types, abstract) {
 		if !m.known && !jsonName(t.name) || t.name == "resourceType" {
@@ -331,16 +363,38 @@ func (c *compiler) variable(t *tree) (op, shape) {
 		}
 		return c.refuse(t.at, "unknown variable %"+t.name, hint)
 	}
-	name := t.name
+	v := &variable{t.name, slices.Index(c.variables, t.name)}
+	if c.heads == nil {
+		c.heads = map[*tree]*variable{}
+	}
+	c.heads[t] = v
 	return func(r *evaluation, _ span) {
-		if r.context.Variables == nil {
+		node, items := v.value(r)
+		if node.Exists() {
+			r.push(NodeItem(node))
 			return
 		}
-		value, _ := r.context.Variables(name)
-		for _, i := range value {
+		for _, i := range items {
 			r.push(i)
 		}
 	}, shape{}
+}
+
+// variable is a name that Compile was told of, and its place among them.
+type variable struct {
+	name string
+	slot int
+}
+
+func (v *variable) value(r *evaluation) (fhir.Node, Collection) {
+	switch c := r.context; {
+	case c.Slots != nil:
+		return c.Slots(v.slot)
+	case c.Variables != nil:
+		value, _ := c.Variables(v.name)
+		return fhir.Node{}, value
+	}
+	return fhir.Node{}, nil
 }
 
 const ucumSystem = "http://unitsofmeasure.org"

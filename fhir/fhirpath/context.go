@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unsafe"
 
 	"refbridge/fhir"
 )
@@ -15,6 +16,7 @@ const (
 	maxSteps   = 500_000
 	maxText    = 1 << 20 // bytes of a computed String
 	resultSlab = 256     // items that are allocated at a time for results
+	textSlab   = 4096    // bytes that are allocated at a time for computed texts
 )
 
 // Context is what an evaluation sees beside its focus, and the memory that it works in. It belongs to one goroutine
@@ -24,8 +26,14 @@ type Context struct {
 	Resource fhir.Node
 	// Variables gives the value of a %variable that Compile was told of; nil and false mean empty.
 	Variables func(name string) (Collection, bool)
+	// Slots, where it is not nil, stands in for Variables: it gives the value of a variable by its place among the names
+	// that Compile was told of: a single node, or where that is Missing a collection.
+	Slots func(place int) (fhir.Node, Collection)
 	// Resolve finds what a reference points to, beyond contained resources; nil finds nothing.
 	Resolve func(reference string) (fhir.Node, bool)
+	// Seen, where it is not nil, is told of every node that a step of a path reaches: elements, extensions, resources that
+	// references point to. Coverage of real data is counted with it.
+	Seen func(fhir.Node)
 	// Now is what now(), today() and timeOfDay() give, zone included; the zero Time is the machine's.
 	Now time.Time
 
@@ -34,7 +42,7 @@ type Context struct {
 
 // Reset gives the memory of all Collections that came from this Context back to it: they must not be read any more.
 // Without Reset they stay valid, and new memory is taken from time to time.
-func (c *Context) Reset() { c.eval.results = c.eval.results[:0] }
+func (c *Context) Reset() { c.eval.results, c.eval.texts = c.eval.results[:0], c.eval.texts[:0] }
 
 // Eval evaluates the expression on a focus, usually the root of a resource. A Missing focus is the empty collection.
 // The result is valid until Context.Reset, its nodes until their document parses again. An error says where in the
@@ -48,10 +56,137 @@ func (e *Expr) Eval(c *Context, focus fhir.Node) (Collection, error) {
 	from := len(r.stack)
 	e.op(r, r.this)
 	if r.err != nil {
-		line, column := position(e.src, r.errAt)
-		return nil, fmt.Errorf("fhirpath %d:%d: %w", line, column, r.err)
+		return nil, r.fault(e)
 	}
 	return r.keep(r.stack[from:]), nil
+}
+
+// One is Eval where a single item is wanted: it gives the first, and how many there are, 2 for two or more. The item is valid as
+// a result of Eval is.
+func (e *Expr) One(c *Context, focus fhir.Node, first *Item) (int, error) {
+	if c == nil {
+		c = new(Context)
+	}
+	if e.walk != nil {
+		if node, n, err := e.Node(c, focus); n >= 0 {
+			*first = Item{node: node}
+			return n, err
+		}
+	}
+	r := &c.eval
+	r.begin(c, focus)
+	e.op(r, r.this)
+	found := r.stack[r.this.to:]
+	if len(found) == 0 || r.err != nil {
+		*first = Item{}
+		return 0, r.fault(e)
+	}
+	*first = found[0]
+	return min(len(found), 2), nil
+}
+
+// Walks tells whether the expression goes from elements to elements in steps that Node can do.
+func (e *Expr) Walks() bool { return e.walk != nil }
+
+// Node is One for an expression that walks, with the least work. Where it begins with a variable that is no element, and where
+// Seen is set, the number is negative: One has to do it.
+func (e *Expr) Node(c *Context, focus fhir.Node) (fhir.Node, int, error) {
+	r := &c.eval
+	r.restart(c, focus)
+	w := e.walk
+	if c.Seen != nil || focus.Kind() == fhir.Array {
+		return fhir.Node{}, -1, nil
+	}
+	if w.pick != nil {
+		holds, sure := r.quickly(w.pick.tests, focus)
+		if !sure {
+			return fhir.Node{}, -1, nil
+		}
+		if w = w.pick.otherwise; holds {
+			w = e.walk.pick.then
+		}
+		if w == nil || r.err != nil {
+			return fhir.Node{}, 0, r.fault(e)
+		}
+	}
+	if w.head != nil {
+		node, items := w.head.value(r)
+		if !node.Exists() && len(items) > 0 {
+			return fhir.Node{}, -1, nil
+		}
+		focus = node
+	}
+	if !focus.Exists() {
+		return fhir.Node{}, 0, nil
+	}
+	if w.members != nil {
+		if n, sure := straight(focus, w.members); sure && !n.Exists() {
+			return n, 0, nil
+		} else if sure {
+			return n, 1, nil
+		}
+	}
+	w.visit(r, focus, w.legs[0], w.until(0, 0))
+	w.goOn(r, 0)
+	if len(r.nodes) == 0 || r.err != nil {
+		return fhir.Node{}, 0, r.fault(e)
+	}
+	return r.nodes[0], min(len(r.nodes), 2), nil
+}
+
+// restart is begin for a walk, which needs no items.
+func (r *evaluation) restart(c *Context, focus fhir.Node) {
+	r.context, r.focus = c, focus
+	r.nodes, r.stack, r.steps, r.err = r.nodes[:0], r.stack[:0], 0, nil
+}
+
+// Holds tells whether the expression is true as a condition: nothing is false, a boolean is what it is, anything else is true.
+func (e *Expr) Holds(c *Context, focus fhir.Node) (bool, error) {
+	r := &c.eval
+	if e.tests != nil && c.Seen == nil {
+		r.restart(c, focus)
+		if holds, sure := r.quickly(e.tests, focus); sure {
+			return holds && r.err == nil, r.fault(e)
+		}
+	}
+	var i Item
+	n, err := e.One(c, focus, &i)
+	if n == 1 {
+		yes, ok := i.Bool()
+		return yes || !ok && !valueless(i.node), err
+	}
+	return n > 1, err
+}
+
+// Elements appends the elements that the expression gives; it is false where it gives computed values too.
+func (e *Expr) Elements(dst []fhir.Node, c *Context, focus fhir.Node) ([]fhir.Node, bool, error) {
+	if w := e.walk; w != nil && w.pick == nil && w.head == nil && c.Seen == nil && focus.Kind() == fhir.Object {
+		r := &c.eval
+		r.restart(c, focus)
+		e.walk.visit(r, focus, e.walk.legs[0], e.walk.until(0, 0))
+		e.walk.goOn(r, 0)
+		if r.err != nil {
+			return dst, true, r.fault(e)
+		}
+		return append(dst, r.nodes...), true, nil
+	}
+	found, err := e.Eval(c, focus)
+	for _, i := range found {
+		if i.kind != nodeKind {
+			return dst, false, nil
+		}
+		dst = append(dst, i.node)
+	}
+	return dst, true, err
+}
+
+// fault gives the first fault of the evaluation.
+func (r *evaluation) fault(e *Expr) error {
+	if r.err == nil {
+		return nil
+	}
+	line, column := position(e.src, r.errAt)
+	return fmt.Errorf("fhirpath %d:%d: %w", line, column, r.err)
 }
 
 // span is a part of the stack: a collection in work.
@@ -67,10 +202,13 @@ type evaluation struct {
 	context *Context
 	focus   fhir.Node
 	stack   []Item
+	nodes   []fhir.Node // of walks in work
 	results []Item
-	this    span // $this: what paths without a beginning start from
-	index   int  // $index
-	total   span // $total
+	texts   []byte // computed texts
+	scratch []byte // one that is being computed
+	this    span   // $this: what paths without a beginning start from
+	index   int    // $index
+	total   span   // $total
 	steps   int
 	clock   time.Time // the machine's, read once an evaluation
 	err     error
@@ -80,7 +218,8 @@ type evaluation struct {
 func (r *evaluation) begin(c *Context, focus fhir.Node) {
 	r.context, r.focus, r.clock = c, focus, time.Time{}
 	r.stack, r.steps, r.err, r.index, r.total = r.stack[:0], 0, nil, -1, span{}
-	for n := range focus.Items() {
+	r.nodes, r.scratch = r.nodes[:0], r.scratch[:0]
+	for n := head(focus); n.Exists(); n = next(focus, n) {
 		r.stack = append(r.stack, NodeItem(n))
 	}
 	r.this = span{0, len(r.stack)}
@@ -97,6 +236,19 @@ func (r *evaluation) keep(items []Item) Collection {
 	from := len(r.results)
 	r.results = append(r.results, items...)
 	return Collection(r.results[from:len(r.results):len(r.results)])
+}
+
+// kept gives bytes as a text in memory that stays, until Reset.
+func (r *evaluation) kept(b []byte) string {
+	if len(b) == 0 {
+		return ""
+	}
+	if cap(r.texts)-len(r.texts) < len(b) {
+		r.texts = make([]byte, 0, max(textSlab, len(b)))
+	}
+	from := len(r.texts)
+	r.texts = append(r.texts, b...)
+	return unsafe.String(&r.texts[from], len(b))
 }
 
 // fail ends the evaluation with the first fault.
@@ -118,6 +270,14 @@ func (r *evaluation) push(i Item) {
 	if r.step() {
 		r.stack = append(r.stack, i)
 	}
+}
+
+// reach pushes a node that a step of a path came to.
+func (r *evaluation) reach(n fhir.Node) {
+	if r.context.Seen != nil {
+		r.context.Seen(n)
+	}
+	r.push(NodeItem(n))
 }
 
 func (r *evaluation) items(s span) []Item { return r.stack[s.from:s.to] }

@@ -27,6 +27,18 @@ func elements(all map[string]function) {
 	all["ofType"] = function{1, 1, buildTypeFunction}
 }
 
+// Members that are looked up often.
+var (
+	nameReference = mustName("reference")
+	nameExtension = mustName("extension")
+	nameURL       = mustName("url")
+	nameContained = mustName("contained")
+	nameID        = mustName("id")
+	nameType      = mustName("resourceType")
+)
+
+func mustName(name string) fhir.Name { return fhir.NameOf(name) }
+
 // hasValue tells whether an item is a primitive with a value.
 func (i Item) hasValue() bool {
 	switch i.node.Kind() {
@@ -42,6 +54,9 @@ func buildExtension(c *compiler, k call) (op, shape) {
 		return c.refuse(k.at, "a System."+k.in.system.String()+" has no extensions", "")
 	}
 	arg, _ := c.expr(k.args[0], c.this)
+	if lit := k.args[0].lit; k.args[0].kind == literalTree && lit.kind == stringKind {
+		c.walked(k.tree, walkStep{kind: extensionStep, url: lit.text})
+	}
 	at, limit := k.at, k.limit
 	return func(r *evaluation, in span) {
 		base := len(r.stack)
@@ -57,17 +72,18 @@ func buildExtension(c *compiler, k call) (op, shape) {
 }
 
 func (r *evaluation) extensions(of Item, url string) {
-	list := members(of.node).Get("extension")
+	list := members(of.node).Member(nameExtension)
 	for e := head(list); e.Exists(); e = next(list, e) {
-		if e.Get("url").Text() == url {
-			r.push(NodeItem(e))
+		if e.Member(nameURL).Text() == url {
+			r.reach(e)
 		}
 	}
 }
 
 // buildResolve compiles resolve(): what references point to, among the contained resources or by Context.Resolve.
 // What is not found is left out.
-func buildResolve(_ *compiler, k call) (op, shape) {
+func buildResolve(c *compiler, k call) (op, shape) {
+	c.walked(k.tree, walkStep{kind: resolveStep})
 	return func(r *evaluation, in span) {
 		for i := in.from; i < in.to && r.step(); i++ {
 			if reference := r.stack[i].reference(); reference != "" {
@@ -79,7 +95,7 @@ func buildResolve(_ *compiler, k call) (op, shape) {
 
 func (i Item) reference() string {
 	if i.kind == nodeKind && i.node.Kind() == fhir.Object {
-		return i.node.Get("reference").Text()
+		return i.node.Member(nameReference).Text()
 	}
 	if isText(i) {
 		return i.Text()
@@ -110,10 +126,10 @@ func (r *evaluation) contained(resource fhir.Node, id string) bool {
 		r.pushNode(resource)
 		return true
 	}
-	list := resource.Get("contained")
+	list := resource.Member(nameContained)
 	for c := head(list); c.Exists(); c = next(list, c) {
-		if c.Get("id").Text() == id {
-			r.push(NodeItem(c))
+		if c.Member(nameID).Text() == id {
+			r.reach(c)
 			return true
 		}
 	}
@@ -217,6 +233,9 @@ func buildTypeFunction(c *compiler, k call) (op, shape) {
 	name, ok := specifier(k.args[0])
 	if !ok {
 		return c.refuse(k.args[0].at, k.name+"() wants the name of a type", "for example "+k.name+"(Quantity)")
+	}
+	if k.name == "ofType" {
+		c.walked(k.tree, walkStep{kind: typeStep, want: c.typeWanted(name, k.at)})
 	}
 	return c.typed(k.name, name, k.at, k.in)
 }

@@ -12,8 +12,11 @@ const maxSource = 16 << 10
 
 // Expr is a compiled expression. It is immutable and safe for concurrent use; each goroutine needs its own Context.
 type Expr struct {
-	src string
-	op  op
+	src  string
+	op   op
+	walk *walk // where the whole expression is one
+
+	tests []test // where the whole expression is a condition of tests
 }
 
 // Error is why Compile refuses a text. Line and Column count from 1, columns in characters. Hint names the nearest
@@ -33,9 +36,10 @@ func (e *Error) Error() string {
 }
 
 // Compile reads one FHIRPath expression. Variables are the names that Context.Variables will know beside %resource,
-// %rootResource, %context, %ucum, %sct, %loinc, %`vs-…` and %`ext-…`. The error is an *Error.
+// %rootResource, %context, %ucum, %sct, %loinc, %`vs-…` and %`ext-…`; a name may have dots, %a.b is found before element b of
+// %a. The error is an *Error.
 func Compile(src string, variables ...string) (*Expr, error) {
-	c := compiler{src: src, variables: variables, functions: functions()}
+	c := compiler{src: src, variables: variables, functions: allFunctions()}
 	tree := c.parse()
 	if c.err != nil {
 		return nil, c.err
@@ -44,14 +48,14 @@ func Compile(src string, variables ...string) (*Expr, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	return &Expr{src: src, op: op}, nil
+	return &Expr{src: src, op: op, walk: c.whole[tree], tests: c.tests(tree)}, nil
 }
 
 // String gives the text that was compiled.
 func (e *Expr) String() string { return e.src }
 
 // Supported gives the names of the functions that Compile takes, sorted.
-func Supported() []string { return slices.Sorted(maps.Keys(functions())) }
+func Supported() []string { return slices.Sorted(maps.Keys(allFunctions())) }
 
 // position turns a byte offset into line and column, both from 1.
 func position(src string, at int) (line, column int) {

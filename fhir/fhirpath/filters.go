@@ -10,7 +10,10 @@ func filters(all map[string]function) {
 	all["empty"] = whole(booleanKind, func(r *evaluation, _ int, in span) { r.push(booleanItem(in.len() == 0)) })
 	all["not"] = whole(booleanKind, func(r *evaluation, at int, in span) { r.pushTruth(not(r.truth(in, at, "not()"))) })
 	all["count"] = whole(integerKind, func(r *evaluation, _ int, in span) { r.push(integerItem(int64(in.len()))) })
-	all["first"] = part(0, func(_ int64, in span) span { return span{in.from, min(in.from+1, in.to)} })
+	all["first"] = function{0, 0, func(c *compiler, k call) (op, shape) {
+		c.walked(k.tree, walkStep{kind: firstStep})
+		return func(r *evaluation, in span) { r.copy(span{in.from, min(in.from+1, in.to)}) }, k.in
+	}}
 	all["last"] = part(0, func(_ int64, in span) span { return span{max(in.to-1, in.from), in.to} })
 	all["tail"] = part(0, func(_ int64, in span) span { return span{min(in.from+1, in.to), in.to} })
 	all["skip"] = part(1, func(n int64, in span) span { return span{in.from + within(n, in), in.to} })
@@ -35,6 +38,9 @@ func buildWhere(c *compiler, k call) (op, shape) {
 	test, s := c.lambda(k.args[0], k.in)
 	if s.system != nodeKind && s.system != booleanKind {
 		return c.refuse(k.args[0].at, "where() wants a condition, not a "+s.system.String(), "for example where(use = 'home')")
+	}
+	if tests := c.tests(k.args[0]); local(tests) {
+		c.walked(k.tree, walkStep{kind: whereStep, tests: tests})
 	}
 	at, limit := k.at, k.limit
 	return func(r *evaluation, in span) {
@@ -137,6 +143,9 @@ func part(arguments int, f func(n int64, in span) span) function {
 		if s.system != nodeKind && s.system != integerKind {
 			return c.refuse(k.args[0].at, k.name+"() wants an Integer", "for example "+k.name+"(1)")
 		}
+		if lit := k.args[0].lit; k.args[0].kind == literalTree && lit.kind == integerKind {
+			return func(r *evaluation, in span) { r.copy(f(int64(lit.num), in)) }, k.in
+		}
 		at, name := k.at, k.name+"()"
 		return func(r *evaluation, in span) {
 			if n, ok := r.integerArgument(arg, at, name); ok {
@@ -185,10 +194,21 @@ func buildIif(c *compiler, k call) (op, shape) {
 		o, s := c.lambda(k.args[2], k.in)
 		otherwise, out = o, both(out, s)
 	}
-	at := k.at
+	at, tests := k.at, c.tests(k.args[0])
+	c.pickOf(k, tests)
 	return func(r *evaluation, in span) {
 		if in.len() > 1 {
 			r.one(in, at, "iif()")
+			return
+		}
+		if yes, sure := r.quick(tests, in); sure {
+			this := r.this
+			if r.this = in; yes {
+				then(r, in)
+			} else {
+				otherwise(r, in)
+			}
+			r.this = this
 			return
 		}
 		this := r.this

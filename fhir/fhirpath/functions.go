@@ -13,6 +13,9 @@ type call struct {
 	limit int // how many items of the result are wanted at most, 0 for all
 }
 
+// allFunctions is functions, made once.
+var allFunctions = mustOnce(functions)
+
 // functions gives all functions by name.
 func functions() map[string]function {
 	all := map[string]function{}
@@ -46,6 +49,13 @@ func (c *compiler) singleCall(k call, want, out kind, f itemFunction) (op, shape
 		args[i], _ = c.expr(t, c.this)
 	}
 	at, name := k.at, k.name+"()"
+	if lits, ok := literals(k.args); ok {
+		return func(r *evaluation, in span) {
+			if item, ok := r.one(in, at, name); ok && !valueless(item.node) {
+				f(r, at, item, lits)
+			}
+		}, systemShape(out)
+	}
 	return func(r *evaluation, in span) {
 		item, ok := r.one(in, at, name)
 		base := len(r.stack)
@@ -63,6 +73,18 @@ func (c *compiler) singleCall(k call, want, out kind, f itemFunction) (op, shape
 		}
 		r.drop(base)
 	}, systemShape(out)
+}
+
+// literals gives the values of arguments that are all written out.
+func literals(args []*tree) ([]Item, bool) {
+	var out []Item
+	for _, t := range args {
+		if t.kind != literalTree {
+			return nil, false
+		}
+		out = append(out, t.lit)
+	}
+	return out, true
 }
 
 // textual tells whether a shape may be a text.

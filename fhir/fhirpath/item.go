@@ -18,8 +18,8 @@ type Collection []Item
 type Item struct {
 	node fhir.Node
 	text string // a String
-	num  int64  // a Boolean (0, 1) or an Integer
 	val  *value // what needs more room: Decimal, Date, DateTime, Time, Quantity, type info
+	num  int32  // a Boolean (0, 1) or an Integer
 	kind kind
 }
 
@@ -54,6 +54,29 @@ type value struct {
 // StringItem gives a computed String.
 func StringItem(s string) Item { return Item{kind: stringKind, text: s} }
 
+// BooleanItem gives a computed Boolean.
+func BooleanItem(b bool) Item { return booleanItem(b) }
+
+// Primitive tells whether an item is a single value: a computed one, or a primitive of a resource, also one that has
+// extensions and no value.
+func (i Item) Primitive() bool {
+	switch i.node.Kind() {
+	case fhir.Object:
+		return valueless(i.node)
+	case fhir.Array:
+		return false
+	}
+	return true
+}
+
+// Numeric tells whether an item is a number, of the resource or computed; a Quantity is none.
+func (i Item) Numeric() bool {
+	if i.kind == nodeKind {
+		return i.node.Kind() == fhir.Number
+	}
+	return i.kind == integerKind || i.kind == decimalKind
+}
+
 // NodeItem gives a node of a resource as an Item, for the value of a variable.
 func NodeItem(n fhir.Node) Item { return Item{node: n} }
 
@@ -64,7 +87,7 @@ func booleanItem(b bool) Item {
 	return Item{kind: booleanKind}
 }
 
-func integerItem(n int64) Item { return Item{kind: integerKind, num: n} }
+func integerItem(n int64) Item { return Item{kind: integerKind, num: int32(n)} }
 func decimalItem(d decimal) Item {
 	return Item{kind: decimalKind, val: &value{kind: decimalKind, dec: d}}
 }
@@ -95,7 +118,7 @@ func (i Item) Text() string {
 	case booleanKind:
 		return strconv.FormatBool(i.num != 0)
 	case integerKind:
-		return strconv.FormatInt(i.num, 10)
+		return strconv.FormatInt(int64(i.num), 10)
 	}
 	return i.val.literal()
 }
@@ -191,7 +214,7 @@ func (i Item) value() value {
 	case stringKind:
 		return value{kind: stringKind, text: i.text}
 	case booleanKind, integerKind:
-		return value{kind: i.kind, num: i.num}
+		return value{kind: i.kind, num: int64(i.num)}
 	}
 	return *i.val
 }
@@ -201,7 +224,7 @@ func nodeValue(n fhir.Node) value {
 	case fhir.Null:
 		return value{kind: absentKind}
 	case fhir.Bool:
-		return value{kind: booleanKind, num: booleanItem(n.Text() == "true").num}
+		return value{kind: booleanKind, num: int64(booleanItem(n.Text() == "true").num)}
 	case fhir.Number:
 		return numberValue(n)
 	case fhir.String:

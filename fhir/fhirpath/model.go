@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 
 	"refbridge/fhir"
 )
@@ -167,16 +168,25 @@ func fitting(t typeID, n fhir.Node) typeID {
 type names struct {
 	known    bool
 	suffixes []string // for a choice: the types as they stand behind the name in JSON, sorted
-	unsure   bool     // a JSON name of the choice is the plain name of another element (reason, reasonReference)
+	doubtful []string // names of the choice in JSON that are plain names of another element too (reasonReference)
 }
+
+// elementsByName has the elements of all types by their names.
+var elementsByName = mustOnce(func() map[string][]elementRow {
+	out := make(map[string][]elementRow, len(modelElements)/2)
+	for _, e := range modelElements {
+		out[e.name] = append(out[e.name], e)
+	}
+	return out
+})
+
+// mustOnce makes something when it is first asked for, once.
+func mustOnce[T any](f func() T) func() T { return sync.OnceValue(f) }
 
 // named collects what is known under an element name.
 func named(name string) names {
 	var n names
-	for _, e := range modelElements {
-		if e.name != name {
-			continue
-		}
+	for _, e := range elementsByName()[name] {
 		n.known = true
 		if e.count == 0 {
 			continue
@@ -190,9 +200,9 @@ func named(name string) names {
 	}
 	slices.Sort(n.suffixes)
 	n.suffixes = slices.Compact(n.suffixes)
-	for _, e := range modelElements {
-		if len(e.name) > len(name) && e.name[:len(name)] == name && slices.Contains(n.suffixes, e.name[len(name):]) {
-			n.unsure = true
+	for _, s := range n.suffixes {
+		if elementsByName()[name+s] != nil {
+			n.doubtful = append(n.doubtful, name+s)
 		}
 	}
 	return n

@@ -1,9 +1,16 @@
 package fhirpath
 
-import "unicode/utf8"
+import (
+	"unicode/utf8"
+
+	"refbridge/fhir"
+)
 
 // operation compiles an operator with two sides. Both read the same input.
 func (c *compiler) operation(t *tree, in shape) (op, shape) {
+	if t.name == "&" {
+		return c.concatenation(t, in)
+	}
 	left, ls := c.expr(t.args[0], in)
 	right, rs := c.expr(t.args[1], in)
 	p := pair{left: left, right: right, at: t.at, name: t.name}
@@ -26,8 +33,6 @@ func (c *compiler) operation(t *tree, in shape) (op, shape) {
 		return p.membership(true), boolean
 	case "|":
 		return p.union(), both(ls, rs)
-	case "&":
-		return p.concatenation(), systemShape(stringKind)
 	}
 	out, ok := arithmeticKind(t.name, ls.system, rs.system)
 	if !ok {
@@ -233,15 +238,58 @@ func (r *evaluation) distinct(base int) {
 	r.drop(min(keep, len(r.stack)))
 }
 
-// concatenation is &: an empty side counts as an empty text.
-func (p pair) concatenation() op {
-	return func(r *evaluation, in span) {
-		base, a, b := p.sides(r, in)
-		left, _ := r.text(a, p.at, "&")
-		right, _ := r.text(b, p.at, "&")
-		r.drop(base)
-		r.pushText(p.at, left+right)
+// concatenation is a row of &: an empty side counts as an empty text.
+func (c *compiler) concatenation(t *tree, in shape) (op, shape) {
+	type piece struct {
+		text string // written out; else
+		op   op
 	}
+	var pieces []piece
+	for _, side := range joined(nil, t) {
+		o, _ := c.expr(side, in)
+		if side.kind == literalTree && side.lit.kind == stringKind {
+			o = nil
+		}
+		pieces = append(pieces, piece{side.lit.text, o})
+	}
+	at := t.at
+	return func(r *evaluation, in span) {
+		from, base := len(r.scratch), len(r.stack)
+		for i := range pieces {
+			if pieces[i].op == nil {
+				r.scratch = append(r.scratch, pieces[i].text...)
+				continue
+			}
+			pieces[i].op(r, in)
+			r.scratch = append(r.scratch, r.side(base, at)...)
+			r.drop(base)
+			if len(r.scratch) > from+maxText {
+				break
+			}
+		}
+		r.pushKept(at, from)
+	}, systemShape(stringKind)
+}
+
+// side gives what stands above base as a text.
+func (r *evaluation) side(base, at int) string {
+	if len(r.stack) == base+1 {
+		if i := &r.stack[base]; i.kind == stringKind {
+			return i.text
+		} else if i.kind == nodeKind && i.node.Kind() == fhir.String {
+			return i.node.Text()
+		}
+	}
+	s, _ := r.text(r.top(base), at, "&")
+	return s
+}
+
+// joined gives the sides of a row of &, from the left.
+func joined(out []*tree, t *tree) []*tree {
+	if t.kind != operatorTree || t.name != "&" {
+		return append(out, t)
+	}
+	return joined(joined(out, t.args[0]), t.args[1])
 }
 
 // text gives the only item of a span as a text; ok is false where there is none. Anything but a text fails.
@@ -282,6 +330,16 @@ func (r *evaluation) pushText(at int, s string) {
 	}
 	r.steps += len(s) / 64
 	r.push(StringItem(s))
+}
+
+// pushKept pushes the text that stands in scratch behind from, and takes it out.
+func (r *evaluation) pushKept(at, from int) {
+	if len(r.scratch)-from > maxText {
+		r.fail(at, "a text of more than %d bytes", maxText)
+	} else {
+		r.pushText(at, r.kept(r.scratch[from:]))
+	}
+	r.scratch = r.scratch[:from]
 }
 
 // signed compiles -x and +x.

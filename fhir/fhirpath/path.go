@@ -2,6 +2,7 @@ package fhirpath
 
 import (
 	"slices"
+	"strings"
 
 	"refbridge/fhir"
 )
@@ -9,9 +10,54 @@ import (
 // member is the step to an element.
 type member struct {
 	names
-	name  string
-	limit int // how many items are wanted at most, 0 for all
+	name    string
+	plain   fhir.Name
+	under   fhir.Name   // of the extensions of a primitive: _name
+	choices *fhir.Names // of a choice: its names in JSON, and those of their extensions
+	limit   int         // how many items are wanted at most, 0 for all
+	want    *wantedType // of a choice in a walk: the only type that is wanted
+	exact   fhir.Name   // then: its name in JSON
 }
+
+func newMember(name string, limit int) *member {
+	m := &member{name: name, limit: limit, names: named(name), plain: fhir.NameOf(name), under: fhir.NameOf("_" + name)}
+	if m.suffixes == nil {
+		return m
+	}
+	var all []string
+	for _, s := range m.suffixes {
+		all = append(all, name+s, "_"+name+s)
+	}
+	m.choices = fhir.NamesOf(all...)
+	return m
+}
+
+// may tells whether ofType() behind a choice can be answered by the name that it has in JSON.
+func (m *member) may(want wantedType) bool {
+	if m.choices == nil || slices.Contains(m.doubtful, m.name+capital(want.fhir.name())) || m.want != nil || want.fhir == 0 || !slices.Contains(m.suffixes, capital(want.fhir.name())) {
+		return false
+	}
+	for _, s := range m.suffixes {
+		t := typeNamed(s)
+		if t == 0 {
+			t = typeNamed(strings.ToLower(s[:1]) + s[1:])
+		}
+		if t == 0 || t != want.fhir && !want.exact() && t.is(want.fhir) {
+			return false
+		}
+	}
+	return true
+}
+
+// typed is the choice where only one type is wanted.
+func (m *member) typed(want wantedType) *member {
+	out := *m
+	name := m.name + capital(want.fhir.name())
+	out.want, out.exact, out.choices = &want, fhir.NameOf(name), fhir.NamesOf(name, "_"+name)
+	return &out
+}
+
+func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 func (m *member) run(r *evaluation, in span) {
 	base := len(r.stack)
@@ -28,23 +74,47 @@ func (m *member) run(r *evaluation, in span) {
 // from pushes the element of one object. A primitive stands under its name, its extensions under _name; those matter
 // here only where a value may be missing.
 func (m *member) from(r *evaluation, object fhir.Node) {
-	var found, extra fhir.Node
-	for n := first(object); n.Exists(); n = n.Next() {
+	found, extra := m.find(object)
+	mark := len(r.stack)
+	r.pushElement(found, extra)
+	if m.want != nil {
+		r.ofType(mark, *m.want)
+	}
+}
+
+// find gives an element and what stands beside it under _name.
+func (m *member) find(object fhir.Node) (found, extra fhir.Node) {
+	found = object.Member(m.plain)
+	if m.want == nil && found.Exists() && complete(found) {
+		return found, extra
+	}
+	extra = object.Member(m.under)
+	if m.choices == nil {
+		return found, extra
+	}
+	for n := object.Any(m.choices); n.Exists(); n = n.Other(m.choices) {
 		switch name := n.Name(); {
-		case name == m.name:
-			if found = n; complete(n) {
-				r.pushElement(n, fhir.Node{})
-				return
+		case name[0] == '_':
+			if m.chosen(object, name[1:]) {
+				extra = n
 			}
-		case len(name) == len(m.name)+1 && name[0] == '_' && name[1:] == m.name:
-			extra = n
-		case len(m.suffixes) > 0 && !found.Exists() && m.chosen(object, name):
+		case !found.Exists() && m.chosen(object, name):
 			found = n
-		case len(m.suffixes) > 0 && len(name) > 1 && name[0] == '_' && m.chosen(object, name[1:]):
-			extra = n
 		}
 	}
-	r.pushElement(found, extra)
+	return found, extra
+}
+
+// ofType keeps of what stands above mark the items of a type.
+func (r *evaluation) ofType(mark int, want wantedType) {
+	keep := mark
+	for i := mark; i < len(r.stack); i++ {
+		if want.matches(r.stack[i], !want.exact()) {
+			r.stack[keep] = r.stack[i]
+			keep++
+		}
+	}
+	r.drop(keep)
 }
 
 // complete tells whether an element needs nothing from beside it: it has a value, or is a list of objects.
@@ -63,15 +133,9 @@ func first(object fhir.Node) fhir.Node {
 	return object.First()
 }
 
-// chosen tells whether a JSON name (valueCoding) is that of the choice.
+// chosen tells whether a JSON name (valueCoding) that the choice may have is that of the choice in this object.
 func (m *member) chosen(object fhir.Node, name string) bool {
-	if len(name) <= len(m.name) || name[:len(m.name)] != m.name {
-		return false
-	}
-	if _, ok := slices.BinarySearch(m.suffixes, name[len(m.name):]); !ok {
-		return false
-	}
-	if !m.unsure {
+	if !slices.Contains(m.doubtful, name) {
 		return true
 	}
 	t := typeOf(object)
@@ -95,9 +159,9 @@ func (r *evaluation) pushElement(found, extra fhir.Node) {
 func (r *evaluation) pushPrimitive(value, beside fhir.Node) {
 	switch {
 	case value.Exists() && value.Kind() != fhir.Null:
-		r.push(NodeItem(value))
+		r.reach(value)
 	case beside.Kind() == fhir.Object && beside.Len() > 0:
-		r.push(NodeItem(beside))
+		r.reach(beside)
 	}
 }
 
@@ -194,7 +258,7 @@ func beside(object fhir.Node, name string) fhir.Node {
 
 func (r *evaluation) pushNode(n fhir.Node) {
 	if n.Exists() {
-		r.push(NodeItem(n))
+		r.reach(n)
 	}
 }
 
@@ -209,6 +273,10 @@ func (r *evaluation) resource() fhir.Node {
 // enclosing gives the resource that a node stands in, not a contained one but the one that contains it; where there
 // is none it gives the outermost node.
 func enclosing(n fhir.Node) fhir.Node {
+	root := n.Root()
+	if typ := root.Member(nameType).Text(); typ != "" && typ != "Bundle" && typ != "Parameters" {
+		return root
+	}
 	for {
 		_, name := place(n)
 		if resourceHolder(name) && name != "contained" && n.Get("resourceType").Exists() || !n.Parent().Exists() {

@@ -25,10 +25,13 @@ func sets(all map[string]function) {
 		r.copy(other)
 		r.distinct(base)
 	}, nodeKind)
-	all["combine"] = withOther(func(r *evaluation, in, other span) {
-		r.copy(in)
-		r.copy(other)
-	}, nodeKind)
+	all["combine"] = function{1, 1, func(c *compiler, k call) (op, shape) {
+		arg, s := c.expr(k.args[0], c.this)
+		return func(r *evaluation, in span) {
+			r.copy(in)
+			arg(r, r.this)
+		}, both(k.in, s)
+	}}
 }
 
 func buildDistinct(_ *compiler, k call) (op, shape) {

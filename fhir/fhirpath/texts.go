@@ -80,22 +80,32 @@ func (r *evaluation) find(at int, in Item, args []Item, index func(s, part strin
 func substring(r *evaluation, at int, in Item, args []Item) {
 	s, ok := r.itemText(in, at, "substring()")
 	start, okStart := r.integer(args[0], at, "substring()")
-	size := int64(runes(s))
-	length := size
+	length := int64(len(s))
 	if len(args) == 2 && okStart {
 		length, okStart = r.integer(args[1], at, "substring()")
 	}
-	if !ok || !okStart || start < 0 || start >= size {
+	if !ok || !okStart || start < 0 {
 		return
 	}
-	end := min(size, start+max(length, 0))
-	r.push(StringItem(s[offset(s, int(start)):offset(s, int(end))]))
+	rest := s[offset(s, int(start)):]
+	if length >= int64(len(rest)) {
+		length = int64(len(rest))
+	}
+	if rest != "" && length == int64(len(rest)) {
+		r.push(StringItem(rest))
+	} else if rest != "" {
+		r.push(StringItem(rest[:offset(rest, int(max(length, 0)))]))
+	}
 }
 
 // offset gives the byte where a character begins.
 func offset(s string, character int) int {
 	at := 0
 	for ; character > 0 && at < len(s); character-- {
+		if s[at] < utf8.RuneSelf {
+			at++
+			continue
+		}
 		_, size := utf8.DecodeRuneInString(s[at:])
 		at += size
 	}
@@ -135,30 +145,39 @@ func (r *evaluation) split(at int, in Item, by string) {
 }
 
 func buildJoin(c *compiler, k call) (op, shape) {
-	separator := op(func(r *evaluation, _ span) { r.push(StringItem("")) })
-	if len(k.args) == 1 {
-		separator, _ = c.expr(k.args[0], c.this)
-	}
 	at := k.at
+	if lits, ok := literals(k.args); ok && len(lits) == 0 || ok && lits[0].kind == stringKind {
+		by := ""
+		if len(lits) == 1 {
+			by = lits[0].text
+		}
+		return func(r *evaluation, in span) { r.join(at, in, by) }, systemShape(stringKind)
+	}
+	separator, _ := c.expr(k.args[0], c.this)
 	return func(r *evaluation, in span) {
 		base := len(r.stack)
 		by, ok := r.text(r.eval(separator, r.this), at, "join()")
 		r.drop(base)
-		if !ok || in.len() == 0 {
-			return
+		if ok {
+			r.join(at, in, by)
 		}
-		var b strings.Builder
-		for j, i := range r.items(in) {
-			s, ok := r.itemText(i, at, "join()")
-			if j > 0 {
-				b.WriteString(by)
-			}
-			if b.WriteString(s); !ok && r.err != nil || b.Len() > maxText {
-				break
-			}
-		}
-		r.pushText(at, b.String())
 	}, systemShape(stringKind)
+}
+
+func (r *evaluation) join(at int, in span, by string) {
+	from := len(r.scratch)
+	for i := in.from; i < in.to; i++ {
+		s, ok := r.itemText(r.stack[i], at, "join()")
+		if i > in.from {
+			r.scratch = append(r.scratch, by...)
+		}
+		if r.scratch = append(r.scratch, s...); !ok && r.err != nil || len(r.scratch) > maxText {
+			break
+		}
+	}
+	if in.len() > 0 {
+		r.pushKept(at, from)
+	}
 }
 
 // pattern makes a function that tests a text against a regular expression (RE2). The expression is a literal, so

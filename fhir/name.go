@@ -1,0 +1,152 @@
+package fhir
+
+import (
+	"encoding/binary"
+)
+
+// tag is a short hash of a member's name: names that are equal have equal tags, so that a walk over members compares
+// numbers and looks at the text only where they are equal.
+type tag uint16
+
+// bit gives the tag's place in the mask of an object: a member is there only where its bit is set.
+func (t tag) bit() uint64 { return 1 << (t.place() & 63) }
+func (t tag) place() int  { return int(t >> 10) }
+
+// Name is a member name that is looked up often. The zero Name is that of no member.
+type Name struct {
+	text string
+	tag  tag
+}
+
+// NameOf prepares a name for Node.Member.
+func NameOf(name string) Name { return Name{name, tagOf(name)} }
+
+// String gives the name.
+func (n Name) String() string { return n.text }
+
+func tagOf(name string) tag {
+	var w uint64
+	for i := range min(len(name), 8) {
+		w |= uint64(name[i]) << (8 * i)
+	}
+	return mix(w, len(name))
+}
+
+// mix makes a tag of the first eight bytes of a name, zeros behind them where there are fewer, and its length.
+func mix(first uint64, length int) tag {
+	return tag((first ^ uint64(length)<<56) * 0x9E3779B97F4A7C15 >> 48)
+}
+
+// tag gives the tag of a key that was just read.
+func (p *parser) tag(key span) tag {
+	n := int(key.end - key.start)
+	if key.decoded != 0 || int(key.start)+8 > len(p.src) {
+		return p.rareTag(key)
+	}
+	w := binary.LittleEndian.Uint64(p.src[key.start:])
+	if n < 8 {
+		w &= 1<<(8*n&63) - 1
+	}
+	return mix(w, n)
+}
+
+func (p *parser) rareTag(key span) tag {
+	if key.decoded != 0 {
+		return tagOf(text(p.doc.scratch[key.start:key.end]))
+	}
+	return tagOf(text(p.src[key.start:key.end]))
+}
+
+// Member is Get for a name that was prepared.
+func (n Node) Member(name Name) Node {
+	if n.doc == nil {
+		return Node{}
+	}
+	nodes := n.doc.nodes
+	o := &nodes[n.at]
+	if o.mask&name.tag.bit() == 0 { // only an object with members has a mask
+		return Node{}
+	}
+	i := n.at + 1
+	if n.at == 0 { // the root has many members, which stand far apart
+		i = n.doc.begin[name.tag.place()&63]
+	}
+	for {
+		c := &nodes[i]
+		if c.tag == name.tag && n.doc.key(c) == name.text {
+			return Node{doc: n.doc, at: i}
+		}
+		if i = c.next; i == 0 {
+			return Node{}
+		}
+	}
+}
+
+// key gives the member name of a node.
+func (d *Doc) key(c *node) string {
+	if c.decoded&keyDecoded != 0 {
+		return text(d.scratch[c.keyStart:c.keyEnd])
+	}
+	return text(d.src[c.keyStart:c.keyEnd])
+}
+
+// Names is a set of member names, for finding any of them in one walk.
+type Names struct {
+	mask  uint64
+	slots []uint16 // by tag: 1 + the place in names; 0 is empty, the next slot may have it where names collide
+	names []Name
+}
+
+// NamesOf makes a set of names.
+func NamesOf(names ...string) *Names {
+	size := 16
+	for size < 4*len(names) {
+		size *= 2
+	}
+	s := &Names{slots: make([]uint16, size)}
+	for i, name := range names {
+		n := NameOf(name)
+		s.names = append(s.names, n)
+		s.mask |= n.tag.bit()
+		at := int(n.tag) & (size - 1)
+		for s.slots[at] != 0 {
+			at = (at + 1) & (size - 1)
+		}
+		s.slots[at] = uint16(i + 1)
+	}
+	return s
+}
+
+func (s *Names) has(d *Doc, c *node) bool {
+	for at := int(c.tag) & (len(s.slots) - 1); s.slots[at] != 0; at = (at + 1) & (len(s.slots) - 1) {
+		if n := &s.names[s.slots[at]-1]; n.tag == c.tag && n.text == d.key(c) {
+			return true
+		}
+	}
+	return false
+}
+
+// Any gives the first member whose name is in the set, Missing where there is none.
+func (n Node) Any(s *Names) Node {
+	if n.doc == nil || n.doc.nodes[n.at].mask&s.mask == 0 {
+		return Node{}
+	}
+	return n.doc.among(n.at+1, s)
+}
+
+// Other gives the next member beside n whose name is in the set, Missing after the last.
+func (n Node) Other(s *Names) Node {
+	if n.doc == nil || n.doc.nodes[n.at].next == 0 {
+		return Node{}
+	}
+	return n.doc.among(n.doc.nodes[n.at].next, s)
+}
+
+func (d *Doc) among(i int32, s *Names) Node {
+	for ; i != 0; i = d.nodes[i].next {
+		if s.has(d, &d.nodes[i]) {
+			return Node{doc: d, at: i}
+		}
+	}
+	return Node{}
+}
