@@ -1,0 +1,75 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"refbridge/fhir"
+)
+
+// bodies gives "ReferralRequest/1/_history/5 {…}" for each body, "purged" in its place where it is gone.
+func (w *world) bodies(source string, last int) []string {
+	w.t.Helper()
+	out := []string{}
+	w.must(w.Bodies(w.t.Context(), source, last, func(ref fhir.Reference, body []byte) error {
+		text := string(body)
+		if body == nil {
+			text = "purged"
+		}
+		out = append(out, fmt.Sprintf("%s %s", ref, text))
+		return nil
+	}))
+	return out
+}
+
+func referral(id, version string) fhir.Reference {
+	return fhir.Reference{Type: "ReferralRequest", ID: id, Version: version}
+}
+
+func TestBodiesAreGivenNewestFirst(t *testing.T) {
+	w := newWorld(t)
+	for i, version := range []string{"1", "2", "3"} {
+		w.now = start().Add(time.Duration(i) * time.Hour)
+		w.observe(Sighting{Ref: referral("000099000101", version), Body: fmt.Appendf(nil, `{"version":%s}`, version)})
+	}
+	w.observe(Sighting{Ref: referral("000099000102", "")}) // a mark: nothing was read yet
+
+	assert.Equal(t, []string{
+		`ReferralRequest/000099000101/_history/3 {"version":3}`,
+		`ReferralRequest/000099000101/_history/2 {"version":2}`,
+	}, w.bodies("ers", 2))
+	assert.Len(t, w.bodies("ers", 100), 3)
+	assert.Empty(t, w.bodies("epr", 100), "another source has none")
+	assert.Empty(t, w.bodies("ers", 0))
+}
+
+func TestAPurgedBodyIsGivenAsPurged(t *testing.T) {
+	w := newWorld(t)
+	old, recent := referral("000099000101", "1"), referral("000099000102", "1")
+	w.observe(Sighting{Ref: old, Body: []byte(`{"old":true}`)})
+	w.settle(Settlement{Ref: old, Fate: Applied})
+	w.now = start().Add(40 * 24 * time.Hour)
+	w.observe(Sighting{Ref: recent, Body: []byte(`{"old":false}`)})
+	_, err := w.Purge(t.Context(), start().Add(time.Hour))
+	require.NoError(t, err)
+
+	assert.Equal(t, []string{recent.String() + ` {"old":false}`, old.String() + " purged"}, w.bodies("ers", 10))
+}
+
+func TestBodiesCanBeReadBesideTheWriterAndStopWhereTheReaderStops(t *testing.T) {
+	w := newWorld(t)
+	w.observe(Sighting{Ref: referral("000099000101", "1"), Body: []byte(`{}`)}, Sighting{Ref: referral("000099000102", "1"), Body: []byte(`{}`)})
+	enough, taken := errors.New("enough"), 0
+	err := w.reader().Bodies(t.Context(), "ers", 10, func(fhir.Reference, []byte) error {
+		taken++
+		w.observe(Sighting{Ref: referral("000099000103", "1"), Body: []byte(`{}`)}) // the reader must not hold up the writer
+		return enough
+	})
+	require.ErrorIs(t, err, enough)
+	assert.Equal(t, 1, taken)
+}
