@@ -8,42 +8,134 @@ import (
 	"refbridge/sfdc/sobject"
 )
 
-// collect gives what the first path that has a value gave, through the transforms, and that path. Where none has a value
-// it gives the first path.
-func (m *mapper) collect(s *source, at place, field string) (fhirpath.Collection, *path) {
-	var items fhirpath.Collection
-	var from *path
+// found is what a source gave: nothing, one item, or several.
+type found struct {
+	n      int
+	node   fhir.Node           // the only one, where it is an element; else
+	item   fhirpath.Item       // the first
+	text   string              // of the only one, where it is a primitive
+	items  fhirpath.Collection // all of them, where there are several
+	from   *path               // that gave it; the first where none gave anything
+	origin fhir.Node           // the element that it began with
+}
+
+// one gives the only item.
+func (f *found) one() fhirpath.Item {
+	if f.node.Exists() {
+		return fhirpath.NodeItem(f.node)
+	}
+	return f.item
+}
+
+// all gives the items as a collection.
+func (f *found) all(m *Mapper) fhirpath.Collection {
+	switch f.n {
+	case 0:
+		return nil
+	case 1:
+		return m.keep(f.one())
+	}
+	return f.items
+}
+
+func (f *found) set(items fhirpath.Collection) {
+	f.n, f.items, f.node = len(items), items, fhir.Node{}
+	if f.n > 0 {
+		f.item, f.node, f.text = items[0], items[0].Node(), items[0].Text()
+	}
+}
+
+// gather finds what the first path that has a value gives, through the transforms.
+func (m *Mapper) gather(f *found, s *source, at place, field string) {
 	for _, p := range s.paths {
-		found := present(m.eval(p, field))
-		if from == nil || len(found) > 0 {
-			items, from = found, p
+		m.first(f, p, field)
+		if f.from == nil || f.n > 0 {
+			f.from = p
 		}
-		if len(found) > 0 {
+		if f.n > 0 {
 			break
 		}
 	}
-	if len(items) == 0 {
-		return nil, from
+	if f.n == 0 {
+		return
 	}
-	for _, t := range s.transforms {
-		out, trouble := t.apply(m, items)
+	f.origin = f.node
+	for i := range s.transforms {
+		trouble := m.transform(f, &s.transforms[i])
 		if trouble != nil {
-			m.add(at, from, field, trouble)
-			return nil, from
+			m.add(at, f.from, field, trouble)
+			f.n = 0
 		}
-		items = out
+		if f.n == 0 {
+			return
+		}
 	}
-	return items, from
+}
+
+// transform does one transform.
+func (m *Mapper) transform(f *found, t *transform) *trouble {
+	if t.single == nil || f.n > 1 {
+		out, trouble := t.apply(m, f.all(m))
+		f.set(out)
+		return trouble
+	}
+	text, trouble := t.single(m, f.text)
+	if f.node, f.text = (fhir.Node{}), text; text == "" {
+		f.n = 0
+	}
+	f.item = fhirpath.StringItem(text)
+	return trouble
+}
+
+// first finds what a path gives, without what is blank.
+func (m *Mapper) first(f *found, p *path, field string) {
+	m.depth++
+	c := m.context()
+	var err error
+	f.n = -1
+	if p.walks {
+		f.node, f.n, err = p.expr.Node(c, m.item)
+		f.text = f.node.Text()
+	}
+	if f.n < 0 {
+		f.n, err = p.expr.One(c, m.item, &f.item)
+		f.node, f.text = f.item.Node(), f.item.Text()
+	}
+	m.depth--
+	switch {
+	case err != nil:
+		m.add(p.place, p, field, badValue("the path cannot be worked out for this resource: %v", err))
+		f.n = 0
+	case f.n == 1:
+		if blankText(f.text) && f.one().Primitive() {
+			f.n = 0
+		}
+	case f.n > 1:
+		f.set(present(m.eval(p, field)))
+	}
+}
+
+// collect gives what the first path that has a value gave, through the transforms, and that path. Where none has a value
+// it gives the first path.
+func (m *Mapper) collect(s *source, at place, field string) (fhirpath.Collection, *path) {
+	var f found
+	m.gather(&f, s, at, field)
+	m.origin = f.origin
+	return f.all(m), f.from
+}
+
+// context gives the Context of the depth that the evaluation has reached.
+func (m *Mapper) context() *fhirpath.Context {
+	if m.depth > len(m.contexts) {
+		m.contexts = append(m.contexts, &fhirpath.Context{Resource: m.in.Focus.Root(), Slots: m.slot, Resolve: m.resolve, Now: m.in.Now})
+	}
+	return m.contexts[m.depth-1]
 }
 
 // eval gives what a path finds in the current item.
-func (m *mapper) eval(p *path, field string) fhirpath.Collection {
-	if m.depth == len(m.contexts) {
-		m.contexts = append(m.contexts, &fhirpath.Context{Resource: m.in.Focus.Root(), Variables: m.variable, Resolve: m.resolve, Now: m.in.Now})
-	}
-	c := m.contexts[m.depth]
+func (m *Mapper) eval(p *path, field string) fhirpath.Collection {
 	m.depth++
-	out, err := p.expr.Eval(c, m.item)
+	out, err := p.expr.Eval(m.context(), m.item)
 	m.depth--
 	if err != nil {
 		m.add(p.place, p, field, badValue("the path cannot be worked out for this resource: %v", err))
@@ -53,37 +145,71 @@ func (m *mapper) eval(p *path, field string) fhirpath.Collection {
 }
 
 // holds tells whether a condition is true. As in FHIRPath, nothing is false and values that are no boolean are true.
-func (m *mapper) holds(p *path) bool {
-	out := present(m.eval(p, ""))
-	if len(out) != 1 {
-		return len(out) > 1
+func (m *Mapper) holds(p *path) bool {
+	m.depth++
+	yes, err := p.expr.Holds(m.context(), m.item)
+	m.depth--
+	if err != nil {
+		m.add(p.place, p, "", badValue("the path cannot be worked out for this resource: %v", err))
 	}
-	if yes, ok := out[0].Bool(); ok {
-		return yes
-	}
-	return true
+	return yes
 }
 
-// variable gives a named value of the table, else what the caller of Map set. A name that the caller left out is empty.
-// A named value is worked out when it is first used, so that one that `when` rules out cannot fail.
-func (m *mapper) variable(name string) (fhirpath.Collection, bool) {
-	for i := range m.table.lets {
-		l := &m.table.lets[i]
-		if l.name != name {
-			continue
-		}
-		if !m.lets[i].done {
-			m.lets[i].done = true
-			m.lets[i].items, _ = m.collect(&l.source, l.place, "")
-		}
-		return m.lets[i].items, true
+// The places of variables in a table: those that the caller of Map sets, the named values, and what the rows gave.
+const (
+	sourceSlot = iota
+	runSlot
+	patientModeSlot
+	systemSlot
+	builtInSlots
+)
+
+// slot gives the variable at a place. One that the caller left out is empty. A named value is worked out when it is first
+// used, so that one that `when` rules out cannot fail.
+func (m *Mapper) slot(i int) (fhir.Node, fhirpath.Collection) {
+	switch i {
+	case sourceSlot:
+		return fhir.Node{}, m.one(m.in.Variables["source"])
+	case runSlot:
+		return fhir.Node{}, m.one(m.in.Variables["run"])
+	case patientModeSlot:
+		return fhir.Node{}, m.one(m.in.Variables["patientMode"])
+	case systemSlot:
+		return fhir.Node{}, m.one(m.in.Variables["system"])
 	}
-	return one(m.in.Variables[name]), true
+	i -= builtInSlots
+	if i >= len(m.table.lets) {
+		return fhir.Node{}, m.row[i-len(m.table.lets)].as(m)
+	}
+	if !m.lets[i].done {
+		m.lets[i].done = true
+		m.lets[i].node, m.lets[i].items = m.let(&m.table.lets[i])
+	}
+	return m.lets[i].node, m.lets[i].items
+}
+
+func (m *Mapper) let(l *let) (fhir.Node, fhirpath.Collection) {
+	var f found
+	m.gather(&f, &l.source, l.place, "")
+	if l.values == nil && f.n == 1 && f.node.Exists() {
+		return f.node, nil
+	}
+	if l.values == nil {
+		return fhir.Node{}, f.all(m)
+	}
+	switch to := m.listed(l.values, &f, ""); to.kind {
+	case sobject.Null:
+		return fhir.Node{}, nil
+	case sobject.Bool:
+		return fhir.Node{}, m.keep(fhirpath.BooleanItem(to.yes))
+	default:
+		return fhir.Node{}, m.one(to.text)
+	}
 }
 
 // resolve finds a resource beyond the contained ones: the focus itself or a related one, by Type/id. A urn:uuid is
 // matched with the logical id, as related resources come without their fullUrl.
-func (m *mapper) resolve(reference string) (fhir.Node, bool) {
+func (m *Mapper) resolve(reference string) (fhir.Node, bool) {
 	uuid, isURN := strings.CutPrefix(reference, "urn:uuid:")
 	ref, err := fhir.ParseReference(reference)
 	if err != nil && !isURN {
@@ -107,7 +233,7 @@ func matches(r fhir.Resource, ref fhir.Reference, uuid string, isURN bool) bool 
 	return r.Type() == ref.Type && r.ID() == ref.ID
 }
 
-func (m *mapper) add(at place, from *path, field string, t *trouble) {
+func (m *Mapper) add(at place, from *path, field string, t *trouble) {
 	f := at.fault(t.kind, t.message, t.hint)
 	f.Field = field
 	if from != nil {
@@ -117,7 +243,7 @@ func (m *mapper) add(at place, from *path, field string, t *trouble) {
 }
 
 // privateKeys refuses a key that holds the NHS number of the patient: keys travel in URLs and end in access logs.
-func (m *mapper) privateKeys() {
+func (m *Mapper) privateKeys() {
 	var numbers []string
 	for _, r := range m.out.Records {
 		for _, f := range r.Record.Fields {

@@ -19,6 +19,9 @@ func (s *Set) link() Faults {
 	s.self = self
 	keys := s.keyFields(&faults)
 	for _, t := range s.tables {
+		for i := range t.lets {
+			t.lets[i].values = s.valuesOf(t.lets[i].valuesAt, t.lets[i].valuesName, &faults)
+		}
 		for _, w := range t.rows {
 			w.values = s.valuesOf(w.valuesAt, w.valuesName, &faults)
 			faults = append(faults, w.resolveRef(keys)...)
@@ -27,15 +30,41 @@ func (s *Set) link() Faults {
 			s.linkBack(b, &faults)
 		}
 	}
-	return append(faults, s.order()...)
+	faults = append(faults, s.oneTarget()...)
+	faults = append(faults, s.order()...)
+	return append(faults, s.linkBodies()...)
+}
+
+// oneTarget checks that all tables are for the same target.
+func (s *Set) oneTarget() Faults {
+	var faults Faults
+	for _, t := range s.tables {
+		if t.target != s.Target() {
+			faults = append(faults, t.fault(TableFault, "the tables are for different targets",
+				fmt.Sprintf("write target: %s in every file that has an object or a body", s.Target())))
+		}
+	}
+	return faults
 }
 
 func (s *Set) valuesOf(at place, name string, faults *Faults) *valueTable {
 	if name == "" {
 		return nil
 	}
-	if v := s.values[name]; v != nil {
+	table, column, _ := strings.Cut(name, ".")
+	v := s.values[table]
+	switch {
+	case v != nil && column == "" && v.columns == nil:
 		return v
+	case v != nil && slices.Contains(v.columns, column):
+		return v.views[slices.Index(v.columns, column)]
+	case v != nil && v.columns == nil:
+		*faults = append(*faults, at.fault(TableFault, fmt.Sprintf("value table %q has no columns", short(table)), "write "+table))
+		return nil
+	case v != nil:
+		*faults = append(*faults, at.fault(TableFault, fmt.Sprintf("value table %q has no column %q", short(table), short(column)),
+			"write "+table+"."+strings.Join(v.columns, " or "+table+".")))
+		return nil
 	}
 	names := slices.Sorted(maps.Keys(s.values))
 	*faults = append(*faults, at.fault(TableFault, fmt.Sprintf("there is no value table %q", short(name)), nearest(name, names)))
@@ -46,6 +75,9 @@ func (s *Set) valuesOf(at place, name string, faults *Faults) *valueTable {
 func (s *Set) keyFields(faults *Faults) map[string]string {
 	keys := map[string]string{}
 	for _, t := range s.tables {
+		if t.object == "" {
+			continue
+		}
 		have := keys[t.object]
 		if have != "" && t.key.field != "" && have != t.key.field {
 			*faults = append(*faults, t.key.fault(TableFault,

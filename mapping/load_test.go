@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"fmt"
+	"io/fs"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -191,4 +192,11 @@ func FuzzLoad(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestWhatStandsAfterASecondDocumentIsAFaultAndNotIgnored(t *testing.T) {
+	table, err := fs.ReadFile(Default(), "code-set.yaml")
+	require.NoError(t, err)
+	_, err = Load(fstest.MapFS{"code-set.yaml": {Data: append(table, "\n---\nrows:\n  - field: Nonsense\n    from: gargle(\n"...)}}, Options{})
+	require.ErrorContains(t, err, "a second document, after ---")
 }

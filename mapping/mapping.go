@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"sync"
 	"time"
 
 	"refbridge/fhir"
@@ -50,6 +51,8 @@ type Set struct {
 	zone       *time.Location
 	patientKey func(fhir.NHSNumber) string
 	self       *fhirpath.Expr // $this: makes an Item of a node
+	bodies     []*bodyPlan
+	mappers    sync.Pool
 }
 
 // Load reads every *.yaml file of a directory (not of its subdirectories). The error is Faults: everything that is wrong
@@ -68,6 +71,9 @@ func Load(fsys fs.FS, o Options) (*Set, error) {
 	hash := sha256.New()
 	slices.Sort(names)
 	for _, name := range names {
+		if name == "snapshot.yaml" { // what the target takes, for lint
+			continue
+		}
 		src, err := fs.ReadFile(fsys, name)
 		if err != nil {
 			return nil, fmt.Errorf("read table %s: %w", name, err)
@@ -97,10 +103,11 @@ func (s *Set) read(name string, src []byte) Faults {
 	if root == nil {
 		return r.faults
 	}
-	shared := true
+	shared, body := true, false
 	for i := 0; i+1 < len(root.Content); i += 2 {
 		key := root.Content[i].Value
 		shared = shared && (key == "values" || key == "purpose")
+		body = body || key == "body"
 		if key == "values" {
 			r.valueTables(root.Content[i+1], s.values)
 		}
@@ -110,7 +117,7 @@ func (s *Set) read(name string, src []byte) Faults {
 		r.text(m["purpose"], "purpose")
 		return r.faults
 	}
-	s.tables = append(s.tables, r.table(root))
+	s.tables = append(s.tables, r.table(root, body))
 	return r.faults
 }
 
@@ -126,6 +133,9 @@ type Object struct {
 func (s *Set) Objects() []Object {
 	var out []Object
 	for _, t := range slices.Backward(s.tables) {
+		if t.object == "" {
+			continue
+		}
 		i := slices.IndexFunc(out, func(o Object) bool { return o.Name == t.object })
 		if i < 0 {
 			i = len(out)

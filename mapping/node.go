@@ -1,8 +1,10 @@
 package mapping
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"slices"
 	"strconv"
@@ -35,14 +37,22 @@ func (r *reader) document(src []byte) *yaml.Node {
 		return nil
 	}
 	r.lines = strings.Split(string(src), "\n")
-	var doc yaml.Node
-	if err := yaml.Unmarshal(src, &doc); err != nil {
+	var doc, more yaml.Node
+	in := yaml.NewDecoder(bytes.NewReader(src))
+	if err := in.Decode(&doc); err != nil && !errors.Is(err, io.EOF) {
 		r.syntax(err)
 		return nil
 	}
 	if len(doc.Content) != 1 {
 		r.at(nil, "the file is empty", "remove it, or give it an object and rows, or values")
 		return nil
+	}
+	switch err := in.Decode(&more); {
+	case errors.Is(err, io.EOF):
+	case err != nil:
+		r.syntax(err)
+	default:
+		r.at(&more, "a second document, after ---", "one file is one table: move it to a file of its own")
 	}
 	return doc.Content[0]
 }
@@ -196,7 +206,7 @@ func (r *reader) path(n *yaml.Node, what string, variables []string) *path {
 	}
 	expr, err := fhirpath.Compile(src, variables...)
 	if err == nil {
-		return &path{place: r.place(n), text: strings.TrimSpace(src), expr: expr}
+		return &path{place: r.place(n), text: strings.TrimSpace(src), expr: expr, walks: expr.Walks()}
 	}
 	p, message, hint := r.place(n), err.Error(), ""
 	var at *fhirpath.Error

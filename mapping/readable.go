@@ -11,12 +11,12 @@ import (
 // readable gives what a person reads of a coded or complex value: the text of a CodeableConcept, else the display of
 // its first coding that has one, else the first code; the display of a Coding or Reference; the value and unit of a
 // Quantity; texts as they are.
-func readable(_ *mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble) {
+func readable(m *Mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble) {
 	var out fhirpath.Collection
 	for _, item := range in {
 		n := item.Node()
 		if n.Kind() != fhir.Object {
-			out = append(out, one(item.Text())...)
+			out = append(out, m.one(item.Text())...)
 			continue
 		}
 		s := firstText(n.Get("text"), n.Get("display"))
@@ -66,8 +66,8 @@ func humanNameTransform(args []string) (transform, error) {
 	if err != nil {
 		return t, err
 	}
-	t.apply = func(_ *mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble) {
-		return one(part(currentName(in))), nil
+	t.apply = func(m *Mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble) {
+		return m.one(part(currentName(in))), nil
 	}
 	return t, nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -12,10 +13,15 @@ import (
 	"refbridge/sfdc/sobject"
 )
 
-// table is one file: how one Salesforce object is made from one resource type. Every part keeps its place.
+// table is one file: how one Salesforce object, or a part of a JSON body, is made from one resource type. Every part
+// keeps its place.
 type table struct {
 	place
-	object  string
+	object  string // sObject; empty for a body
+	body    string // referral or appointment: the JSON body of that API; empty for records
+	target  string // of a set that is not for a default org; empty otherwise
+	array   string // of a body: the list that the table's items stand in (performers); empty: the body itself
+	max     int    // of a body: how many items are kept; 0: as many as the API takes, more are a fault
 	source  string // resource type of the focus
 	purpose string
 	owner   sobject.Owner
@@ -28,13 +34,20 @@ type table struct {
 	gone    []goneRow
 	back    []*backRule
 	level   int // parents have lower ones
+
+	plan   *bodyPlan  // of a body
+	list   int        // of a body: the list of the plan that the items stand in, -1: none
+	item   []bodyNode // of a body: how an item of the list is written; none: plain values
+	fields []string   // each field or path of the rows once, in the order in which it first comes
+	base   int        // of a body: where the cells of the table begin among those of its body
 }
 
 // path is a compiled FHIRPath with its place.
 type path struct {
 	place
-	text string
-	expr *fhirpath.Expr
+	text  string
+	expr  *fhirpath.Expr
+	walks bool // expr.Walks
 }
 
 // source is what a value is made from: the first path that gives something, through the transforms.
@@ -54,12 +67,16 @@ type let struct {
 	place
 	name string
 	source
+	valuesName string
+	valuesAt   place
+	values     *valueTable
 }
 
 // row is one field of the record.
 type row struct {
 	place
-	field string
+	field string // of a body: the path, for example performers[].fields.Name
+	slot  int    // of field in table.fields
 	source
 	purpose      string
 	valuesName   string
@@ -72,6 +89,12 @@ type row struct {
 	owner        sobject.Owner
 	keepIfAbsent bool
 	when         *path
+	joined       bool   // of a body: the values of all elements of forEach become one text
+	join         string // what stands between them
+	length       int    // of a body: longest text in characters that the API takes, 0: any
+	flag         bool   // of a body: the API takes true or false
+	otherwise    constant
+	plain        bool // one path that walks, and nothing is done to what it gives
 }
 
 type drop struct {
@@ -94,26 +117,76 @@ func builtIn() []string { return []string{"source", "run", "patientMode", "syste
 var (
 	objectName   = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{1,79}$`)
 	resourceName = regexp.MustCompile(`^[A-Z][A-Za-z]{1,63}$`)
+	targetName   = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9 \-]{0,39}$`)
 	letName      = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{0,39}$`)
 	callShape    = regexp.MustCompile(`^\s*([A-Za-z]+)\s*(?:\(([^()]*)\))?\s*$`)
 )
 
-// table reads one file that has an object.
-func (r *reader) table(root *yaml.Node) *table {
-	m := r.mapping(root, "a table", "object", "source", "key", "rows", "", "forEach", "purpose", "owner", "let", "when",
-		"values", "drop", "gone", "back")
-	t := &table{place: place{file: r.file, line: 1, column: 1}, purpose: r.text(m["purpose"], "purpose")}
-	t.object = r.shaped(m["object"], "object", objectName, "an sObject name such as ClinicalServiceRequest")
+// table reads one file that has an object, or a body.
+func (r *reader) table(root *yaml.Node, body bool) *table {
+	t := &table{place: place{file: r.file, line: 1, column: 1}}
+	m := r.tableMembers(root, t, body)
+	t.purpose = r.text(m["purpose"], "purpose")
 	t.source = r.shaped(m["source"], "source", resourceName, "a resource type such as ServiceRequest")
+	t.target = r.shaped(m["target"], "target", targetName, "a name such as bench")
 	t.owner = r.owner(m["owner"], sobject.Source)
 	t.forEach = r.optionalPath(m["forEach"], "forEach", builtIn())
 	variables := r.lets(t, m["let"])
 	t.when = r.optionalPath(m["when"], "when", variables)
 	t.key = r.key(m["key"], variables)
 	for _, n := range r.list(m["rows"], "rows") {
-		t.rows = append(t.rows, r.row(n, t, variables))
+		t.rows = append(t.rows, r.row(n, t, append(variables, t.results()...)))
+		t.rows[len(t.rows)-1].slot = t.slotOf(t.rows[len(t.rows)-1].field)
 	}
 	r.reachable(t)
+	r.after(t, m)
+	return t
+}
+
+// tableMembers reads what tells a table of records from one of a body.
+func (r *reader) tableMembers(root *yaml.Node, t *table, body bool) map[string]*yaml.Node {
+	if body {
+		m := r.mapping(root, "a table of a body", "body", "source", "rows", "", "target", "forEach", "max", "purpose", "let",
+			"when", "values", "drop")
+		t.body = r.choice(m["body"], "body", bodyNames()...)
+		t.max = r.count(m["max"], "max")
+		if t.max > 0 && m["forEach"] == nil {
+			r.at(m["max"], "max needs a forEach", "it says how many elements are kept")
+		}
+		return m
+	}
+	m := r.mapping(root, "a table", "object", "source", "key", "rows", "", "target", "forEach", "purpose", "owner", "let", "when",
+		"values", "drop", "gone", "back")
+	t.object = r.shaped(m["object"], "object", objectName, "an sObject name such as ClinicalServiceRequest")
+	return m
+}
+
+// results are the names under which rows find what the rows above them gave.
+func (t *table) results() []string {
+	prefix := "fields."
+	if t.body != "" {
+		prefix = "body."
+	}
+	out := make([]string, len(t.fields))
+	for i, name := range t.fields {
+		out[i] = prefix + name
+	}
+	return out
+}
+
+// slotOf gives the place of a field among those of the table; a new one is added.
+func (t *table) slotOf(field string) int {
+	i := slices.Index(t.fields, field)
+	if i < 0 {
+		i = len(t.fields)
+		t.fields = append(t.fields, field)
+	}
+	return i
+}
+
+// after reads what stands behind the rows of a table.
+func (r *reader) after(t *table, m map[string]*yaml.Node) {
+	variables := append(builtIn(), t.letNames()...)
 	for _, n := range r.list(m["drop"], "drop") {
 		d := r.mapping(n, "a drop", "path", "purpose", "")
 		t.drops = append(t.drops, drop{r.place(n), r.optionalPath(d["path"], "path", variables), r.text(d["purpose"], "purpose")})
@@ -124,7 +197,27 @@ func (r *reader) table(root *yaml.Node) *table {
 	for _, n := range r.list(m["back"], "back") {
 		t.back = append(t.back, r.backRule(n))
 	}
-	return t
+}
+
+func (t *table) letNames() []string {
+	var out []string
+	for i := range t.lets {
+		out = append(out, t.lets[i].name)
+	}
+	return out
+}
+
+// count reads a number of at least 1, 0 where n is nil.
+func (r *reader) count(n *yaml.Node, what string) int {
+	if n == nil {
+		return 0
+	}
+	i, err := strconv.Atoi(r.text(n, what))
+	if err != nil || i < 1 || i > maxItems {
+		r.at(n, fmt.Sprintf("%s is a number from 1 to %d", what, maxItems), "")
+		return 0
+	}
+	return i
 }
 
 func (r *reader) gone(n *yaml.Node) goneRow {
@@ -183,8 +276,9 @@ func (r *reader) lets(t *table, n *yaml.Node) []string {
 		}
 		l := let{place: r.place(p[0]), name: name}
 		if p[1].Kind == yaml.MappingNode {
-			m := r.mapping(p[1], "a named value", "from", "", "transform", "purpose")
+			m := r.mapping(p[1], "a named value", "from", "", "transform", "values", "purpose")
 			l.source = r.source(m["from"], m["transform"], variables)
+			l.valuesName, l.valuesAt = r.text(m["values"], "values"), r.place(m["values"])
 		} else {
 			l.source = r.source(p[1], nil, variables)
 		}
@@ -250,25 +344,43 @@ func (r *reader) transform(n *yaml.Node) transform {
 		}
 		r.at(n, err.Error(), hint)
 	}
+	t.text = strings.TrimSpace(text)
 	return t
 }
 
 func (r *reader) row(n *yaml.Node, t *table, variables []string) *row {
-	m := r.mapping(n, "a row", "field", "", "from", "values", "transform", "ref", "lookup", "default", "required", "owner",
-		"keepIfAbsent", "when", "purpose")
-	w := &row{place: r.place(n), purpose: r.text(m["purpose"], "purpose"), owner: r.owner(m["owner"], t.owner)}
-	w.field = r.shaped(m["field"], "field", objectName, "a field name such as Status")
+	w := &row{place: r.place(n)}
+	m := r.rowMembers(n, t, w)
+	w.purpose, w.owner = r.text(m["purpose"], "purpose"), r.owner(m["owner"], t.owner)
 	w.source = r.source(m["from"], m["transform"], variables)
 	w.valuesName, w.valuesAt = r.text(m["values"], "values"), r.place(m["values"])
 	w.ref, w.refAt = r.target(m["ref"], "ref", "CodeSetBundle or HealthcareProvider.Bridge_Key__c"), r.place(m["ref"])
 	w.lookup = r.target(m["lookup"], "lookup", "Account.nhsNumber")
 	if m["default"] != nil {
 		w.fallback = r.constant(m["default"])
+		w.otherwise = constantOf(w.fallback)
 	}
 	w.required, w.keepIfAbsent = r.flag(m["required"], "required"), r.flag(m["keepIfAbsent"], "keepIfAbsent")
 	w.when = r.optionalPath(m["when"], "when", variables)
 	r.coherent(n, w, m)
+	w.plain = len(w.paths) == 1 && w.paths[0].walks && len(w.transforms) == 0 && m["values"] == nil && m["ref"] == nil && m["lookup"] == nil
 	return w
+}
+
+// rowMembers reads what tells a row of a record from one of a body.
+func (r *reader) rowMembers(n *yaml.Node, t *table, w *row) map[string]*yaml.Node {
+	if t.body == "" {
+		m := r.mapping(n, "a row", "field", "", "from", "values", "transform", "ref", "lookup", "default", "required", "owner",
+			"keepIfAbsent", "when", "purpose")
+		w.field = r.shaped(m["field"], "field", objectName, "a field name such as Status")
+		return m
+	}
+	m := r.mapping(n, "a row of a body", "path", "", "from", "values", "transform", "join", "default", "required", "when", "purpose")
+	w.field = r.shaped(m["path"], "path", bodyPath, "a path such as patient.fields.LastName or performers[].id")
+	if w.joined = m["join"] != nil; w.joined {
+		w.join = r.separator(m["join"])
+	}
+	return m
 }
 
 // coherent finds members of a row that contradict each other.

@@ -1,12 +1,9 @@
 package mapping
 
 import (
-	"regexp"
+	"fmt"
 	"time"
 	_ "time/tzdata" // the zone of partial dates must not depend on the machine
-
-	"refbridge/fhir/fhirpath"
-	"refbridge/sfdc/sobject"
 )
 
 // zoneName is where a date without a time happened: NHS services run on British time.
@@ -15,23 +12,53 @@ const zoneName = "Europe/London"
 // minYear is the first year that a Salesforce dateTime takes (Salesforce Help, "Valid Date and Datetime").
 const minYear = 1700
 
-var fullDate = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}$`)
-
-// utc gives instants as RFC 3339 in UTC. R4 lets a dateTime stop at the day, month or year: such a one becomes its first
-// moment in Europe/London, so 2026-06-15 gives 2026-06-14T23:00:00Z.
-func (m *mapper) utc(in fhirpath.Collection) (fhirpath.Collection, *trouble) {
-	var out fhirpath.Collection
-	for _, item := range in {
-		at, ok := instant(item.Text(), m.set.zone)
-		if !ok {
-			return nil, badValue("a text of %d characters is not a FHIR dateTime", len(item.Text()))
-		}
-		if at.Year() < minYear {
-			return nil, badValue("the year %d is before %d, the first that Salesforce takes", at.Year(), minYear)
-		}
-		out = append(out, fhirpath.StringItem(at.UTC().Format(time.RFC3339Nano)))
+// utcTransform: utc gives instants in UTC, to the millisecond. R4 lets a dateTime stop at the day, month or year: such a
+// one becomes its first moment in Europe/London, so 2026-06-15 gives 2026-06-14T23:00:00.000Z. utc(UTC) takes a day to begin
+// at midnight UTC, as systems do that know no zone, and gives nothing for a month or a year.
+func utcTransform(args []string) (transform, error) {
+	t := transform{name: "utc"}
+	switch {
+	case len(args) == 0:
+		t.each(func(m *Mapper, s string) (string, *trouble) { return m.utc(s, m.british) })
+	case len(args) == 1 && args[0] == "UTC":
+		t.each(func(m *Mapper, s string) (string, *trouble) { return m.utc(s, midnight) })
+	default:
+		return t, fmt.Errorf("utc takes nothing in brackets, or UTC for days that begin at midnight UTC")
 	}
-	return out, nil
+	return t, nil
+}
+
+// utc writes an instant; partial says what becomes of a date without a time: nothing, where it is not given.
+func (m *Mapper) utc(s string, partial func(string) (at moment, given, ok bool)) (string, *trouble) {
+	at, ok := parseInstant(s)
+	given := ok
+	if !ok {
+		at, given, ok = partial(s)
+	}
+	switch {
+	case !ok:
+		return "", badValue("a text of %d characters is not a FHIR dateTime", len(s))
+	case !given:
+		return "", nil
+	case at.year() < minYear:
+		return "", badValue("the year %d is before %d, the first that Salesforce takes", at.year(), minYear)
+	}
+	from := len(m.texts)
+	m.texts = at.append(m.texts)
+	return m.computed(from), nil
+}
+
+func (m *Mapper) british(s string) (at moment, given, ok bool) {
+	t, ok := instant(s, m.set.zone)
+	return momentOf(t), ok, ok
+}
+
+func midnight(s string) (at moment, given, ok bool) {
+	if day, ok := parseDay(s); ok && len(s) == dayLength {
+		return moment{day: day}, true, true
+	}
+	_, ok = instant(s, time.UTC)
+	return at, false, ok && len(s) < dayLength
 }
 
 func instant(s string, zone *time.Location) (time.Time, bool) {
@@ -48,30 +75,16 @@ func instant(s string, zone *time.Location) (time.Time, bool) {
 
 // date gives a day: of a full date as it stands, of an instant as it is in Europe/London. A partial date has no day
 // and gives nothing.
-func (m *mapper) date(in fhirpath.Collection) (fhirpath.Collection, *trouble) {
-	var out fhirpath.Collection
-	for _, item := range in {
-		text := item.Text()
-		at, ok := instant(text, m.set.zone)
-		switch {
-		case !ok:
-			return nil, badValue("a text of %d characters is not a FHIR date", len(text))
-		case len(text) < len("2006-01-02"):
-			continue
-		}
-		out = append(out, fhirpath.StringItem(at.In(m.set.zone).Format(time.DateOnly)))
+func (m *Mapper) date(s string) (string, *trouble) {
+	if _, ok := parseDay(s); ok && len(s) == dayLength {
+		return s, nil
 	}
-	return out, nil
-}
-
-// typed gives the value of a text that the last transform made an instant or a day.
-func typed(kind sobject.Kind, text string) (sobject.Value, bool) {
-	switch kind {
-	case sobject.DateTime:
-		at, err := time.Parse(time.RFC3339Nano, text)
-		return sobject.DateTimeValue(at), err == nil
-	case sobject.Date:
-		return sobject.DateValue(text), fullDate.MatchString(text)
+	at, ok := instant(s, m.set.zone)
+	switch {
+	case !ok:
+		return "", badValue("a text of %d characters is not a FHIR date", len(s))
+	case len(s) < dayLength:
+		return "", nil
 	}
-	return sobject.TextValue(text), true
+	return at.In(m.set.zone).Format(time.DateOnly), nil
 }

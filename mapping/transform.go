@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"refbridge/fhir"
 	"refbridge/fhir/fhirpath"
@@ -16,8 +17,10 @@ import (
 // A transform turns what a path gave into what a field takes. The list is closed: a table names a transform, it
 // cannot write one. Each is documented with an example in docs/tables.md.
 type transform struct {
-	name  string
-	apply func(*mapper, fhirpath.Collection) (fhirpath.Collection, *trouble)
+	name   string
+	text   string // as written: truncate(255, hold)
+	apply  func(*Mapper, fhirpath.Collection) (fhirpath.Collection, *trouble)
+	single func(*Mapper, string) (string, *trouble) // the same for a single text; nil where it works on more than texts
 }
 
 // trouble is a fault that does not know its place yet.
@@ -41,6 +44,10 @@ func newTransform(name string, args []string) (transform, error) {
 	switch name {
 	case "truncate":
 		return truncateTransform(args)
+	case "utc":
+		return utcTransform(args)
+	case "nhsNumber":
+		return nhsNumberTransform(args)
 	case "hash":
 		return hashTransform(args)
 	case "humanName":
@@ -49,7 +56,7 @@ func newTransform(name string, args []string) (transform, error) {
 		if len(args) != 1 {
 			return t, fmt.Errorf("referenceId takes a resource type, for example referenceId(ServiceRequest)")
 		}
-		t.apply = func(_ *mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble) {
+		t.apply = func(_ *Mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble) {
 			return referenceIDs(in, args[0]), nil
 		}
 		return t, nil
@@ -58,24 +65,20 @@ func newTransform(name string, args []string) (transform, error) {
 		return t, fmt.Errorf("%s takes nothing in brackets", name)
 	}
 	switch name {
-	case "utc":
-		t.apply = (*mapper).utc
 	case "date":
-		t.apply = (*mapper).date
-	case "nhsNumber":
-		t.apply = nhsNumber
+		t.each((*Mapper).date)
 	case "patientKey":
-		t.apply = (*mapper).patientKey
+		t.apply = (*Mapper).patientKey
 	case "codingKey":
 		t.apply = codingKey
 	case "conceptKey":
 		t.apply = conceptKey
 	case "phone":
-		t.apply = each(phone)
+		t.each(sure((*Mapper).phone))
 	case "upper":
-		t.apply = each(strings.ToUpper)
+		t.each(sure((*Mapper).upper))
 	case "lower":
-		t.apply = each(strings.ToLower)
+		t.each(sure((*Mapper).lower))
 	case "text":
 		t.apply = readable
 	default:
@@ -84,28 +87,46 @@ func newTransform(name string, args []string) (transform, error) {
 	return t, nil
 }
 
-// one gives a collection of one computed text, none where the text is empty.
-func one(s string) fhirpath.Collection {
-	if s == "" {
-		return nil
-	}
-	return fhirpath.Collection{fhirpath.StringItem(s)}
-}
-
-// each applies a function to every text of a collection.
-func each(f func(string) string) func(*mapper, fhirpath.Collection) (fhirpath.Collection, *trouble) {
-	return func(_ *mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble) {
+// each makes a transform of a function of one text; what it gives nothing for is left out.
+func (t *transform) each(f func(*Mapper, string) (string, *trouble)) {
+	t.single = f
+	t.apply = func(m *Mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble) {
 		var out fhirpath.Collection
 		for _, item := range in {
-			out = append(out, one(f(item.Text()))...)
+			s, trouble := f(m, item.Text())
+			if trouble != nil {
+				return nil, trouble
+			}
+			out = append(out, m.one(s)...)
 		}
 		return out, nil
 	}
 }
 
+// sure is a function that always has an answer.
+func sure(f func(*Mapper, string) string) func(*Mapper, string) (string, *trouble) {
+	return func(m *Mapper, s string) (string, *trouble) { return f(m, s), nil }
+}
+
+// nhsNumberTransform: nhsNumber holds what is no valid number; nhsNumber(none) gives nothing for it.
+func nhsNumberTransform(args []string) (transform, error) {
+	t := transform{name: "nhsNumber", apply: nhsNumber}
+	switch {
+	case len(args) == 0, len(args) == 1 && args[0] == "hold":
+		return t, nil
+	case len(args) == 1 && args[0] == "none":
+		t.apply = func(m *Mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble) {
+			out, _ := nhsNumber(m, in)
+			return out, nil
+		}
+		return t, nil
+	}
+	return t, fmt.Errorf("nhsNumber takes hold or none, for example nhsNumber(none)")
+}
+
 // nhsNumber gives the ten digits of a valid number. Several items must be the same number: two numbers for one
 // patient are never settled by guessing.
-func nhsNumber(_ *mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble) {
+func nhsNumber(m *Mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble) {
 	var found string
 	for _, item := range in {
 		n, err := fhir.ParseNHSNumber(item.Text())
@@ -118,10 +139,10 @@ func nhsNumber(_ *mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble
 		}
 		found = n.Reveal()
 	}
-	return one(found), nil
+	return m.one(found), nil
 }
 
-func (m *mapper) patientKey(in fhirpath.Collection) (fhirpath.Collection, *trouble) {
+func (m *Mapper) patientKey(in fhirpath.Collection) (fhirpath.Collection, *trouble) {
 	digits, t := nhsNumber(m, in)
 	if t != nil || len(digits) == 0 {
 		return nil, t
@@ -134,11 +155,11 @@ func (m *mapper) patientKey(in fhirpath.Collection) (fhirpath.Collection, *troub
 	if err != nil {
 		return nil, &trouble{kind: PatientIdentity, message: err.Error()}
 	}
-	return one("pt." + m.set.patientKey(n)), nil
+	return m.one("pt." + m.set.patientKey(n)), nil
 }
 
 // codingKey is the first 40 hexadecimal digits of SHA-256 of system|version|code: CodeSetKey ignores case, codes do not.
-func codingKey(_ *mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble) {
+func codingKey(_ *Mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble) {
 	var out fhirpath.Collection
 	for _, item := range in {
 		if s := codingText(item.Node()); s != "" {
@@ -153,7 +174,7 @@ const maxCodings = 15
 
 // conceptKey is the same over the sorted codings of a CodeableConcept, a line each. A concept without a code has
 // no key: its text may be about a person, and code records are shared by all patients.
-func conceptKey(_ *mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble) {
+func conceptKey(_ *Mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble) {
 	var out fhirpath.Collection
 	for _, item := range in {
 		var codings []string
@@ -196,7 +217,7 @@ func hashTransform(args []string) (transform, error) {
 	if err != nil || n < 8 || n > 64 {
 		return t, fmt.Errorf("hash takes 8 to 64 digits")
 	}
-	t.apply = each(func(s string) string { return digest(s, n) })
+	t.each(sure(func(_ *Mapper, s string) string { return digest(s, n) }))
 	return t, nil
 }
 
@@ -212,10 +233,10 @@ func truncateTransform(args []string) (transform, error) {
 		return t, fmt.Errorf("truncate takes a length from 1 to 131072")
 	}
 	if len(args) == 2 && args[1] == "cut" {
-		t.apply = each(func(s string) string { return cut(s, n) })
+		t.each(sure(func(_ *Mapper, s string) string { return cut(s, n) }))
 		return t, nil
 	}
-	t.apply = func(_ *mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble) {
+	t.apply = func(_ *Mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble) {
 		for _, item := range in {
 			if l := units(item.Text()); l > n {
 				return nil, tooLong(l, n)
@@ -250,12 +271,54 @@ func cut(s string, limit int) string {
 }
 
 // phone strips spaces, hyphens, brackets and tel:, and writes a British number from its 0.
-func phone(s string) string {
-	s = strings.NewReplacer("(0)", "", " ", "", "-", "", "(", "", ")", "", "tel:", "").Replace(s)
-	if rest, ok := strings.CutPrefix(s, "+44"); ok {
-		return "0" + strings.TrimPrefix(rest, "0")
+func (m *Mapper) phone(s string) string {
+	from := len(m.texts)
+	m.texts = append(m.texts, '0') // of a British number
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '(' && strings.HasPrefix(s[i:], "(0)"):
+			i += len("(0)") - 1
+		case c == ' ', c == '-', c == '(', c == ')':
+		case c == 't' && strings.HasPrefix(s[i:], "tel:"):
+			i += len("tel:") - 1
+		default:
+			m.texts = append(m.texts, c)
+		}
 	}
-	return s
+	number := m.computed(from + 1)
+	if !strings.HasPrefix(number, "+44") {
+		return number
+	}
+	national := strings.TrimPrefix(number[len("+44"):], "0")
+	m.texts = append(m.texts[:from+1], national...) // moves within the same memory, towards its beginning
+	return m.computed(from)
+}
+
+// upper and lower change the letters of a text.
+func (m *Mapper) upper(s string) string { return m.letters(s, 'a', 'z', strings.ToUpper) }
+func (m *Mapper) lower(s string) string { return m.letters(s, 'A', 'Z', strings.ToLower) }
+
+// letters changes the case of the letters between two others; texts beyond ASCII go to change.
+func (m *Mapper) letters(s string, low, high byte, change func(string) string) string {
+	found := false
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return change(s)
+		}
+		found = found || s[i] >= low && s[i] <= high
+	}
+	if !found {
+		return s
+	}
+	from := len(m.texts)
+	for i := range len(s) {
+		c := s[i]
+		if c >= low && c <= high {
+			c ^= 'a' - 'A'
+		}
+		m.texts = append(m.texts, c)
+	}
+	return m.computed(from)
 }
 
 // referenceIDs gives the logical ids of those references (Reference elements or texts) that name a resource of the type.

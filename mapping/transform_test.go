@@ -26,12 +26,18 @@ func readFile(t *testing.T, path string) string {
 func TestTransformsDoWhatTheDocumentSays(t *testing.T) {
 	cases := []struct{ transform, from, source, want string }{
 		{"utc", "x", `"2026-06-15"`, "2026-06-14T23:00:00.000Z"},
+		{"utc", "x", `"2026-06-15T10:30:00.1239+01:00"`, "2026-06-15T09:30:00.000Z"},
+		{"utc(UTC)", "x", `"2026-06-15"`, "2026-06-15T00:00:00.000Z"},
+		{"utc(UTC)", "x", `"2026-06"`, ""},
+		{"utc(UTC)", "x", `"15/06/2026"`, "! bad-value"},
 		{"date", "x", `"2026-06-14T23:30:00Z"`, "2026-06-15"},
 		{"date", "x", `"1962-02-11"`, "1962-02-11"},
 		{"date", "x", `"1962-02"`, ""},
 		{"date", "x", `"11/02/1962"`, "! bad-value"},
 		{"nhsNumber", "x", `"999 000 0018"`, "9990000018"},
 		{"nhsNumber", "x", `"9990000019"`, "! patient-identity"},
+		{"nhsNumber(none)", "x", `"9990000019"`, ""},
+		{"nhsNumber(none)", "x", `"999-000-0018"`, "9990000018"},
 		{"nhsNumber", "x", `["9990000018", "999-000-0018"]`, "9990000018"},
 		{"nhsNumber", "x", `["9990000018", "9990000026"]`, "! patient-identity"},
 		{"patientKey", "x", `"9990000018"`, "pt.k18"},

@@ -1,0 +1,302 @@
+package mapping
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"refbridge/fhir"
+)
+
+// TargetRecords is the target of a Batch that makes records; the others are the names of bodies.
+const TargetRecords = "records"
+
+// Batch maps a stream: a resource a line in, what became of it a line out, in the same order and in constant memory. It works
+// with the same Parse, Map and checks as a sync.
+//
+//	in -> chunks of whole lines -> workers (a Doc and a Mapper each) -> chunks in their order -> out
+type Batch struct {
+	Tables    *Set
+	Target    string // TargetRecords, referral or appointment
+	Workers   int    // 0 counts as 1
+	Variables map[string]string
+	Now       time.Time
+	// Prepare makes the bundles of a resource that no table reads itself: a Bundle, a ReferralRequest of e-RS. Nil, or no
+	// bundles: such a resource is a fault.
+	Prepare func(fhir.Resource) ([]fhir.Bundle, error)
+	// Failed is told of every line that could not be mapped, in their order.
+	Failed func(LineFault)
+	// Progress, where it is not nil, is told how many bytes and lines are done since it was told last.
+	Progress func(bytes, lines int)
+}
+
+// LineFault is a line that was not mapped: what is wrong, free of personal data.
+type LineFault struct {
+	Line   int // 1-based
+	Faults Faults
+	Err    error // where the line is no resource that can be read; Faults is empty then
+}
+
+// Tally counts lines.
+type Tally struct {
+	Mapped, Failed int
+}
+
+const (
+	chunkSize = 128 << 10
+	maxLine   = 16 << 20 // bytes of one resource, as for files elsewhere
+	maxWhole  = 64 << 20 // bytes of a document over many lines
+)
+
+// ErrLongLine is given for an input with a line that no FHIR resource has.
+var ErrLongLine = errors.New("a line of more than 16 MiB")
+
+// chunk is a piece of the input, and what became of it.
+type chunk struct {
+	in, out []byte
+	line    int  // of the first
+	whole   bool // in is one document
+	lines   int  // blank ones too
+	mapped  int
+	faults  []LineFault
+	done    chan struct{}
+}
+
+// Run maps in to out. The error is for the stream as a whole; lines that fail are told to Failed.
+func (b *Batch) Run(ctx context.Context, in io.Reader, out io.Writer) (Tally, error) {
+	r := &chunkReader{in: in, line: 1}
+	var t Tally
+	if b.Workers <= 1 {
+		return t, b.alone(ctx, r, out, &t)
+	}
+	return t, b.together(ctx, r, out, &t)
+}
+
+func (b *Batch) alone(ctx context.Context, r *chunkReader, out io.Writer, t *Tally) error {
+	w := b.worker()
+	c := &chunk{}
+	for {
+		end := r.next(c)
+		if end != nil && end != io.EOF {
+			return end
+		}
+		w.work(c)
+		if err := b.finish(ctx, c, out, t); err != nil || end == io.EOF {
+			return err
+		}
+	}
+}
+
+// together lets several workers map chunks, and writes them in their order.
+func (b *Batch) together(ctx context.Context, r *chunkReader, out io.Writer, t *Tally) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	size := 2*b.Workers + 2
+	free, todo, order := make(chan *chunk, size), make(chan *chunk, size), make(chan *chunk, size)
+	for range size {
+		free <- &chunk{done: make(chan struct{}, 1)}
+	}
+	var workers sync.WaitGroup
+	for range b.Workers {
+		workers.Go(func() {
+			w := b.worker()
+			for c := range todo {
+				w.work(c)
+				c.done <- struct{}{}
+			}
+		})
+	}
+	var readErr error
+	workers.Go(func() {
+		defer close(order)
+		defer close(todo)
+		readErr = r.feed(ctx, free, todo, order)
+	})
+	var err error
+	for c := range order {
+		<-c.done
+		if err == nil {
+			err = b.finish(ctx, c, out, t)
+		}
+		if err != nil {
+			cancel()
+		}
+		free <- c
+	}
+	workers.Wait()
+	if err == nil {
+		err = readErr
+	}
+	return err
+}
+
+// finish writes a chunk that is done.
+func (b *Batch) finish(ctx context.Context, c *chunk, out io.Writer, t *Tally) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if len(c.out) > 0 {
+		if _, err := out.Write(c.out); err != nil {
+			return fmt.Errorf("write: %w", err)
+		}
+	}
+	t.Mapped += c.mapped
+	t.Failed += len(c.faults)
+	for _, f := range c.faults {
+		if b.Failed != nil {
+			b.Failed(f)
+		}
+	}
+	if b.Progress != nil {
+		b.Progress(len(c.in), c.lines)
+	}
+	return nil
+}
+
+// batchWorker maps chunks.
+type batchWorker struct {
+	*Batch
+	doc    fhir.Doc
+	mapper *Mapper
+	direct map[string]bool // resource types that the tables read
+}
+
+func (b *Batch) worker() *batchWorker {
+	w := &batchWorker{Batch: b, mapper: b.Tables.Mapper(), direct: map[string]bool{}}
+	for _, t := range b.Tables.tables {
+		if t.body == b.body() {
+			w.direct[t.source] = true
+		}
+	}
+	return w
+}
+
+// body is the name of the body that is made, empty for records.
+func (b *Batch) body() string {
+	if b.Target == TargetRecords {
+		return ""
+	}
+	return b.Target
+}
+
+func (w *batchWorker) work(c *chunk) {
+	c.out, c.faults, c.mapped, c.lines = c.out[:0], c.faults[:0], 0, 0
+	rest := c.in
+	for len(rest) > 0 {
+		line := rest
+		if end := bytes.IndexByte(rest, '\n'); end >= 0 && !c.whole {
+			line = rest[:end]
+			rest = rest[end+1:]
+		} else {
+			rest = nil
+		}
+		number := c.line + c.lines
+		c.lines++
+		if blankLine(line) {
+			continue
+		}
+		if err := w.line(c, line); err != nil {
+			f := LineFault{Line: number}
+			if !errors.As(err, &f.Faults) {
+				f.Err = err
+			}
+			c.faults = append(c.faults, f)
+			continue
+		}
+		c.mapped++
+	}
+}
+
+func blankLine(line []byte) bool {
+	return len(line) == 0 || line[0] <= ' ' && len(bytes.TrimSpace(line)) == 0
+}
+
+// line maps one line; nothing of it is written where it fails.
+func (w *batchWorker) line(c *chunk, line []byte) error {
+	r, err := w.doc.Resource(line)
+	if err != nil {
+		return err
+	}
+	before := len(c.out)
+	if w.direct[r.Type()] {
+		if c.out, err = w.one(c.out, Input{Focus: r, Variables: w.Variables, Now: w.Now}); err != nil {
+			c.out = c.out[:before]
+			return err
+		}
+		c.out = append(c.out, '\n')
+		return nil
+	}
+	bundles, err := w.prepared(r)
+	if err != nil {
+		return err
+	}
+	if c.out, err = w.many(c.out, bundles); err != nil {
+		c.out = c.out[:before]
+	}
+	return err
+}
+
+func (w *batchWorker) prepared(r fhir.Resource) ([]fhir.Bundle, error) {
+	if w.Prepare == nil {
+		return nil, Faults{w.Tables.noTable(r)}
+	}
+	bundles, err := w.Prepare(r)
+	if err == nil && len(bundles) == 0 {
+		return nil, Faults{w.Tables.noTable(r)}
+	}
+	return bundles, err
+}
+
+// one appends what a single resource became.
+func (w *batchWorker) one(dst []byte, in Input) ([]byte, error) {
+	if w.Target != TargetRecords {
+		return w.mapper.AppendBody(dst, w.Target, in)
+	}
+	out, err := w.mapper.Map(in)
+	if err != nil {
+		return dst, err
+	}
+	return AppendRecords(dst, out.Records), nil
+}
+
+// many appends what several resources of one line became: a line for all records, or a line for each body.
+func (w *batchWorker) many(dst []byte, bundles []fhir.Bundle) ([]byte, error) {
+	var inputs []Input
+	for _, b := range bundles {
+		for _, focus := range b.Focus {
+			if w.direct[focus.Type()] {
+				inputs = append(inputs, Input{Focus: focus, Related: b.Related, Variables: w.Variables, Now: w.Now})
+			}
+		}
+	}
+	if len(inputs) == 0 {
+		return dst, Faults{w.Tables.noTable(fhir.Resource{})}
+	}
+	if w.Target == TargetRecords {
+		return w.allRecords(dst, inputs)
+	}
+	for _, in := range inputs {
+		var err error
+		if dst, err = w.one(dst, in); err != nil {
+			return dst, err
+		}
+		dst = append(dst, '\n')
+	}
+	return dst, nil
+}
+
+func (w *batchWorker) allRecords(dst []byte, inputs []Input) ([]byte, error) {
+	var records []Mapped
+	for _, in := range inputs {
+		out, err := w.mapper.Map(in)
+		if err != nil {
+			return dst, err
+		}
+		records = append(records, out.Records...)
+	}
+	return append(AppendRecords(dst, records), '\n'), nil
+}

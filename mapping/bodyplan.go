@@ -1,0 +1,198 @@
+package mapping
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"refbridge/fhir"
+)
+
+// bodyPlan is how one body is put together: its tables fill cells and lists, and the nodes say in which order those are
+// written.
+type bodyPlan struct {
+	name   string
+	tables []*table
+	cells  int // of all tables together
+	lists  []bodyList
+	root   []bodyNode
+}
+
+type bodyList struct {
+	name string
+	max  int // that the API takes, 0: any number
+}
+
+// bodyNode is one member of a body: a value, an object or a list.
+type bodyNode struct {
+	name     string
+	key      []byte // ,"name":
+	cell     int    // of a value, -1 for others
+	list     int    // of a list, -1 for others
+	members  []bodyNode
+	required bool
+	oneOf    bool // id or fields, not both
+	at       place
+}
+
+// linkBodies puts the tables of each body together and checks what stands across them.
+func (s *Set) linkBodies() Faults {
+	var faults Faults
+	for _, name := range bodyNames() {
+		p := &bodyPlan{name: name}
+		for _, t := range s.tables {
+			if t.body == name {
+				faults = append(faults, t.bodyPaths()...)
+				p.tables = append(p.tables, t)
+			}
+		}
+		if len(p.tables) == 0 {
+			continue
+		}
+		faults = append(faults, p.join()...)
+		faults = append(faults, p.complete()...)
+		s.bodies = append(s.bodies, p)
+	}
+	return faults
+}
+
+// join gives every table its cells and builds the nodes.
+func (p *bodyPlan) join() Faults {
+	var faults Faults
+	given := map[string]place{}
+	for _, t := range p.tables {
+		t.plan, t.base, t.list = p, p.cells, -1
+		p.cells += len(t.fields)
+		if t.array != "" {
+			t.list = p.listOf(t)
+			t.item = t.itemNodes()
+			continue
+		}
+		for i, path := range t.fields {
+			at := t.rows[slices.IndexFunc(t.rows, func(w *row) bool { return w.field == path })].place
+			if other, double := given[path]; double {
+				faults = append(faults, at.fault(TableFault, fmt.Sprintf("%s has its value from %s:%d already", path, other.file, other.line), ""))
+				continue
+			}
+			given[path] = at
+			plant(&p.root, strings.Split(path, "."), bodyNode{cell: t.base + i, list: -1, at: at})
+		}
+	}
+	p.mark(p.root)
+	return faults
+}
+
+// listOf gives the number of the list that a table adds to; a new one gets a node.
+func (p *bodyPlan) listOf(t *table) int {
+	at := slices.IndexFunc(p.lists, func(l bodyList) bool { return l.name == t.array })
+	if at >= 0 {
+		return at
+	}
+	schema := bodySchema(p.name)
+	property := schema[slices.IndexFunc(schema, func(m bodyMember) bool { return m.name == t.array })]
+	p.lists = append(p.lists, bodyList{name: t.array, max: property.max})
+	plant(&p.root, []string{t.array}, bodyNode{cell: -1, list: len(p.lists) - 1, at: t.place})
+	return len(p.lists) - 1
+}
+
+func (t *table) itemNodes() []bodyNode {
+	var out []bodyNode
+	for i, path := range t.fields {
+		_, rest, deeper := strings.Cut(path, "].")
+		if deeper {
+			plant(&out, strings.Split(rest, "."), bodyNode{cell: t.base + i, list: -1, at: t.rows[0].place})
+		}
+	}
+	for i := range out {
+		out[i].required = t.plan.needs(t.array, out[i].name)
+	}
+	return out
+}
+
+// needs tells whether an item of a list must have a member.
+func (p *bodyPlan) needs(list, name string) bool {
+	schema := bodySchema(p.name)
+	property := schema[slices.IndexFunc(schema, func(m bodyMember) bool { return m.name == list })]
+	return slices.ContainsFunc(property.members, func(m bodyMember) bool { return m.name == name && m.required })
+}
+
+// plant adds a node under a path.
+func plant(nodes *[]bodyNode, steps []string, leaf bodyNode) {
+	at := slices.IndexFunc(*nodes, func(n bodyNode) bool { return n.name == steps[0] })
+	if at < 0 {
+		at = len(*nodes)
+		key := append(fhir.AppendJSONString([]byte{','}, steps[0]), ':')
+		*nodes = append(*nodes, bodyNode{name: steps[0], key: key, cell: -1, list: -1, at: leaf.at})
+	}
+	if len(steps) > 1 {
+		plant(&(*nodes)[at].members, steps[1:], leaf)
+		return
+	}
+	(*nodes)[at].cell, (*nodes)[at].list = leaf.cell, leaf.list
+}
+
+// mark notes what the API needs, and which objects are Record Fields Inputs.
+func (p *bodyPlan) mark(nodes []bodyNode) {
+	for _, m := range bodySchema(p.name) {
+		i := slices.IndexFunc(nodes, func(n bodyNode) bool { return n.name == m.name })
+		if i >= 0 {
+			nodes[i].required = m.required
+			nodes[i].oneOf = m.kind == recordMember && !m.list
+		}
+	}
+}
+
+// complete checks that what the API needs has a rule.
+func (p *bodyPlan) complete() Faults {
+	var faults Faults
+	first := p.tables[0]
+	for _, m := range bodySchema(p.name) {
+		if m.required && p.row(m.name) == nil {
+			faults = append(faults, first.fault(TableFault, fmt.Sprintf("the %s body needs %s, and no row gives it", p.name, m.name), ""))
+		}
+		for _, part := range m.members {
+			if part.required && p.row(m.name) != nil && p.row(m.name+"[]."+part.name) == nil {
+				faults = append(faults, p.row(m.name).fault(TableFault, fmt.Sprintf("an item of %s needs %s, and no row gives it", m.name, part.name), ""))
+			}
+		}
+		if id := p.row(m.name + ".id"); m.kind == recordMember && id != nil && id.when == nil && p.row(m.name+".fields") != nil {
+			faults = append(faults, id.fault(TableFault, fmt.Sprintf("%s takes an id or fields, not both", m.name), "give both rows a when"))
+		}
+	}
+	if p.name == "appointment" {
+		faults = append(faults, p.scheduler()...)
+	}
+	return faults
+}
+
+// row gives the first row of a member, or of a part of it.
+func (p *bodyPlan) row(name string) *row {
+	for _, t := range p.tables {
+		for _, w := range t.rows {
+			rest, ok := strings.CutPrefix(w.field, name)
+			if ok && (rest == "" || rest[0] == '.' || rest[0] == '[') {
+				return w
+			}
+		}
+	}
+	return nil
+}
+
+// scheduler checks what Book Appointment needs where the resource is in Salesforce (Lightning Scheduler: a work type), and
+// where it is in an external system (EHR: code lists, slots and the name of the system).
+func (p *bodyPlan) scheduler() Faults {
+	var faults Faults
+	codes := false
+	for _, name := range []string{"appointmentTypes", "serviceCategories", "serviceTypes", "specialties", "slots"} {
+		w := p.row(name)
+		codes = codes || w != nil && (name == "appointmentTypes" || name == "serviceCategories" || name == "serviceTypes")
+		if w != nil && p.row("sourceSystem") == nil {
+			faults = append(faults, w.fault(TableFault, name+" are of an external system: the body needs sourceSystem", ""))
+		}
+	}
+	if p.row("workTypeId") == nil && !codes {
+		faults = append(faults, p.tables[0].fault(TableFault, "the body needs workTypeId, or appointmentTypes, serviceCategories or "+
+			"serviceTypes with sourceSystem", ""))
+	}
+	return faults
+}

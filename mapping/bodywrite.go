@@ -1,0 +1,233 @@
+package mapping
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"refbridge/fhir"
+	"refbridge/sfdc/sobject"
+)
+
+// listWork is one list of a body while it is made.
+type listWork struct {
+	items []byte // JSON, with commas
+	count int
+}
+
+// AppendBody appends the JSON body that the tables make of one focus, in one line; name is referral or appointment. It
+// is Map for a stream: what the Mapper remembers of the last resource is lost, and no trace is made. The error is Faults;
+// dst comes back as it was then.
+func (m *Mapper) AppendBody(dst []byte, name string, in Input) ([]byte, error) {
+	m.begin(in)
+	m.tracing = false
+	for _, p := range m.set.bodies {
+		if p.name == name && p.reads(in.Focus) {
+			out := m.body(p, dst)
+			if len(m.faults) > 0 {
+				return dst, m.faults.err()
+			}
+			return out, nil
+		}
+	}
+	m.faults = append(m.faults, m.set.noTable(in.Focus))
+	return dst, m.faults.err()
+}
+
+// reads tells whether a table of the body reads a resource.
+func (p *bodyPlan) reads(focus fhir.Resource) bool {
+	typ := focus.Type()
+	for _, t := range p.tables {
+		if t.source == typ {
+			return true
+		}
+	}
+	return false
+}
+
+// whole makes a body with the trace of its values.
+func (m *Mapper) whole(p *bodyPlan) {
+	m.values = nil
+	json := m.body(p, nil)
+	m.out.Bodies = append(m.out.Bodies, Body{Name: p.name, JSON: json, Values: m.values})
+}
+
+// body works out all tables of a body and appends it.
+func (m *Mapper) body(p *bodyPlan, dst []byte) []byte {
+	if len(m.cells) < p.cells {
+		m.cells = make([]cell, p.cells)
+	}
+	clear(m.cells[:p.cells])
+	for len(m.lists) < len(p.lists) {
+		m.lists = append(m.lists, listWork{})
+	}
+	for i := range m.lists {
+		m.lists[i] = listWork{items: m.lists[i].items[:0]}
+	}
+	typ := m.in.Focus.Type()
+	for _, t := range p.tables {
+		switch {
+		case t.source != typ:
+		case t.list >= 0:
+			m.listItems(t)
+		case t.forEach != nil:
+			m.joinItems(t)
+		default:
+			m.run(t, m.part)
+		}
+	}
+	return m.object(dst, p.root)
+}
+
+// part works out a table that gives single members of the body.
+func (m *Mapper) part(t *table) bool {
+	if t.when == nil || m.holds(t.when) {
+		m.fill(t)
+		m.trace(-1)
+	}
+	return true
+}
+
+// listItems adds the items of a table to its list.
+func (m *Mapper) listItems(t *table) {
+	taken, limit := 0, t.plan.lists[t.list].max
+	m.run(t, func(t *table) bool {
+		if t.when != nil && !m.holds(t.when) {
+			return true
+		}
+		if t.max > 0 && taken == t.max {
+			return false
+		}
+		m.fill(t)
+		l := &m.lists[t.list]
+		if !m.listItem(t, l) {
+			return true
+		}
+		m.trace(l.count)
+		l.count++
+		taken++
+		if limit > 0 && l.count > limit {
+			f := t.fault(TooLong, fmt.Sprintf("%s has more than %d items, the API takes no more", t.array, limit),
+				fmt.Sprintf("write max: %d in the table to keep the first %d", limit, limit))
+			f.Field = t.array
+			m.faults = append(m.faults, f)
+			return false
+		}
+		return true
+	})
+}
+
+// listItem appends the current item to its list; it is false where the item is empty.
+func (m *Mapper) listItem(t *table, l *listWork) bool {
+	before := len(l.items)
+	if before > 0 {
+		l.items = append(l.items, ',')
+	}
+	from := len(l.items)
+	if t.item != nil {
+		l.items = m.object(l.items, t.item)
+	} else if c := &m.row[0]; c.kind != sobject.Null {
+		l.items = c.appendJSON(l.items)
+	}
+	if len(l.items) == from {
+		l.items = l.items[:before]
+		return false
+	}
+	return true
+}
+
+// joinItems makes one text of the values of all elements.
+func (m *Mapper) joinItems(t *table) {
+	var first cell
+	m.joined = m.joined[:0]
+	n := 0
+	m.run(t, func(t *table) bool {
+		if t.when != nil && !m.holds(t.when) {
+			return true
+		}
+		m.fill(t)
+		c := m.row[0]
+		if c.kind == sobject.Null {
+			return true
+		}
+		if n++; n == 1 {
+			first = c
+		} else {
+			m.joined = append(m.joined, c.row.join...)
+			first.source, first.whole = fhir.Node{}, false
+		}
+		m.joined = append(m.joined, c.text...)
+		return true
+	})
+	if n > 1 {
+		from := len(m.texts)
+		m.texts = append(m.texts, m.joined...)
+		first.text = m.computed(from)
+	}
+	if n > 0 {
+		m.row[0] = first
+		m.trace(-1)
+	}
+}
+
+// object appends an object, or nothing where it would be empty.
+func (m *Mapper) object(dst []byte, members []bodyNode) []byte {
+	begin := len(dst)
+	for i := range members {
+		n := &members[i]
+		if n.cell >= 0 {
+			if c := &m.cells[n.cell]; c.kind != sobject.Null {
+				dst = c.appendJSON(append(dst, n.key...))
+				continue
+			}
+		} else if before := len(dst); m.nested(&dst, n) {
+			continue
+		} else {
+			dst = dst[:before]
+		}
+		if n.required && len(m.faults) == 0 {
+			m.lacking(n)
+		}
+	}
+	if len(dst) == begin {
+		return dst
+	}
+	dst[begin] = '{' // for the comma before the first key
+	return append(dst, '}')
+}
+
+// nested appends a member that is an object or a list; it is false where that is empty.
+func (m *Mapper) nested(dst *[]byte, n *bodyNode) bool {
+	*dst = append(*dst, n.key...)
+	from := len(*dst)
+	if n.list < 0 {
+		*dst = m.object(*dst, n.members)
+	} else if l := m.lists[n.list]; l.count > 0 {
+		*dst = append(append(append(*dst, '['), l.items...), ']')
+	}
+	return len(*dst) > from
+}
+
+func (m *Mapper) lacking(n *bodyNode) {
+	f := n.at.fault(RequiredMissing, fmt.Sprintf("the API needs %s, and the source gives nothing for it", n.name), "")
+	f.Field = n.name
+	m.faults = append(m.faults, f)
+}
+
+// trace notes the values of the current table, as part of item number at of its list, or of none.
+func (m *Mapper) trace(at int) {
+	if !m.tracing {
+		return
+	}
+	for i := range m.row {
+		c := &m.row[i]
+		if c.kind == sobject.Null {
+			continue
+		}
+		path := c.row.field
+		if at >= 0 {
+			path = strings.Replace(path, "[]", "["+strconv.Itoa(at)+"]", 1)
+		}
+		m.values = append(m.values, BodyValue{Path: path, Value: c.value(strings.Clone(c.text)), Rule: c.rule()})
+	}
+}

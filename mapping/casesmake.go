@@ -1,0 +1,203 @@
+package mapping
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"refbridge/fhir"
+	"refbridge/sfdc/sobject"
+)
+
+// MadeCase is a case out of a record, as two files for the folder of cases.
+type MadeCase struct {
+	Name     string // of the files, without .json and .yaml
+	Input    []byte // JSON
+	Cases    []byte // YAML
+	Replaced []Replaced
+	Unlike   []string // in what the synthetic record becomes something else than the real one; free of personal data
+}
+
+var notFileName = regexp.MustCompile(`[^a-z0-9]+`)
+
+// MakeCase makes a case of a record: with invented values in place of personal ones (see Synthetic), expecting what the tables give
+// today. It has been read back and holds when it is returned.
+func (s *Set) MakeCase(name string, in Sample, key []byte) (MadeCase, error) {
+	made := MadeCase{Name: strings.Trim(notFileName.ReplaceAllString(strings.ToLower(name), "-"), "-")}
+	if made.Name == "" {
+		return made, fmt.Errorf("the name of the case has no letter or digit")
+	}
+	list, replaced, err := Synthetic(slices.Concat(in.Focus, in.Related), key)
+	if err != nil {
+		return made, err
+	}
+	made.Replaced, made.Input = replaced, pretty(list)
+	synthetic := Sample{Bundle: fhir.Bundle{Focus: list[:len(in.Focus)], Related: list[len(in.Focus):]}, Variables: in.Variables, Now: in.Now}
+	records, faults := s.mapAll(synthetic)
+	made.Unlike = s.unlike(in, records, faults)
+	if made.Cases, err = caseFile(name, made.Name, synthetic, records, faults); err != nil {
+		return made, err
+	}
+	return made, s.proven(made)
+}
+
+// proven reads a made case back and runs it.
+func (s *Set) proven(made MadeCase) error {
+	read := func(string) ([]byte, error) { return made.Input, nil }
+	cases, faults := readCases(made.Name+".yaml", made.Cases, read)
+	if err := faults.err(); err != nil {
+		return fmt.Errorf("the case cannot be read back: %w", err)
+	}
+	for _, c := range cases {
+		in, ok := c.Sample()
+		if failures := s.Test(c, in); !ok || len(failures) > 0 {
+			return fmt.Errorf("the case does not hold when it is read back: %d failures", len(failures))
+		}
+	}
+	return nil
+}
+
+// unlike says where a record and its synthetic copy become different things: records, fields with a value, reasons of a hold.
+func (s *Set) unlike(in Sample, records []Mapped, faults Faults) []string {
+	real, realFaults := s.mapAll(in)
+	var out []string
+	for _, was := range outline(real, realFaults) {
+		if !slices.Contains(outline(records, faults), was) {
+			out = append(out, "not in the case: "+was)
+		}
+	}
+	for _, is := range outline(records, faults) {
+		if !slices.Contains(outline(real, realFaults), is) {
+			out = append(out, "only in the case: "+is)
+		}
+	}
+	return out
+}
+
+func outline(records []Mapped, faults Faults) []string {
+	var out []string
+	for _, f := range faults {
+		out = append(out, strings.TrimSpace(fmt.Sprintf("held, %s %s", f.Kind, f.Field)))
+	}
+	for _, m := range records {
+		for _, f := range m.Record.Fields {
+			if !f.Value.IsNull() {
+				out = append(out, m.Record.Object+" "+f.Name)
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// caseFile writes the YAML of a case.
+func caseFile(name, file string, in Sample, records []Mapped, faults Faults) ([]byte, error) {
+	one := []*yaml.Node{nodeText("name"), nodeText(name)}
+	if len(faults) > 0 {
+		one = append(one, nodeText("hold"), holdNodes(faults))
+	} else {
+		one = append(one, nodeText("expect"), recordNodes(records))
+	}
+	var variables []*yaml.Node
+	for _, name := range builtIn() {
+		value := &yaml.Node{Kind: yaml.ScalarNode, Value: "null", Tag: "!!null"} // a plain FHIR server has no system
+		if v := in.Variables[name]; v != "" {
+			value = nodeText(v)
+		}
+		variables = append(variables, nodeText(name), value)
+	}
+	root := nodeMap(nodeText("variables"), nodeMap(variables...), nodeText("now"), nodePlain(in.Now.UTC().Format("2006-01-02T15:04:05Z")),
+		nodeText("input"), nodeText(file+".json"), nodeText("cases"), nodeList(nodeMap(one...)))
+	var b bytes.Buffer
+	b.WriteString("# Made from a record, with invented values in place of personal ones. Keep what matters, and say why under purpose.\n")
+	e := yaml.NewEncoder(&b)
+	e.SetIndent(2)
+	err := e.Encode(root)
+	return b.Bytes(), err
+}
+
+func holdNodes(faults Faults) *yaml.Node {
+	var out []*yaml.Node
+	for _, f := range faults {
+		n := nodeMap(nodeText("kind"), nodeText(string(f.Kind)))
+		if f.Field != "" {
+			n.Content = append(n.Content, nodeText("field"), nodeText(f.Field))
+		}
+		n.Style = yaml.FlowStyle
+		out = append(out, n)
+	}
+	return nodeList(out...)
+}
+
+func recordNodes(records []Mapped) *yaml.Node {
+	var out []*yaml.Node
+	for _, m := range records {
+		n := nodeMap(nodeText("object"), nodeText(m.Record.Object))
+		if key := m.Record.Key.Value; key != "" && !hashed(key) {
+			n.Content = append(n.Content, nodeText("key"), nodeText(m.Record.Key.Value))
+		}
+		fields, absent := nodeMap(), nodeList()
+		for _, f := range m.Record.Fields {
+			if f.Value.IsNull() {
+				absent.Content = append(absent.Content, nodeText(f.Name))
+				continue
+			}
+			fields.Content = append(fields.Content, nodeText(f.Name), valueNode(f.Value, records, 0))
+		}
+		if len(fields.Content) > 0 {
+			n.Content = append(n.Content, nodeText("fields"), fields)
+		}
+		if len(absent.Content) > 0 && !hashed(m.Record.Key.Value) {
+			absent.Style = yaml.FlowStyle
+			n.Content = append(n.Content, nodeText("absent"), absent)
+		}
+		out = append(out, n)
+	}
+	return nodeList(out...)
+}
+
+// valueNode writes a value; a key that nobody can read becomes what the record that it points to says.
+func valueNode(v sobject.Value, records []Mapped, depth int) *yaml.Node {
+	to := (&caseCheck{records: records}).pointed(v)
+	if v.Kind() != sobject.Ref || !hashed(v.Key()) || to.Record.Object == "" || depth > 2 {
+		return nodeText(caseText(v))
+	}
+	n := nodeMap()
+	for _, f := range to.Record.Fields {
+		if k := f.Value.Kind(); len(n.Content) < 4 && (k == sobject.Text || k == sobject.Ref) {
+			n.Content = append(n.Content, nodeText(f.Name), valueNode(f.Value, records, depth+1))
+		}
+	}
+	n.Style = yaml.FlowStyle
+	return n
+}
+
+var hashShape = regexp.MustCompile(`^[0-9a-f]{32,}$`)
+
+func hashed(key string) bool { return hashShape.MatchString(key) }
+
+// The nodes of a YAML file. nodeText quotes what YAML would take for something else than a text, but for true and false.
+func nodeText(text string) *yaml.Node {
+	n := &yaml.Node{}
+	n.SetString(text)
+	if text == "true" || text == "false" {
+		n.Tag = "!!bool"
+	}
+	return n
+}
+
+func nodePlain(text string) *yaml.Node {
+	return &yaml.Node{Kind: yaml.ScalarNode, Value: text, Tag: "!!timestamp"}
+}
+
+func nodeMap(content ...*yaml.Node) *yaml.Node {
+	return &yaml.Node{Kind: yaml.MappingNode, Content: content}
+}
+
+func nodeList(content ...*yaml.Node) *yaml.Node {
+	return &yaml.Node{Kind: yaml.SequenceNode, Content: content}
+}

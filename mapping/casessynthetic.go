@@ -1,0 +1,201 @@
+package mapping
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"refbridge/fhir"
+	"refbridge/fhir/fhirpath"
+)
+
+// Replaced is one value of a record for which an invented one was put in.
+type Replaced struct {
+	Path string // "Patient.name[0].family"
+	What string // "name"
+}
+
+// Synthetic gives resources with invented values in place of everything that may be about a person. What is kept is kept because
+// it is known to be structure: elements, codes, code systems, the urls of extensions, booleans and plain numbers, the shape
+// of dates. Everything else is replaced, known or not. key makes the invented values; take a random one.
+//
+// The error says that something personal may have remained, and where; then there are no resources.
+func Synthetic(in []fhir.Resource, key []byte) ([]fhir.Resource, []Replaced, error) {
+	s := &synthesiser{inventor: newInventor(key)}
+	s.days = -7 * (8 + s.number("days", 0, 45))
+	s.birth = -(30 + s.number("birth", 0, 300))
+	var out []fhir.Resource
+	for _, r := range in {
+		s.path = append(s.path[:0], r.Type()...)
+		raw := s.value(nil, r.Root())
+		made, err := fhir.Parse(raw)
+		if err != nil {
+			return nil, nil, fmt.Errorf("make a synthetic %s: %w", r.Type(), err)
+		}
+		out = append(out, made)
+	}
+	if err := s.remains(); err != nil {
+		return nil, nil, err
+	}
+	return out, s.replaced, nil
+}
+
+type synthesiser struct {
+	*inventor
+	days, birth int // by how many days dates move
+	path        []byte
+	replaced    []Replaced
+	secrets     []string // lower case: what must not stand in any kept text
+	words       []string // lower case: short words of names, and words of addresses
+	names       []string // lower case: words of names that are looked for inside of other words, too
+	postcodes   []string // lower case, without a space
+	kept        []Replaced
+	members     []Replaced // where a member stands, and its name
+	strange     []string   // places of members with a name that no element has
+}
+
+// value appends the JSON of a node.
+func (s *synthesiser) value(dst []byte, n fhir.Node) []byte {
+	at := len(s.path)
+	defer func() { s.path = s.path[:at] }()
+	switch n.Kind() {
+	case fhir.Object:
+		dst = append(dst, '{')
+		for m := range n.Members() {
+			dst = s.separated(dst)
+			s.path = s.path[:at]
+			name := s.member(m.Name())
+			s.path = append(append(s.path, '.'), name...)
+			dst = append(fhir.AppendJSONString(dst, m.Name()), ':')
+			dst = s.value(dst, m)
+		}
+		return append(dst, '}')
+	case fhir.Array:
+		dst = append(dst, '[')
+		i := 0
+		for m := range n.Items() {
+			dst = s.separated(dst)
+			s.path = fmt.Appendf(s.path[:at], "[%d]", i)
+			dst = s.value(dst, m)
+			i++
+		}
+		return append(dst, ']')
+	case fhir.String:
+		return fhir.AppendJSONString(dst, s.text(n))
+	case fhir.Number:
+		return append(dst, s.numeral(n)...)
+	}
+	return append(dst, n.Raw()...)
+}
+
+var elementShape = regexp.MustCompile(`^_?[A-Za-z][A-Za-z0-9]{0,63}$`)
+
+// member gives the name of an element for a path. One that no element can have is not shown, and no case is made.
+func (s *synthesiser) member(name string) string {
+	if elementShape.MatchString(name) || name == "fhir_comments" {
+		s.members = append(s.members, Replaced{Path: string(s.path), What: name})
+		return name
+	}
+	s.strange = append(s.strange, string(s.path)+"."+noElement)
+	return noElement
+}
+
+func (s *synthesiser) separated(dst []byte) []byte {
+	if last := dst[len(dst)-1]; last != '{' && last != '[' {
+		return append(dst, ',')
+	}
+	return dst
+}
+
+// numeral keeps numbers, but for places on the earth and what is long enough to be an identifier.
+func (s *synthesiser) numeral(n fhir.Node) string {
+	name, text := elementOf(n), n.Text()
+	within := fhirpath.NodeItem(n.Parent()).Type()
+	position := name == "latitude" || name == "longitude" ||
+		within == "FHIR.Extension" && slices.ContainsFunc([]string{"latitude", "longitude"}, func(url string) bool { return n.Parent().Get("url").Text() == url })
+	if !position && len(strings.Map(onlyDigits, text)) < 7 {
+		return text
+	}
+	s.note("number", text)
+	return "1" + strings.Map(func(r rune) rune {
+		if r == '.' {
+			return r
+		}
+		return '0'
+	}, strings.TrimLeft(text, "-")[1:])
+}
+
+// note records that the value at the current path was replaced.
+func (s *synthesiser) note(what, was string) {
+	s.replaced = append(s.replaced, Replaced{Path: string(s.path), What: what})
+	was = strings.ToLower(strings.TrimSpace(was))
+	switch what {
+	case "identifier", "id", "telecom", "NHS number", "version":
+		if len(was) >= 6 {
+			s.secrets = append(s.secrets, was)
+		}
+	default: // a single word may well be part of a url: what it belongs to decides
+		if len(was) >= 6 && strings.ContainsAny(was, " ") {
+			s.secrets = append(s.secrets, was)
+		}
+	}
+	switch what {
+	case "name":
+		s.named(was)
+	case "address":
+		s.located(was)
+	}
+}
+
+// keep leaves a text that has the shape of a code or of a system; another becomes what stands in its place.
+func (s *synthesiser) keep(text string, shape *regexp.Regexp, otherwise string) string {
+	if !shape.MatchString(text) || holdsNHSNumber(text) || postcodeAlone.MatchString(text) {
+		s.note("text where a code belongs", text)
+		return otherwise
+	}
+	return s.keeps(text)
+}
+
+// keeps leaves a text as it is, to be looked at in the end.
+func (s *synthesiser) keeps(text string) string {
+	s.kept = append(s.kept, Replaced{Path: string(s.path), What: text})
+	return text
+}
+
+func notLetter(r rune) bool { return r < 'a' || r > 'z' }
+
+// elementOf gives the name of the element that a node is, or is an item of.
+func elementOf(n fhir.Node) string {
+	for n.Name() == "" && n.Parent().Exists() {
+		n = n.Parent()
+	}
+	return n.Name()
+}
+
+// ownerOf gives the object that a node is a member of, or an item of a member of.
+func ownerOf(n fhir.Node) fhir.Node {
+	p := n.Parent()
+	for p.Kind() == fhir.Array {
+		p = p.Parent()
+	}
+	return p
+}
+
+// pretty gives the JSON of resources for a file: one as it is, several as a Bundle.
+func pretty(list []fhir.Resource) []byte {
+	if len(list) == 1 {
+		return indented(list[0].Raw())
+	}
+	var b bytes.Buffer
+	b.WriteString(`{"resourceType":"Bundle","type":"collection","entry":[`)
+	for i, r := range list {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, `{"resource":%s}`, r.Raw())
+	}
+	b.WriteString(`]}`)
+	return indented(b.Bytes())
+}

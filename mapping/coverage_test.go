@@ -1,0 +1,292 @@
+package mapping
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"refbridge/fhir"
+)
+
+func sampleOf(in Input) Sample {
+	return Sample{Bundle: fhir.Bundle{Focus: []fhir.Resource{in.Focus}, Related: in.Related}, Variables: in.Variables, Now: in.Now}
+}
+
+func sample(t testing.TB, focus string, related ...string) Sample {
+	t.Helper()
+	in := Sample{Bundle: fhir.Bundle{Focus: []fhir.Resource{resource(t, []byte(focus))}},
+		Variables: map[string]string{"source": "ers"}, Now: time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)}
+	for _, r := range related {
+		in.Related = append(in.Related, resource(t, []byte(r)))
+	}
+	return in
+}
+
+func tables(t testing.TB, files map[string]string) *Set {
+	t.Helper()
+	dir := fstest.MapFS{}
+	for name, text := range files {
+		dir[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	s, err := Load(dir, Options{PatientKey: testKey})
+	require.NoError(t, err)
+	return s
+}
+
+const coverTable = `object: Thing__c
+source: ServiceRequest
+let:
+  state: extension('https://example.org/state').value
+  owner: {from: requester, transform: referenceId(Practitioner)}
+key: {field: Key__c, from: "%source & '.' & id"}
+rows:
+  - {field: Status__c, when: "%state.exists()", from: "%state", values: state}
+  - {field: Status__c, from: status}
+  - {field: Number__c, from: "identifier.where(system = 'https://example.org/a').value"}
+  - {field: Phone__c, from: "subject.resolve().telecom.where(system = 'phone').value.first()"}
+  - {field: Reason__c, from: "reasonCode.first()", transform: text}
+  - {field: Owner__c, from: "%owner & '!'"}
+  - {field: Both__c, from: [patientInstruction, authoredOn]}
+  - {field: Fixed__c, default: x}
+  - {field: Later__c, when: "priority = 'stat'", from: occurrence.ofType(dateTime)}
+drop:
+  - {path: note, purpose: Comments stay.}
+  - {path: supportingInfo, purpose: Letters stay.}
+values:
+  state:
+    system: https://example.org/states
+    codes: [{code: A, to: Active}, {code: B, to: Booked}]
+`
+
+// pathOf finds what the report says of a path: state, records by state, and its uses.
+func pathOf(t *testing.T, r CoverageReport, path string) string {
+	t.Helper()
+	i := slices.IndexFunc(r.Paths, func(p PathCoverage) bool { return p.Path == path })
+	require.GreaterOrEqual(t, i, 0, "%s was not seen", path)
+	p := r.Paths[i]
+	out := fmt.Sprintf("%s %d/%d/%d/%d", p.State, p.Unaccounted, p.Mapped, p.Dropped, p.Looked)
+	for _, u := range p.Uses {
+		out += fmt.Sprintf("; %s %s%s", u.Rule, u.Field, u.Why)
+	}
+	return out
+}
+
+func TestEveryPathIsMappedDroppedLookedAtOrUnaccounted(t *testing.T) {
+	c := NewCoverage(tables(t, map[string]string{"t.yaml": coverTable}))
+	c.Add(sample(t, `{"resourceType":"ServiceRequest","id":"1","status":"active","priority":"stat",
+		"extension":[{"url":"https://example.org/state","valueCoding":{"system":"https://example.org/states","code":"A","display":"Active"}},
+			{"url":"https://example.org/new","extension":[{"url":"part","valueString":"x"}]}],
+		"identifier":[{"system":"https://example.org/a","value":"1"},{"system":"https://example.org/b","value":"2"}],
+		"subject":{"reference":"Patient/p","display":"Somebody"},
+		"requester":{"reference":"Practitioner/d"},
+		"reasonCode":[{"text":"Pain","coding":[{"code":"1"}]},{"text":"Fear"}],
+		"patientInstruction":"fast","authoredOn":"2026-01-01","occurrenceDateTime":"2026-02-02",
+		"note":[{"text":"secret"}],"supportingInfo":[{"reference":"DocumentReference/l"}]}`,
+		`{"resourceType":"Patient","id":"p","telecom":[{"system":"phone","value":"1"},{"system":"email","value":"2"}]}`,
+		`{"resourceType":"DocumentReference","id":"l","description":"letter"}`))
+	c.Add(sample(t, `{"resourceType":"ServiceRequest","id":"2","status":"active","identifier":[{"system":"https://example.org/a","value":"1"}],"_status":{"extension":[{"url":"https://example.org/why","valueCode":"x"}]}}`))
+	r := c.Report()
+	for path, want := range map[string]string{
+		"ServiceRequest.extension('https://example.org/state').valueCoding.code":            "mapped 0/1/0/0; t.yaml:8 Status__c",
+		"ServiceRequest.extension('https://example.org/state').valueCoding.display":         "mapped 0/1/0/0; t.yaml:8 Status__c",
+		"ServiceRequest.extension('https://example.org/new').extension('part').valueString": "unaccounted 1/0/0/0",
+		"ServiceRequest.status.extension('https://example.org/why').valueCode":              "unaccounted 1/0/0/0",
+		"ServiceRequest.status":                     "mapped 0/1/1/0; t.yaml:9 Status__cStatus__c has its value from t.yaml:8; t.yaml:9 Status__c",
+		"ServiceRequest.identifier[].value":         "unaccounted 1/2/0/0; t.yaml:10 Number__c",
+		"ServiceRequest.identifier[].system":        "looked at 0/0/0/2; t.yaml:10 Number__c",
+		"ServiceRequest.subject.reference":          "mapped 0/1/0/0; t.yaml:11 Phone__c",
+		"ServiceRequest.subject.display":            "unaccounted 1/0/0/0",
+		"Patient.id":                                "mapped 0/1/0/0; t.yaml:11 Phone__c",
+		"Patient.telecom[].value":                   "unaccounted 1/1/0/0; t.yaml:11 Phone__c",
+		"Patient.telecom[].system":                  "looked at 0/0/0/1; t.yaml:11 Phone__c",
+		"ServiceRequest.reasonCode[].text":          "unaccounted 1/1/0/0; t.yaml:12 Reason__c",
+		"ServiceRequest.reasonCode[].coding[].code": "unaccounted 1/0/0/0",
+		"ServiceRequest.requester.reference":        "mapped 0/1/0/0; t.yaml:13 Owner__c",
+		"ServiceRequest.patientInstruction":         "mapped 0/1/0/0; t.yaml:14 Both__c",
+		"ServiceRequest.authoredOn":                 "dropped 0/0/1/0; t.yaml:14 Both__cBoth__c has its value from another path of the row",
+		"ServiceRequest.priority":                   "looked at 0/0/0/1; t.yaml:16 Later__c",
+		"ServiceRequest.occurrenceDateTime":         "mapped 0/1/0/0; t.yaml:16 Later__c",
+		"ServiceRequest.note[].text":                "dropped 0/0/1/0; t.yaml:18 Comments stay.",
+		"ServiceRequest.supportingInfo[].reference": "dropped 0/0/1/0; t.yaml:19 Letters stay.",
+		"DocumentReference.description":             "dropped 0/0/1/0; t.yaml:19 Letters stay.",
+		"ServiceRequest.id":                         "mapped 0/2/0/0; t.yaml:6 Key__c",
+	} {
+		assert.Equal(t, want, pathOf(t, r, path), path)
+	}
+	assert.Equal(t, 2, r.Records)
+	assert.Equal(t, 25, r.Seen)
+	assert.Equal(t, 18, r.Accounted)
+	assert.Equal(t, 72.0, r.Percent())
+	assert.Equal(t, Unaccounted, r.Paths[0].State, "what has to be looked into comes first")
+}
+
+func TestEveryFieldSaysByWhichRuleItIsFilled(t *testing.T) {
+	c := NewCoverage(tables(t, map[string]string{"t.yaml": coverTable}))
+	for range 3 {
+		c.Add(sample(t, `{"resourceType":"ServiceRequest","id":"1","status":"active"}`))
+	}
+	c.Add(sample(t, `{"resourceType":"ServiceRequest","id":"1","extension":[{"url":"https://example.org/state","valueCoding":{"code":"B"}}]}`))
+	r := c.Report()
+	field := func(name string) FieldCoverage {
+		return r.Fields[slices.IndexFunc(r.Fields, func(f FieldCoverage) bool { return f.Field == name })]
+	}
+	assert.Equal(t, FieldCoverage{Object: "Thing__c", Field: "Status__c", Records: 4, Filled: 4,
+		Rules: []RuleCount{{Rule: "t.yaml:8", From: "%state", Filled: 1}, {Rule: "t.yaml:9", From: "status", Filled: 3}}}, field("Status__c"))
+	assert.Equal(t, FieldCoverage{Object: "Thing__c", Field: "Fixed__c", Records: 4, Filled: 4,
+		Rules: []RuleCount{{Rule: "t.yaml:15", Filled: 4, Default: 4}}}, field("Fixed__c"))
+	assert.Zero(t, field("Phone__c").Filled)
+}
+
+func TestCodesThatNoTableListsAreCounted(t *testing.T) {
+	c := NewCoverage(tables(t, map[string]string{"t.yaml": coverTable}))
+	for _, code := range []string{"A", "NEW", "NEW", "seen by Zebedee"} {
+		c.Add(sample(t, `{"resourceType":"ServiceRequest","id":"1","extension":[{"url":"https://example.org/state","valueCoding":{"system":"https://example.org/states","code":"`+code+`"}}]}`))
+	}
+	r := c.Report()
+	assert.Equal(t, 3, r.Held)
+	require.Len(t, r.Codes, 2)
+	assert.Equal(t, CodeCoverage{Table: "state", Rule: "t.yaml:21", System: "https://example.org/states", Code: "NEW", Unlisted: "hold",
+		Object: "Thing__c", Field: "Status__c", Records: 2}, r.Codes[0])
+	assert.Equal(t, "[15 characters, not shown]", r.Codes[1].Code)
+	require.NotEmpty(t, r.Holds)
+	assert.Equal(t, 2, r.Holds[0].Count)
+}
+
+func TestWhatIsLostBeforeMappingIsShown(t *testing.T) {
+	in := sample(t, `{"resourceType":"ServiceRequest","id":"1","status":"active","code":{"coding":[{"system":"new","code":"A"}]}}`)
+	in.Sent = resource(t, []byte(`{"resourceType":"ReferralRequest","id":"1","status":"active","specialty":{"coding":[{"system":"old","code":"A","display":"x"}]},
+		"extension":[{"url":"https://example.org/never-heard-of","valueString":"not carried"}],"contained":[{"resourceType":"List","id":"l","mode":"working"}]}`))
+	c := NewCoverage(tables(t, map[string]string{"t.yaml": coverTable}))
+	c.Add(in)
+	assert.Equal(t, []SentPath{
+		{Path: "ReferralRequest.contained.ofType(List).mode", Records: 1, Missing: 1},
+		{Path: "ReferralRequest.extension('https://example.org/never-heard-of').valueString", Records: 1, Missing: 1},
+	}, c.Report().Sent)
+}
+
+func TestTablesOfBodiesAreCoveredToo(t *testing.T) {
+	c := NewCoverage(tables(t, map[string]string{"b.yaml": `body: referral
+source: ServiceRequest
+rows:
+  - {path: patient.id, from: "'001000000000001AAA'"}
+  - {path: referral.fields.Name, from: patientInstruction, required: true}
+  - {path: referral.fields.Other, from: status}
+drop:
+  - {path: note, purpose: Comments stay.}
+`}))
+	c.Add(sample(t, `{"resourceType":"ServiceRequest","id":"1","status":"active","patientInstruction":"x","note":[{"text":"y"}]}`))
+	r := c.Report()
+	assert.Equal(t, "mapped 0/1/0/0; b.yaml:5 referral.fields.Name", pathOf(t, r, "ServiceRequest.patientInstruction"))
+	assert.Equal(t, "dropped 0/0/1/0; b.yaml:8 Comments stay.", pathOf(t, r, "ServiceRequest.note[].text"))
+	assert.Equal(t, 1, r.Fields[slices.IndexFunc(r.Fields, func(f FieldCoverage) bool { return f.Field == "referral.fields.Other" })].Filled)
+}
+
+// plantedSamples are golden inputs with a marker in place of every value, one after the other.
+func plantedSamples(t *testing.T) []Sample {
+	t.Helper()
+	var out []Sample
+	for _, name := range []string{"fhir-everything", "fhir-appointment", "ers-returned-with-advice"} {
+		in := input(t, name)
+		src := string(in.Focus.Raw())
+		for _, value := range quoted(src) {
+			for _, marker := range []string{"Zebedee Quillfeather", "9434765919", "https://x.example/9434765919"} {
+				r, err := fhir.Parse([]byte(strings.ReplaceAll(src, value, `"`+marker+`"`)))
+				if err != nil {
+					continue
+				}
+				in.Focus = r
+				s := sampleOf(in)
+				s.Sent = r
+				out = append(out, s)
+			}
+		}
+	}
+	require.Greater(t, len(out), 200)
+	return out
+}
+
+func TestNothingAboutAPersonIsInACoverageReport(t *testing.T) {
+	c := NewCoverage(starterTables(t))
+	for _, in := range plantedSamples(t) {
+		c.Add(in)
+	}
+	c.Add(sample(t, `{"resourceType":"ServiceRequest","id":"1","Zebedee Quillfeather":"x","Quillfeather-9434765919":{"9434765919":1}}`))
+	r := c.Report()
+	text, err := json.Marshal(r)
+	require.NoError(t, err)
+	var page bytes.Buffer
+	require.NoError(t, CoveragePage{CoverageReport: r, Tables: "x", Read: "1 record read"}.HTML(&page))
+	for _, marker := range []string{"Zebedee", "Quillfeather", "9434765919"} {
+		assert.NotContains(t, string(text), marker)
+		assert.NotContains(t, page.String(), marker)
+	}
+	assert.Contains(t, string(text), "(a name that no element has)")
+}
+
+func TestThePageReadsWithoutScriptOrNetwork(t *testing.T) {
+	c := NewCoverage(starterTables(t))
+	c.Add(sampleOf(input(t, "fhir-everything")))
+	var page bytes.Buffer
+	require.NoError(t, CoveragePage{CoverageReport: c.Report(), Tables: "abc", Read: "1 record read"}.HTML(&page))
+	text := page.String()
+	for _, never := range []string{"<script", "src=", "@import", "url("} {
+		assert.NotContains(t, text, never)
+	}
+	for _, want := range []string{"ServiceRequest.code.text", "The account has the name.", "service-request.yaml:", "Unaccounted", "ClinicalServiceRequest.PatientId"} {
+		assert.Contains(t, text, want)
+	}
+}
+
+func TestPathsAreBounded(t *testing.T) {
+	c := NewCoverage(tables(t, map[string]string{"t.yaml": coverTable}))
+	c.size = maxBranches - 3
+	c.Add(sample(t, `{"resourceType":"ServiceRequest","id":"1","a":1,"b":2,"c":3,"d":{"e":4}}`))
+	r := c.Report()
+	assert.Contains(t, pathOf(t, r, furtherPaths), "unaccounted 1/")
+	assert.Less(t, r.Seen, 6)
+}
+
+func BenchmarkCoverage(b *testing.B) {
+	c := NewCoverage(starterTables(b))
+	in := sampleOf(input(b, "ers-booked-two-week-wait"))
+	b.ReportAllocs()
+	for b.Loop() {
+		c.Add(in)
+	}
+}
+
+// Whatever stands in a record: coverage counts it, a synthetic copy of it can be made or is refused, and neither says what it says.
+func FuzzAnyRecord(f *testing.F) {
+	for _, name := range []string{"fhir-everything", "ers-returned-with-advice", "fhir-appointment", "fhir-create-patient"} {
+		f.Add(input(f, name).Focus.Raw())
+	}
+	f.Add([]byte(`{"resourceType":"ServiceRequest","extension":{"url":7,"extension":[null,[]]},"identifier":{"value":["a",{}]},"subject":[{"reference":"#"}],"contained":[{"id":""},5]}`))
+	set := starterTables(f)
+	f.Fuzz(func(t *testing.T, src []byte) {
+		r, err := fhir.Parse(src)
+		if err != nil {
+			return
+		}
+		in := Sample{Bundle: fhir.Bundle{Focus: []fhir.Resource{r}}, Sent: r, Variables: map[string]string{"source": "ers"}}
+		c := NewCoverage(set)
+		c.Add(in)
+		c.Add(in)
+		report := c.Report()
+		for _, p := range report.Paths {
+			if p.Records != 2 || max(p.Unaccounted, p.Mapped, p.Dropped, p.Looked) != 2 {
+				t.Fatalf("a path was not counted in each of two equal records: %+v", p)
+			}
+		}
+		if made, _, err := Synthetic([]fhir.Resource{r}, []byte("key")); err == nil && len(made) != 1 {
+			t.Fatal("a copy is missing")
+		}
+	})
+}

@@ -1,0 +1,52 @@
+package mapping
+
+import (
+	_ "embed"
+	"fmt"
+	"html/template"
+	"io"
+	"time"
+)
+
+//go:embed coverage.html.tmpl
+var coverageTemplate string
+
+// CoveragePage is a coverage report as a page to read: no script, nothing from the network, and it prints.
+type CoveragePage struct {
+	CoverageReport
+	Tables string // hash of the tables
+	Read   string // what was read, in words
+	Made   time.Time
+}
+
+// HTML writes the page.
+func (p CoveragePage) HTML(w io.Writer) error {
+	t, err := template.New("coverage").Parse(coverageTemplate)
+	if err != nil {
+		return fmt.Errorf("read the template: %w", err)
+	}
+	return t.Execute(w, p)
+}
+
+// Of gives the paths of a state; the page calls it.
+func (p CoveragePage) Of(state State) []PathCoverage {
+	var out []PathCoverage
+	for _, path := range p.Paths {
+		if path.State == state {
+			out = append(out, path)
+		}
+	}
+	return out
+}
+
+// FieldsOf gives the fields by object; the page calls it.
+func (p CoveragePage) FieldsOf() [][]FieldCoverage {
+	var out [][]FieldCoverage
+	for i, f := range p.Fields {
+		if i == 0 || f.Object != p.Fields[i-1].Object {
+			out = append(out, nil)
+		}
+		out[len(out)-1] = append(out[len(out)-1], f)
+	}
+	return out
+}

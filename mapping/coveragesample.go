@@ -1,0 +1,92 @@
+package mapping
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"refbridge/fhir"
+	"refbridge/sfdc/sobject"
+)
+
+// Sample is one record of a source as a test of tables sees it: the resources that are mapped in order, what they refer to, and
+// the variables.
+type Sample struct {
+	fhir.Bundle
+	Variables map[string]string
+	Now       time.Time // what now() and today() give
+	// Sent is the resource as the source sent it, where it had to be normalised; Coverage looks for what was lost there.
+	Sent fhir.Resource
+}
+
+// input gives what Map reads for one of the resources.
+func (in Sample) input(focus fhir.Resource) Input {
+	return Input{Focus: focus, Related: in.Related, Variables: in.Variables, Now: in.Now}
+}
+
+// mapAll maps every resource of a sample, each record once. As in a sync, one fault holds all of it.
+func (s *Set) mapAll(in Sample) ([]Mapped, Faults) {
+	var records []Mapped
+	var faults Faults
+	seen := map[[2]string]bool{}
+	for _, focus := range in.Focus {
+		out, err := s.Map(in.input(focus))
+		faults = append(faults, faultsOf(err)...)
+		for _, m := range out.Records {
+			if id := [2]string{m.Record.Object, m.Record.Key.Value}; !seen[id] {
+				seen[id] = true
+				records = append(records, m)
+			}
+		}
+		for _, b := range out.Bodies {
+			records = append(records, b.mapped())
+		}
+	}
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	return records, nil
+}
+
+// mapped gives a body as a record whose fields are its paths, so that both can be compared in one way.
+func (b Body) mapped() Mapped {
+	m := Mapped{Record: sobject.Record{Object: b.Name}}
+	for _, v := range b.Values {
+		m.Record.Fields = append(m.Record.Fields, sobject.Field{Name: v.Path, Value: v.Value})
+		m.Rules = append(m.Rules, v.Rule)
+	}
+	return m
+}
+
+var itemNumber = regexp.MustCompile(`\[\d+\]`)
+
+// fieldName gives the name of a field, or the path of a body's value as a table writes it: performers[].fields.Name.
+func fieldName(name string) string {
+	if !strings.HasSuffix(name, "]") && !strings.Contains(name, "].") {
+		return name
+	}
+	return itemNumber.ReplaceAllString(name, "[]")
+}
+
+// makes gives what a table makes: an object, or the name of a body.
+func (t *table) makes() string { return cmp.Or(t.object, t.body) }
+
+// faultsOf gives the faults of a Map.
+func faultsOf(err error) Faults {
+	var faults Faults
+	if err != nil && !errors.As(err, &faults) {
+		faults = Faults{{Kind: TableFault, Message: err.Error()}}
+	}
+	return faults
+}
+
+// plural gives "1 record", "2 records".
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

@@ -1,0 +1,229 @@
+package mapping
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"refbridge/fhir"
+	"refbridge/fhir/fhirpath"
+)
+
+// branch is a generalised source path: one for all items of a list, extensions told apart by their url, contained resources
+// by their type.
+type branch struct {
+	path     string
+	children map[string]*branch
+	states   [4]tally // by rank of a State
+	all      tally
+	uses     map[int]*tally
+}
+
+// tally counts records, each once.
+type tally struct{ last, records int }
+
+func (t *tally) add(record int) {
+	if t.last != record {
+		t.last = record
+		t.records++
+	}
+}
+
+// maxBranches bounds the memory for sources that invent elements and urls without end.
+const maxBranches = 50_000
+
+// furtherPaths stands for what is beyond the bound.
+const furtherPaths = "(further paths)"
+
+func (c *Coverage) root(typ string) *branch {
+	if c.roots[typ] == nil {
+		c.roots[typ] = &branch{path: typ}
+	}
+	return c.roots[typ]
+}
+
+func (c *Coverage) child(b *branch, step string) *branch {
+	if b.path == furtherPaths {
+		return b
+	}
+	if n := b.children[step]; n != nil {
+		return n
+	}
+	if c.size++; c.size > maxBranches {
+		return c.root(furtherPaths)
+	}
+	if b.children == nil {
+		b.children = map[string]*branch{}
+	}
+	n := &branch{path: b.path + step}
+	b.children[step] = n
+	return n
+}
+
+func typeName(resource fhir.Node) string {
+	if typ := resource.Get("resourceType").Text(); resourceName.MatchString(typ) {
+		return strings.Clone(typ)
+	}
+	return "(a resource of no type)"
+}
+
+// walk counts the values below a node. uses are those of what it stands in.
+func (c *Coverage) walk(n fhir.Node, b *branch, uses []int) {
+	if own := c.marks[n]; len(own) > 0 {
+		uses = slices.Concat(uses, own)
+	}
+	switch n.Kind() {
+	case fhir.Object:
+		for m := range n.Members() {
+			if m.Name() != "resourceType" && !(m.Name() == "url" && isExtension(n)) {
+				c.walk(m, c.child(b, "."+stepName(m.Name())), uses)
+			}
+		}
+	case fhir.Array:
+		for item := range n.Items() {
+			c.walk(item, c.child(b, itemStep(n, item)), uses)
+		}
+	case fhir.Missing, fhir.Null:
+	default:
+		c.leaf(n, b, uses)
+	}
+}
+
+// stepName gives the name of an element; what stands beside a primitive (_birthDate) belongs to it.
+func stepName(name string) string {
+	if !elementShape.MatchString(name) {
+		return "(a name that no element has)"
+	}
+	return strings.Clone(strings.TrimPrefix(name, "_"))
+}
+
+func isExtension(object fhir.Node) bool {
+	name := elementOf(object)
+	return name == "extension" || name == "modifierExtension"
+}
+
+func itemStep(list, item fhir.Node) string {
+	switch list.Name() {
+	case "extension", "modifierExtension":
+		return "('" + extensionURL(item) + "')"
+	case "contained":
+		return ".ofType(" + typeName(item) + ")"
+	}
+	return "[]"
+}
+
+// extensionURL gives the url of an extension; that of a part of one is a word.
+func extensionURL(ext fhir.Node) string {
+	url := ext.Get("url").Text()
+	if codeShape.MatchString(url) && !holdsNHSNumber(url) {
+		return strings.Clone(url)
+	}
+	return strings.Clone(showSystem(url))
+}
+
+// leaf counts one value for the best of its uses.
+func (c *Coverage) leaf(n fhir.Node, b *branch, uses []int) {
+	own := len(uses) > 0
+	if !own {
+		uses = c.beside[n]
+	}
+	best := 0
+	for _, u := range uses {
+		best = max(best, rank(c.uses[u].State))
+	}
+	if best == rank(Looked) && own && isText(n) {
+		// A condition on a text asks whether it is there. That is no account of what it says.
+		best = rank(Unaccounted)
+	}
+	b.all.add(c.sum.Records)
+	b.states[best].add(c.sum.Records)
+	for _, u := range uses {
+		if rank(c.uses[u].State) != best {
+			continue
+		}
+		if b.uses == nil {
+			b.uses = map[int]*tally{}
+		}
+		if b.uses[u] == nil {
+			b.uses[u] = &tally{}
+		}
+		b.uses[u].add(c.sum.Records)
+	}
+}
+
+func isText(n fhir.Node) bool {
+	switch strings.TrimPrefix(fhirpath.NodeItem(n).Type(), "FHIR.") {
+	case "string", "markdown", "xhtml", "base64Binary":
+		return elementOf(n) != "system" && elementOf(n) != "code" // where the model does not know the element
+	}
+	return false
+}
+
+// use gives the number of a use.
+func (c *Coverage) use(u Use) int {
+	n, ok := c.useOf[u]
+	if !ok {
+		n = len(c.uses)
+		c.uses = append(c.uses, u)
+		c.useOf[u] = n
+	}
+	return n
+}
+
+// mark notes a use of a node and all that stands in it. With a code goes what it belongs to: its system and version, and the
+// display, which says the same for people.
+func (c *Coverage) mark(n fhir.Node, u Use) {
+	if !n.Exists() {
+		return
+	}
+	id := c.use(u)
+	if !slices.Contains(c.marks[n], id) {
+		c.marks[n] = append(c.marks[n], id)
+	}
+	if n.Name() != "code" || n.Kind() != fhir.String {
+		return
+	}
+	for _, name := range []string{"system", "version", "display"} {
+		if m := n.Parent().Get(name); !slices.Contains(c.beside[m], id) {
+			c.beside[m] = append(c.beside[m], id)
+		}
+	}
+}
+
+// paths gives the coverage of a branch and all below it.
+func (b *branch) paths(out []PathCoverage, uses []Use) []PathCoverage {
+	if b.all.records > 0 {
+		p := PathCoverage{Path: b.path, Records: b.all.records, Unaccounted: b.states[0].records, Dropped: b.states[1].records,
+			Looked: b.states[2].records, Mapped: b.states[3].records, Uses: []Use{}}
+		p.State = Unaccounted
+		if p.Unaccounted == 0 {
+			p.State = p.best()
+		}
+		for _, id := range slices.Sorted(maps.Keys(b.uses)) {
+			u := uses[id]
+			u.Records = b.uses[id].records
+			p.Uses = append(p.Uses, u)
+		}
+		slices.SortStableFunc(p.Uses, func(a, b Use) int { return b.Records - a.Records })
+		out = append(out, p)
+	}
+	for _, step := range slices.Sorted(maps.Keys(b.children)) {
+		out = b.children[step].paths(out, uses)
+	}
+	return out
+}
+
+// best is the state of most use to know where nothing is unaccounted.
+func (p PathCoverage) best() State {
+	switch {
+	case p.Mapped > 0:
+		return Carried
+	case p.Looked > 0:
+		return Looked
+	}
+	return Dropped
+}
+
+// at gives file:line.
+func (p place) at() string { return fmt.Sprintf("%s:%d", p.file, p.line) }

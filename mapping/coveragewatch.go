@@ -1,0 +1,448 @@
+package mapping
+
+import (
+	"iter"
+	"regexp"
+	"slices"
+	"strings"
+
+	"refbridge/fhir"
+	"refbridge/fhir/fhirpath"
+)
+
+// watcher follows the tables over one resource and marks what they read. It works with the Mapper itself, row by row, so that
+// it sees the same values.
+//
+//	what the path gave     -> mapped      (identifier.where(system = …).value gave value)
+//	what it passed by      -> looked at   (system)
+//	rows that do not count -> dropped     (another row of the field has a value, or its when does not hold)
+//	drop                   -> dropped     (all below what the path gives)
+type watcher struct {
+	*Coverage
+	m       *Mapper
+	reached []fhir.Node // by the paths since the last look
+	on      bool
+	leads   map[*path]bool   // whether a path follows references
+	lets    map[*path][]*let // the named values that it uses
+}
+
+func newWatcher(c *Coverage) *watcher {
+	w := &watcher{Coverage: c, m: c.set.Mapper(), leads: map[*path]bool{}, lets: map[*path][]*let{}}
+	depth := 2
+	for _, t := range c.set.tables {
+		depth = max(depth, len(t.lets)+2)
+	}
+	for range depth { // each depth of named values has a Context of its own
+		w.m.contexts = append(w.m.contexts, &fhirpath.Context{Slots: w.m.slot, Resolve: w.m.resolve, Seen: w.seen})
+	}
+	return w
+}
+
+// watch marks what the tables read of one focus.
+func (w *watcher) watch(in Input) {
+	w.m.begin(in)
+	for _, t := range w.set.tables {
+		if t.source == in.Focus.Type() {
+			w.table(t)
+		}
+	}
+	w.m.forget()
+}
+
+func (w *watcher) seen(n fhir.Node) {
+	if w.on {
+		w.reached = append(w.reached, n)
+	}
+}
+
+func (w *watcher) table(t *table) {
+	w.m.table = t
+	w.m.on(w.m.in.Focus.Root())
+	use := Use{State: Looked, Object: t.makes(), Rule: t.place.at()}
+	if t.forEach == nil {
+		w.item(t, use)
+		return
+	}
+	use.Rule = t.forEach.at()
+	items := w.look(t.forEach, use)
+	for _, item := range items[:min(len(items), maxItems)] {
+		if item.Node().Exists() {
+			w.m.on(item.Node())
+			w.item(t, use)
+		}
+	}
+}
+
+func (w *watcher) item(t *table, use Use) {
+	if n := t.base + len(t.fields); n > len(w.m.cells) {
+		w.m.cells = slices.Grow(w.m.cells[:0], n)[:n]
+	}
+	w.m.row = w.m.cells[t.base : t.base+len(t.fields)]
+	clear(w.m.row)
+	for _, d := range t.drops {
+		drop := Use{State: Dropped, Object: use.Object, Rule: d.at(), Why: d.purpose}
+		for _, found := range w.eval(d.path) {
+			w.drop(found.Node(), drop)
+		}
+	}
+	why := ""
+	if t.when != nil && !w.holds(t.when, use) {
+		why = "no " + use.Object + " is made, as this does not hold: " + t.when.text
+	}
+	key := Use{State: Carried, Object: use.Object, Field: t.key.field, Rule: t.key.at()}
+	if why == "" {
+		w.value(&t.key.source, nil, key)
+	}
+	for i := range t.lets {
+		if l := &t.lets[i]; l.values != nil && why == "" {
+			w.fresh()
+			w.unlisted(&l.source, l.values, Use{Object: use.Object, Field: "%" + l.name})
+		}
+	}
+	for _, r := range t.rows {
+		u := Use{State: Carried, Object: use.Object, Field: r.field, Rule: r.at()}
+		if why != "" {
+			u.Field, u.Rule = "", t.when.at()
+		}
+		w.row(r, u, why)
+	}
+}
+
+// drop marks what a table leaves out, and with a reference what it points to.
+func (w *watcher) drop(n fhir.Node, use Use) {
+	w.mark(n, use)
+	for reference := range references(n) {
+		if to := w.target(reference); !to.Same(w.m.in.Focus.Root()) {
+			w.mark(to, use)
+		}
+	}
+}
+
+// target gives the resource that a reference points to, Missing where it did not come along.
+func (w *watcher) target(reference string) fhir.Node {
+	local, ok := strings.CutPrefix(reference, "#")
+	if !ok {
+		to, _ := w.m.resolve(reference)
+		return to
+	}
+	for c := range w.m.in.Focus.Root().Get("contained").Items() {
+		if c.Get("id").Text() == local {
+			return c
+		}
+	}
+	return fhir.Node{}
+}
+
+// references walks the references below a node.
+func references(n fhir.Node) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if to := n.Get("reference"); to.Kind() == fhir.String && !yield(to.Text()) {
+			return
+		}
+		for m := n.First(); m.Exists(); m = m.Next() {
+			for to := range references(m) {
+				if !yield(to) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// row marks what one row reads. why says why nothing comes of it; a row may have a reason of its own.
+func (w *watcher) row(r *row, use Use, why string) {
+	c := &w.m.row[r.slot]
+	if why == "" && c.row != nil {
+		why = r.field + " has its value from " + c.row.at()
+	}
+	if why == "" && r.when != nil {
+		looked := use
+		if looked.State = Looked; !w.holds(r.when, looked) {
+			why = "the row counts only where this holds: " + r.when.text
+		}
+	}
+	if why != "" {
+		use.State, use.Why = Dropped, why
+		w.value(&r.source, r.values, use)
+		return
+	}
+	w.value(&r.source, r.values, use)
+	w.fresh()
+	w.m.field(c, r)
+	if r.values != nil {
+		w.fresh()
+		w.unlisted(&r.source, r.values, use)
+	}
+}
+
+// fresh forgets named values, so that each row is seen to read those that it uses.
+func (w *watcher) fresh() {
+	clear(w.m.lets)
+	w.m.faults = w.m.faults[:0]
+}
+
+// eval works a path out and notes what it reaches.
+func (w *watcher) eval(p *path) fhirpath.Collection {
+	w.fresh()
+	w.reached, w.on = w.reached[:0], true
+	out := present(w.m.eval(p, ""))
+	w.on = false
+	return out
+}
+
+// look is eval of a condition, or of a forEach: what is reached is looked at.
+func (w *watcher) look(p *path, use Use) fhirpath.Collection {
+	out := w.eval(p)
+	w.passed(p, use)
+	return out
+}
+
+func (w *watcher) holds(p *path, use Use) bool {
+	w.look(p, use)
+	w.fresh()
+	return w.m.holds(p)
+}
+
+// value marks what a row or a key takes its value from: the first of its paths that gives something. The others are
+// passed over.
+func (w *watcher) value(s *source, values *valueTable, use Use) {
+	found := false
+	for _, p := range s.paths {
+		items := w.eval(p)
+		with := use
+		if found && with.State == Carried {
+			with.State, with.Why = Dropped, use.Field+" has its value from another path of the row"
+		}
+		looked := with
+		if looked.State == Carried {
+			looked.State = Looked
+		}
+		w.passed(p, looked)
+		found = found || len(items) > 0
+		w.result(p, items, s.transforms, values != nil, with)
+		w.names(items, s.transforms, looked)
+	}
+}
+
+// names marks by what the transform humanName chooses.
+func (w *watcher) names(items fhirpath.Collection, transforms []transform, use Use) {
+	if !slices.ContainsFunc(transforms, func(t transform) bool { return t.name == "humanName" }) {
+		return
+	}
+	for _, item := range items {
+		w.mark(item.Node().Get("use"), use)
+	}
+}
+
+// passed marks the values that a path reached on its way. A reference that was followed is not only looked at: it led to what
+// the path gave; and so did the id that it was found by.
+func (w *watcher) passed(p *path, use Use) {
+	followed := use
+	if use.State == Looked {
+		followed.State = Carried
+	}
+	follows := w.follows(p)
+	for _, n := range w.reached {
+		switch {
+		case n.Kind() == fhir.Array || n.Kind() == fhir.Null:
+		case n.Kind() != fhir.Object:
+			w.mark(n, use)
+		case follows && n.Get("resourceType").Exists():
+			w.mark(n.Get("id"), followed)
+		case follows && n.Get("reference").Exists():
+			w.mark(n.Get("reference"), followed)
+			w.mark(n.Get("type"), followed)
+		}
+	}
+}
+
+// follows tells whether a path follows references, by itself or by the named values that it uses.
+func (w *watcher) follows(p *path) bool {
+	out, known := w.leads[p]
+	if known {
+		return out
+	}
+	out = strings.Contains(p.text, "resolve()")
+	for _, l := range w.named(p) {
+		out = out || slices.ContainsFunc(l.paths, w.follows)
+	}
+	w.leads[p] = out
+	return out
+}
+
+// result marks what the value is made of. Of a computed value (system & '|' & value) that is all that the path reached, and
+// what its named values are made of.
+func (w *watcher) result(p *path, items fhirpath.Collection, transforms []transform, coded bool, use Use) {
+	computed := false
+	for _, item := range items {
+		computed = computed || !item.Node().Exists()
+	}
+	if !computed {
+		for _, n := range read(items, transforms, coded) {
+			w.mark(n, use)
+		}
+		return
+	}
+	for _, n := range w.reached {
+		if n.Kind() != fhir.Object && n.Kind() != fhir.Array {
+			w.mark(n, use)
+		}
+	}
+	for _, l := range w.named(p) {
+		w.value(&l.source, l.values, use)
+	}
+}
+
+var variableName = regexp.MustCompile(`%([A-Za-z][A-Za-z0-9]*)`)
+
+// named gives the named values that a path uses. They stand above it, so that none uses itself.
+func (w *watcher) named(p *path) []*let {
+	out, known := w.lets[p]
+	if known {
+		return out
+	}
+	for _, m := range variableName.FindAllStringSubmatch(p.text, -1) {
+		for i := range w.m.table.lets {
+			if l := &w.m.table.lets[i]; l.name == m[1] && !slices.Contains(out, l) {
+				out = append(out, l)
+			}
+		}
+	}
+	w.lets[p] = out
+	return out
+}
+
+// read gives the values that transforms and value tables take out of what a path gave.
+func read(items fhirpath.Collection, transforms []transform, coded bool) []fhir.Node {
+	takes := ""
+	for _, t := range transforms {
+		switch t.name {
+		case "codingKey", "conceptKey", "referenceId", "humanName", "text":
+			takes = t.text
+		}
+	}
+	if takes == "" && coded {
+		takes = "codingKey"
+	}
+	var out []fhir.Node
+	for _, item := range items {
+		n := item.Node()
+		switch {
+		case n.Kind() != fhir.Object:
+			out = append(out, n)
+		case strings.HasPrefix(takes, "humanName"):
+			if n.Same(currentName(items)) {
+				out = append(out, partsOfName(n, takes)...)
+			}
+		case takes == "text":
+			out = append(out, readableParts(n)...)
+		case strings.HasPrefix(takes, "referenceId"):
+			out = append(out, n.Get("reference"), n.Get("type"))
+		case takes != "":
+			out = append(out, partsOfCode(n)...)
+		}
+	}
+	return out
+}
+
+// partsOfCode gives the codes of a Coding or a CodeableConcept.
+func partsOfCode(n fhir.Node) []fhir.Node {
+	var out []fhir.Node
+	for c := range n.Get("coding").Items() {
+		out = append(out, c.Get("code"))
+	}
+	return append(out, n.Get("code"))
+}
+
+// readableParts gives what the transform text reads.
+func readableParts(n fhir.Node) []fhir.Node {
+	for _, name := range []string{"text", "display"} {
+		if n.Get(name).Text() != "" {
+			return []fhir.Node{n.Get(name)}
+		}
+	}
+	for c := range n.Get("coding").Items() {
+		if c.Get("display").Text() != "" {
+			return partsOfCode(c)
+		}
+	}
+	if n.Get("value").Exists() {
+		return []fhir.Node{n.Get("value"), n.Get("unit"), n.Get("system"), n.Get("code")}
+	}
+	return partsOfCode(n)
+}
+
+func partsOfName(n fhir.Node, takes string) []fhir.Node {
+	given := n.Get("given")
+	switch part := strings.TrimSuffix(strings.TrimPrefix(takes, "humanName("), ")"); part {
+	case "given":
+		return []fhir.Node{given.At(0)}
+	case "middle":
+		var out []fhir.Node
+		for g := range given.Items() {
+			if !g.Same(given.At(0)) {
+				out = append(out, g)
+			}
+		}
+		return out
+	case "prefix":
+		return []fhir.Node{n.Get("prefix").At(0)}
+	case "full":
+		if n.Get("text").Text() != "" {
+			return []fhir.Node{n.Get("text")}
+		}
+		return []fhir.Node{n.Get("prefix"), given, n.Get("family"), n.Get("suffix")}
+	default:
+		return []fhir.Node{n.Get(part)}
+	}
+}
+
+// unlisted counts the codes of a row, or of a named value, that its value table does not list.
+func (w *watcher) unlisted(s *source, table *valueTable, use Use) {
+	items, _ := w.m.collect(s, table.place, use.Field)
+	codings := appendCodings(nil, items)
+	for _, c := range codings {
+		if _, ok := table.find(c); ok {
+			return
+		}
+	}
+	if table.unlisted != unlistedHold && w.elsewhere(codings) {
+		return // the table leaves it out on purpose, and it is no news
+	}
+	safe := len(items) > 0 && (items[0].Node().Kind() == fhir.Object || items[0].Type() == "FHIR.code")
+	for _, c := range codings {
+		code := CodeCoverage{Table: table.name, Rule: table.at(), Unlisted: table.unlisted, Object: use.Object, Field: use.Field}
+		if code.Unlisted == "" {
+			code.Unlisted = table.other.Reveal()
+		}
+		if code.Code = "[a text, not shown]"; safe {
+			code.Code = strings.Clone(showCode(c.code))
+		}
+		if c.system != "" {
+			code.System = strings.Clone(showSystem(c.system))
+		}
+		w.code(code)
+	}
+}
+
+// elsewhere tells whether another value table lists a code of the same system.
+func (w *watcher) elsewhere(codings []coding) bool {
+	for _, v := range w.set.values {
+		for _, c := range codings {
+			if row, ok := v.find(c); ok && c.system != "" && row.system == c.system {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (w *watcher) code(c CodeCoverage) {
+	if w.codes[c] == nil && len(w.codes) >= maxDistinct {
+		c.Code, c.System = "(other codes)", ""
+	}
+	if w.codes[c] == nil {
+		w.codes[c] = &tally{}
+	}
+	w.codes[c].add(w.sum.Records)
+}

@@ -1,0 +1,391 @@
+package mapping
+
+import (
+	"cmp"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"refbridge/sfdc/sobject"
+)
+
+// Impact compares what two versions of the tables make of the same records. It keeps sums alone: memory does not grow with
+// the number of records, and nothing in it is about a person.
+type Impact struct {
+	base, next           *Set
+	shownBase, shownNext *shown
+	key                  []byte
+	sum                  ImpactReport
+	values               map[ValueChange]int
+	fields               map[fieldID]*FieldImpact
+	objects              map[string]*ObjectImpact
+	failing, passing     map[holdID]*HoldImpact
+}
+
+type fieldID struct{ object, field string }
+
+type holdID struct {
+	kind           FaultKind
+	field, message string
+	rule           string
+}
+
+// ImpactReport is the effect of a change of tables on a set of records.
+type ImpactReport struct {
+	Records    int `json:"records"`    // that were compared
+	Touched    int `json:"touched"`    // that become anything else
+	HeldBefore int `json:"heldBefore"` // under the tables of base
+	HeldAfter  int `json:"heldAfter"`
+	// OtherReason counts records that are held under both, for other reasons.
+	OtherReason int            `json:"heldForOtherReasons"`
+	Objects     []ObjectImpact `json:"objects"`
+	Fields      []FieldImpact  `json:"fields"`
+	Values      []ValueChange  `json:"values"` // codes and checkboxes; most frequent first
+	Failing     []HoldImpact   `json:"newlyFailing"`
+	Passing     []HoldImpact   `json:"newlyPassing"`
+}
+
+// ObjectImpact says how many Salesforce records of an object come, go or change.
+type ObjectImpact struct {
+	Object  string `json:"object"`
+	Added   int    `json:"added"`
+	Removed int    `json:"removed"`
+	Changed int    `json:"changed"`
+}
+
+// FieldImpact says in how many Salesforce records a field gets another value, of those that both versions make.
+type FieldImpact struct {
+	Object  string   `json:"object"`
+	Field   string   `json:"field"`
+	Changed int      `json:"changed"`           // from one value to another
+	Filled  int      `json:"filled"`            // from none to one
+	Cleared int      `json:"cleared"`           // from one to none
+	Emptied int      `json:"newlyWrittenEmpty"` // not written before, now written without a value: Salesforce's value is cleared
+	Policy  int      `json:"policy"`            // the same value, but owner or keepIfAbsent is another
+	Before  []string `json:"before"`            // rules behind it, file:line
+	After   []string `json:"after"`
+
+	tokens int // distinct changes among Values that show a token
+}
+
+// ValueChange is one distinct change of a field. A value that is not of a value table and no checkbox is a token: the
+// same value has the same token within one report and another one in the next.
+type ValueChange struct {
+	Object string `json:"object"`
+	Field  string `json:"field"`
+	From   string `json:"from"` // "(none)" where there is no value
+	To     string `json:"to"`
+	Count  int    `json:"count"`
+}
+
+// HoldImpact is a reason for which records are held under one version and not under the other.
+type HoldImpact struct {
+	Kind    FaultKind `json:"kind"`
+	Field   string    `json:"field,omitempty"`
+	Message string    `json:"message"`
+	Rule    string    `json:"rule"` // file:line
+	Hint    string    `json:"hint,omitempty"`
+	Count   int       `json:"count"`
+}
+
+// noValue stands for the absence of a value in a ValueChange.
+const noValue = "(none)"
+
+// What is kept of the distinct changes: of all fields, and of one field those that show a token.
+const (
+	maxDistinct = 20_000
+	maxTokens   = 20
+)
+
+// NewImpact compares two versions of tables: base, and the tables as they would be.
+func NewImpact(base, next *Set) *Impact {
+	key := make([]byte, 32)
+	rand.Read(key) // never fails
+	return &Impact{base: base, next: next, key: key, shownBase: base.shown(), shownNext: next.shown(), values: map[ValueChange]int{},
+		fields: map[fieldID]*FieldImpact{}, objects: map[string]*ObjectImpact{}, failing: map[holdID]*HoldImpact{}, passing: map[holdID]*HoldImpact{}}
+}
+
+// Add compares one record.
+func (i *Impact) Add(in Sample) {
+	before, beforeFaults := i.base.mapAll(in)
+	after, afterFaults := i.next.mapAll(in)
+	i.sum.Records++
+	if len(beforeFaults) > 0 {
+		i.sum.HeldBefore++
+	}
+	if len(afterFaults) > 0 {
+		i.sum.HeldAfter++
+	}
+	touched := false
+	switch {
+	case len(beforeFaults) > 0 && len(afterFaults) > 0:
+		// A new reason beside an old one shows only once the old one is gone.
+		if touched = !slices.Equal(reasons(beforeFaults), reasons(afterFaults)); touched {
+			i.sum.OtherReason++
+		}
+	case len(afterFaults) > 0:
+		touched = true
+		count(i.failing, afterFaults)
+	case len(beforeFaults) > 0:
+		touched = true
+		count(i.passing, beforeFaults)
+	default:
+		touched = i.compare(before, after)
+	}
+	if touched {
+		i.sum.Touched++
+	}
+}
+
+// count adds the reasons of one record, each once.
+func count(into map[holdID]*HoldImpact, faults Faults) {
+	seen := map[holdID]bool{}
+	for _, f := range faults {
+		id := holdID{f.Kind, f.Field, reason(f), fmt.Sprintf("%s:%d", f.File, f.Line)}
+		if seen[id] {
+			continue
+		}
+		seen[id] = true
+		if into[id] == nil {
+			if len(into) >= maxDistinct {
+				id = holdID{kind: f.Kind, message: "other reasons"}
+			}
+			into[id] = cmp.Or(into[id], &HoldImpact{Kind: id.kind, Field: id.field, Message: id.message, Rule: id.rule, Hint: f.Hint})
+		}
+		into[id].Count++
+	}
+}
+
+var lengths = regexp.MustCompile(`\b[0-9]+ (characters|values)\b`)
+
+// reason gives the message of a fault without the length of the value that it was about: the same reason for all.
+func reason(f Fault) string {
+	if f.Kind != TooLong && f.Kind != BadValue {
+		return f.Message
+	}
+	return lengths.ReplaceAllString(f.Message, "n $1")
+}
+
+func reasons(faults Faults) []string {
+	var out []string
+	for _, f := range faults {
+		out = append(out, string(f.Kind)+" "+f.Field+" "+reason(f))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func (i *Impact) compare(before, after []Mapped) bool {
+	touched := false
+	for _, b := range before {
+		a, ok := sameRecord(after, b)
+		if !ok {
+			touched = true
+			i.object(b).Removed++
+			continue
+		}
+		if i.record(b, a) {
+			touched = true
+			i.object(b).Changed++
+		}
+	}
+	for _, a := range after {
+		if _, ok := sameRecord(before, a); !ok {
+			touched = true
+			i.object(a).Added++
+		}
+	}
+	return touched
+}
+
+func sameRecord(in []Mapped, m Mapped) (Mapped, bool) {
+	at := slices.IndexFunc(in, func(o Mapped) bool { return o.Record.Object == m.Record.Object && o.Record.Key == m.Record.Key })
+	if at < 0 {
+		return Mapped{}, false
+	}
+	return in[at], true
+}
+
+func (i *Impact) object(m Mapped) *ObjectImpact {
+	o := i.objects[m.Record.Object]
+	if o == nil {
+		o = &ObjectImpact{Object: m.Record.Object}
+		i.objects[m.Record.Object] = o
+	}
+	return o
+}
+
+// record compares the fields of a record that both versions make.
+func (i *Impact) record(before, after Mapped) bool {
+	touched := false
+	for n, b := range before.Record.Fields {
+		at := slices.IndexFunc(after.Record.Fields, func(f sobject.Field) bool { return f.Name == b.Name })
+		change := fieldChange{object: before.Record.Object, from: b, fromRule: before.Rules[n]}
+		if at >= 0 {
+			change.to, change.toRule = after.Record.Fields[at], after.Rules[at]
+		}
+		touched = i.field(change) || touched
+	}
+	for n, a := range after.Record.Fields {
+		if !slices.ContainsFunc(before.Record.Fields, func(f sobject.Field) bool { return f.Name == a.Name }) {
+			touched = i.field(fieldChange{object: after.Record.Object, to: a, toRule: after.Rules[n]}) || touched
+		}
+	}
+	return touched
+}
+
+type fieldChange struct {
+	object           string
+	from, to         sobject.Field // the zero Field where a version does not write it
+	fromRule, toRule Rule
+}
+
+// field compares one field. A rule that moved to another line and gives the same is no change.
+func (i *Impact) field(c fieldChange) bool {
+	name := fieldName(cmp.Or(c.from.Name, c.to.Name))
+	policy := c.from.Name != c.to.Name || c.from.Owner != c.to.Owner || c.from.KeepIfAbsent != c.to.KeepIfAbsent
+	same := c.from.Value.Equal(c.to.Value)
+	if same && !policy {
+		return false
+	}
+	id := fieldID{c.object, name}
+	f := i.fields[id]
+	if f == nil {
+		f = &FieldImpact{Object: c.object, Field: name, Before: []string{}, After: []string{}}
+		i.fields[id] = f
+	}
+	f.Before, f.After = withRule(f.Before, c.fromRule), withRule(f.After, c.toRule)
+	switch {
+	case same && c.from.Name == "" && c.to.Owner == sobject.Source && !c.to.KeepIfAbsent:
+		f.Emptied++
+		return true
+	case same:
+		f.Policy++
+		return true
+	case c.from.Value.IsNull():
+		f.Filled++
+	case c.to.Value.IsNull():
+		f.Cleared++
+	default:
+		f.Changed++
+	}
+	i.value(f, ValueChange{Object: c.object, Field: name, From: i.show(i.shownBase, c.from.Value, c.fromRule),
+		To: i.show(i.shownNext, c.to.Value, c.toRule)})
+	return true
+}
+
+func withRule(rules []string, r Rule) []string {
+	at := fmt.Sprintf("%s:%d", r.File, r.Line)
+	if r.File == "" || slices.Contains(rules, at) {
+		return rules
+	}
+	return append(rules, at)
+}
+
+// value counts a distinct change. Beyond the bounds those of a field are counted together.
+func (i *Impact) value(f *FieldImpact, c ValueChange) {
+	if _, ok := i.values[c]; !ok {
+		token := strings.HasPrefix(c.From, tokenMark) || strings.HasPrefix(c.To, tokenMark)
+		if token {
+			f.tokens++
+		}
+		if token && f.tokens > maxTokens || len(i.values) >= maxDistinct {
+			c.From, c.To = "(other values)", "(other values)"
+		}
+	}
+	i.values[c]++
+}
+
+// tokenMark begins a token; no value of a value table does.
+const tokenMark = "~"
+
+// show gives a value that may be read by anybody: a value of the tables, a checkbox; of all else a token.
+func (i *Impact) show(s *shown, v sobject.Value, rule Rule) string {
+	switch {
+	case v.IsNull():
+		return noValue
+	case v.Kind() == sobject.Bool:
+		return v.Reveal()
+	case s.values[fmt.Sprintf("%s:%d", rule.File, rule.Line)][v.Reveal()]:
+		return v.Reveal()
+	}
+	h := hmac.New(sha256.New, i.key)
+	fmt.Fprintf(h, "%d|%s|%s|%s", v.Kind(), v.To().Object, v.Reveal(), v.LookupKey())
+	return tokenMark + hex.EncodeToString(h.Sum(nil))[:8]
+}
+
+// literal is a path that is a text of the table itself.
+var literal = regexp.MustCompile(`^'([^'\\]*)'$`)
+
+// shown are the values that a version of the tables itself writes down, by file:line of the row that gives them.
+type shown struct{ values map[string]map[string]bool }
+
+func (s *Set) shown() *shown {
+	out := &shown{values: map[string]map[string]bool{}}
+	for _, t := range s.tables {
+		for _, w := range t.rows {
+			out.values[w.at()] = w.written()
+		}
+	}
+	return out
+}
+
+// written gives the values that the tables write down for a row.
+func (w *row) written() map[string]bool {
+	out := map[string]bool{w.fallback.Reveal(): true}
+	for _, p := range w.paths {
+		if m := literal.FindStringSubmatch(p.text); m != nil {
+			out[m[1]] = true
+		}
+	}
+	if w.values == nil {
+		return out
+	}
+	out[w.values.other.Reveal()] = true
+	for _, c := range w.values.codes {
+		out[c.to.Reveal()] = true
+	}
+	return out
+}
+
+// Report gives the sums so far.
+func (i *Impact) Report() ImpactReport {
+	out := i.sum
+	out.Objects, out.Fields, out.Values = []ObjectImpact{}, []FieldImpact{}, []ValueChange{}
+	for _, name := range slices.Sorted(maps.Keys(i.objects)) {
+		out.Objects = append(out.Objects, *i.objects[name])
+	}
+	for _, f := range i.fields {
+		out.Fields = append(out.Fields, *f)
+	}
+	slices.SortFunc(out.Fields, func(a, b FieldImpact) int {
+		return cmp.Or(strings.Compare(a.Object, b.Object), strings.Compare(a.Field, b.Field))
+	})
+	for v, n := range i.values {
+		v.Count = n
+		out.Values = append(out.Values, v)
+	}
+	slices.SortFunc(out.Values, func(a, b ValueChange) int {
+		return cmp.Or(b.Count-a.Count, strings.Compare(a.Object, b.Object), strings.Compare(a.Field, b.Field),
+			strings.Compare(a.From, b.From), strings.Compare(a.To, b.To))
+	})
+	out.Failing, out.Passing = holds(i.failing), holds(i.passing)
+	return out
+}
+
+func holds(in map[holdID]*HoldImpact) []HoldImpact {
+	out := []HoldImpact{}
+	for _, h := range in {
+		out = append(out, *h)
+	}
+	slices.SortFunc(out, func(a, b HoldImpact) int {
+		return cmp.Or(b.Count-a.Count, strings.Compare(a.Rule, b.Rule), strings.Compare(a.Field, b.Field), strings.Compare(a.Message, b.Message))
+	})
+	return out
+}

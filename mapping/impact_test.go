@@ -1,0 +1,175 @@
+package mapping
+
+import (
+	"encoding/json"
+	"io/fs"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"refbridge/fhir"
+)
+
+// edited gives the starter tables with one text in place of another in one file.
+func edited(t testing.TB, file, from, to string) *Set {
+	t.Helper()
+	dir := fstest.MapFS{}
+	names, err := fs.Glob(Default(), "*.yaml")
+	require.NoError(t, err)
+	for _, name := range names {
+		src, err := fs.ReadFile(Default(), name)
+		require.NoError(t, err)
+		if name == file {
+			require.Contains(t, string(src), from)
+			src = []byte(strings.Replace(string(src), from, to, 1))
+		}
+		dir[name] = &fstest.MapFile{Data: src}
+	}
+	s, err := Load(dir, Options{PatientKey: testKey})
+	require.NoError(t, err)
+	return s
+}
+
+func impact(t *testing.T, base, next *Set, names ...string) ImpactReport {
+	t.Helper()
+	i := NewImpact(base, next)
+	for _, name := range names {
+		i.Add(sampleOf(input(t, name)))
+	}
+	return i.Report()
+}
+
+func TestTheSameTablesHaveNoImpact(t *testing.T) {
+	r := impact(t, starterTables(t), edited(t, "values.yaml", "# Value tables", "\n\n# Value tables"), "ers-booked-two-week-wait", "fhir-everything", "ers-held-many-reasons")
+	assert.Equal(t, ImpactReport{Records: 3, HeldBefore: 1, HeldAfter: 1, Objects: []ObjectImpact{}, Fields: []FieldImpact{},
+		Values: []ValueChange{}, Failing: []HoldImpact{}, Passing: []HoldImpact{}}, r)
+}
+
+func TestAChangedValueIsShownWithItsCount(t *testing.T) {
+	next := edited(t, "values.yaml", "{code: TWO_WEEK_WAIT, to: Urgent}", "{code: TWO_WEEK_WAIT, to: ASAP}")
+	r := impact(t, starterTables(t), next, "ers-booked-two-week-wait", "ers-booked-two-week-wait", "fhir-everything")
+	assert.Equal(t, 3, r.Records)
+	assert.Equal(t, 2, r.Touched)
+	assert.Equal(t, []ObjectImpact{{Object: "ClinicalServiceRequest", Changed: 2}}, r.Objects)
+	require.Len(t, r.Fields, 1)
+	assert.Equal(t, 2, r.Fields[0].Changed)
+	assert.Equal(t, []string{"service-request.yaml:49"}, r.Fields[0].After)
+	assert.Equal(t, []ValueChange{{Object: "ClinicalServiceRequest", Field: "Priority", From: "Urgent", To: "ASAP", Count: 2}}, r.Values)
+}
+
+func TestPersonalValuesAreTokens(t *testing.T) {
+	next := edited(t, "service-request.yaml", "  - field: PatientInstruction\n    from: patientInstruction", "  - field: PatientInstruction\n    from: patientInstruction.upper()")
+	r := impact(t, starterTables(t), next, "fhir-everything", "fhir-everything")
+	require.Len(t, r.Values, 1, "the same change twice is one line")
+	v := r.Values[0]
+	assert.Regexp(t, `^~[0-9a-f]{8}$`, v.From)
+	assert.Regexp(t, `^~[0-9a-f]{8}$`, v.To)
+	assert.NotEqual(t, v.From, v.To)
+	assert.Equal(t, 2, v.Count)
+	again := impact(t, starterTables(t), next, "fhir-everything")
+	assert.NotEqual(t, v.From, again.Values[0].From, "a token means nothing in another run")
+}
+
+func TestAFieldThatIsClearedOrFilledSaysSo(t *testing.T) {
+	next := edited(t, "service-request.yaml", "  - field: DateSigned\n    from: authoredOn", "  - field: DateSigned\n    from: occurrence.ofType(dateTime)")
+	r := impact(t, starterTables(t), next, "ers-booked-two-week-wait")
+	require.Len(t, r.Fields, 1)
+	assert.Equal(t, 1, r.Fields[0].Cleared)
+	assert.Equal(t, noValue, r.Values[0].To)
+	back := impact(t, next, starterTables(t), "ers-booked-two-week-wait")
+	assert.Equal(t, 1, back.Fields[0].Filled)
+	assert.Equal(t, noValue, back.Values[0].From)
+}
+
+func TestNewlyFailingAndNewlyPassingAreByReason(t *testing.T) {
+	next := edited(t, "values.yaml", "      - {code: BOOKED, to: Active}\n", "")
+	names := []string{"ers-booked-two-week-wait", "ers-booked-two-week-wait", "fhir-everything"}
+	r := impact(t, starterTables(t), next, names...)
+	require.Len(t, r.Failing, 1)
+	assert.Equal(t, UnknownCode, r.Failing[0].Kind)
+	assert.Equal(t, "Status", r.Failing[0].Field)
+	assert.Equal(t, 2, r.Failing[0].Count)
+	assert.Contains(t, r.Failing[0].Rule, "values.yaml:")
+	assert.Equal(t, 2, r.HeldAfter)
+	assert.Empty(t, r.Passing)
+	back := impact(t, next, starterTables(t), names...)
+	assert.Empty(t, back.Failing)
+	require.Len(t, back.Passing, 1)
+	assert.Equal(t, 2, back.Passing[0].Count)
+}
+
+func TestRecordsThatComeAndGoAreCounted(t *testing.T) {
+	next := edited(t, "service-request-identifier.yaml", "identifier.where(value.exists()", "identifier.where(use = 'nickname' and value.exists()")
+	r := impact(t, starterTables(t), next, "ers-booked-two-week-wait")
+	assert.Equal(t, []ObjectImpact{{Object: "Identifier", Removed: 1}}, r.Objects)
+	assert.Equal(t, 1, r.Touched)
+	assert.Equal(t, []ObjectImpact{{Object: "Identifier", Added: 1}}, impact(t, next, starterTables(t), "ers-booked-two-week-wait").Objects)
+}
+
+func TestAnotherOwnerIsAChange(t *testing.T) {
+	next := edited(t, "service-request.yaml", "    purpose: Priority in e-RS.", "    owner: target\n    purpose: Priority in e-RS.")
+	r := impact(t, starterTables(t), next, "ers-booked-two-week-wait")
+	require.Len(t, r.Fields, 1)
+	assert.Equal(t, 1, r.Fields[0].Policy)
+	assert.Empty(t, r.Values)
+}
+
+func TestAFieldThatANewRowWritesEmptyIsCountedApart(t *testing.T) {
+	row := "  - field: DateSigned\n    from: authoredOn"
+	extra := func(more string) *Set {
+		return edited(t, "service-request.yaml", row, "  - field: SourceChannel\n    from: extension('https://example.org/none').value\n"+more+row)
+	}
+	r := impact(t, starterTables(t), extra(""), "ers-booked-two-week-wait")
+	require.Len(t, r.Fields, 1)
+	assert.Equal(t, []int{1, 0, 0}, []int{r.Fields[0].Emptied, r.Fields[0].Policy, r.Fields[0].Cleared})
+	r = impact(t, starterTables(t), extra("    keepIfAbsent: true\n"), "ers-booked-two-week-wait")
+	require.Len(t, r.Fields, 1)
+	assert.Equal(t, []int{0, 1}, []int{r.Fields[0].Emptied, r.Fields[0].Policy}, "it leaves what Salesforce holds")
+}
+
+func TestNothingAboutAPersonIsInAnImpactReport(t *testing.T) {
+	// A change to every row of the referral that carries a text, and to what is held.
+	next := edited(t, "service-request.yaml", "truncate(32000, hold)", "truncate(3, cut)")
+	other := edited(t, "values.yaml", "unlisted: none", "unlisted: keep")
+	for _, tables := range []*Set{next, other, tables(t, map[string]string{"t.yaml": coverTable})} {
+		i, back := NewImpact(starterTables(t), tables), NewImpact(tables, starterTables(t))
+		for _, in := range plantedSamples(t) {
+			i.Add(in)
+			back.Add(in)
+		}
+		for _, r := range []ImpactReport{i.Report(), back.Report()} {
+			text, err := json.Marshal(r)
+			require.NoError(t, err)
+			for _, marker := range []string{"Zebedee", "Quillfeather", "Zeb", "9434765919"} {
+				assert.NotContains(t, string(text), marker)
+			}
+		}
+	}
+}
+
+func TestDistinctValuesAreBounded(t *testing.T) {
+	next := edited(t, "service-request.yaml", "  - field: SourceSystemIdentifier\n    from: id", "  - field: SourceSystemIdentifier\n    from: id & 'x'")
+	i := NewImpact(starterTables(t), next)
+	in := input(t, "fhir-everything")
+	src := string(in.Focus.Raw())
+	for n := range 50 {
+		r, err := fhir.Parse([]byte(strings.Replace(src, `"id": "sr-1"`, `"id": "sr-1`+string(rune('a'+n%26))+string(rune('a'+n/26))+`"`, 1)))
+		require.NoError(t, err)
+		in.Focus = r
+		i.Add(sampleOf(in))
+	}
+	r := i.Report()
+	assert.Len(t, r.Values, maxTokens+1)
+	assert.Equal(t, ValueChange{Object: "ClinicalServiceRequest", Field: "SourceSystemIdentifier", From: "(other values)", To: "(other values)", Count: 30}, r.Values[0])
+}
+
+func BenchmarkImpact(b *testing.B) {
+	i := NewImpact(starterTables(b), edited(b, "values.yaml", "{code: TWO_WEEK_WAIT, to: Urgent}", "{code: TWO_WEEK_WAIT, to: ASAP}"))
+	in := sampleOf(input(b, "ers-booked-two-week-wait"))
+	for b.Loop() {
+		i.Add(in)
+	}
+}

@@ -1,0 +1,316 @@
+package mapping
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"refbridge/fhir/fhirpath"
+)
+
+// Severity says what a Finding means: an error stops records or loses data, a warning may.
+type Severity string
+
+// The severities of a Finding.
+const (
+	LintError   Severity = "error"
+	LintWarning Severity = "warning"
+)
+
+// Finding is one thing that Lint found, with its place. Nothing in it is about a person: what looks like an NHS number
+// is not repeated.
+type Finding struct {
+	Severity Severity
+	Check    string // stable name: "unknown-field"
+	Fault
+}
+
+// LintReport is everything that Lint found, by file, line and column.
+type LintReport struct {
+	Findings []Finding
+	Tables   int    // files that were read
+	Target   string // what the tables were checked against
+
+	sources map[string]*sourceText
+}
+
+// Count gives how many findings there are of a severity.
+func (r *LintReport) Count(s Severity) int {
+	n := 0
+	for _, f := range r.Findings {
+		if f.Severity == s {
+			n++
+		}
+	}
+	return n
+}
+
+// Lint checks tables against the elements of FHIR R4 and against a target, and reports everything at once: what Load
+// refuses, and what would hold or lose records later. It needs no network. The error is about files that cannot be read.
+//
+//	tables --Load--> faults        \
+//	   \---- as far as readable --> linter: sources, target, values, codes --> LintReport
+func Lint(fsys fs.FS, target Snapshot) (*LintReport, error) { return lintTables(fsys, target, false) }
+
+// LintStrict is Lint that also warns of what does no harm to a record: rows that do not say why they are there.
+func LintStrict(fsys fs.FS, target Snapshot) (*LintReport, error) {
+	return lintTables(fsys, target, true)
+}
+
+func lintTables(fsys fs.FS, target Snapshot, strict bool) (*LintReport, error) {
+	l := &linter{target: target, strict: strict, report: &LintReport{Target: target.About, sources: map[string]*sourceText{}}}
+	l.set = &Set{values: map[string]*valueTable{}}
+	names, err := fs.Glob(fsys, "*.yaml")
+	if err != nil {
+		return nil, fmt.Errorf("list the tables: %w", err)
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return name == ownSnapshot })
+	for _, name := range names {
+		src, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			return nil, fmt.Errorf("read table %s: %w", name, err)
+		}
+		l.report.sources[name] = readSource(name, src)
+	}
+	l.report.Tables = len(names)
+	set, err := Load(fsys, Options{})
+	var faults Faults
+	switch {
+	case err == nil:
+		l.set = set
+	case errors.As(err, &faults):
+		l.faulty(faults, fsys, names)
+	default:
+		return nil, err
+	}
+	if err := l.own(fsys); err != nil {
+		return nil, err
+	}
+	l.run()
+	l.finish()
+	return l.report, nil
+}
+
+// linter walks the tables of one Lint. They may have faults: what could not be read is nil or empty.
+type linter struct {
+	set    *Set
+	target Snapshot
+	strict bool
+	bodies map[string]map[string]ownMember // of a target of its own
+	report *LintReport
+}
+
+// faulty notes what Load refuses and reads what there is, so that the other checks can look at it.
+func (l *linter) faulty(faults Faults, fsys fs.FS, names []string) {
+	for _, f := range faults {
+		l.report.Findings = append(l.report.Findings, Finding{LintError, loadCheck(f), l.placed(f)})
+	}
+	for _, name := range names {
+		if src, err := fs.ReadFile(fsys, name); err == nil {
+			l.set.read(name, src)
+		}
+	}
+	l.set.link()
+}
+
+// loadCheck names what Load found, where it has a name of its own.
+func loadCheck(f Fault) string {
+	switch {
+	case strings.Contains(f.Message, "has its value from line"), strings.Contains(f.Message, "is the key: it has its value"):
+		return "unreachable"
+	case strings.Contains(f.Message, " has no element "), strings.Contains(f.Message, "no resource has an element "):
+		return "unknown-element"
+	case strings.Contains(f.Message, " does not take \""):
+		return "unknown-key"
+	}
+	return "table"
+}
+
+// placed points into a folded text (>-), of which Load gives the beginning only.
+func (l *linter) placed(f Fault) Fault {
+	at := place{f.File, f.Line, f.Column}
+	n := l.scalar(at)
+	if n == nil || n.Style&yaml.FoldedStyle == 0 {
+		return f
+	}
+	var refused *fhirpath.Error
+	_, err := fhirpath.Compile(n.Value, variablesOf(n.Value)...)
+	if errors.As(err, &refused) && strings.HasSuffix(f.Message, refused.Message) {
+		p := l.inside(at, n.Value, offsetOf(n.Value, refused.Line, refused.Column))
+		f.Line, f.Column = p.line, p.column
+	}
+	return f
+}
+
+func (l *linter) run() {
+	used := map[string]bool{}
+	for _, t := range l.set.tables {
+		v := l.sourcePaths(t)
+		switch {
+		case t.body != "":
+			l.body(t, v)
+		case t.object != "":
+			l.object(t, v)
+		}
+		for _, s := range t.lets {
+			l.codes(s.values, s.paths, v)
+			used[s.valuesName] = true
+		}
+		for _, w := range t.rows {
+			l.codes(w.values, w.paths, v)
+			used[w.valuesName] = true
+		}
+		l.rows(t)
+		l.purposes(t)
+		for _, b := range t.back {
+			l.backRule(t, b, used)
+		}
+	}
+	l.unusedTables(used)
+	for _, s := range l.report.sources {
+		l.identities(s)
+	}
+}
+
+// unusedTables warns of value tables that nothing names. A row names a column as table.column.
+func (l *linter) unusedTables(used map[string]bool) {
+	read := map[string]bool{}
+	for by := range used {
+		name, _, _ := strings.Cut(by, ".")
+		read[name], read[by] = true, true
+	}
+	for name, v := range l.set.values {
+		if !read[name] {
+			l.warn("unused", v.place, "", "no row uses value table "+short(name), "remove it, or name it in values: of a row")
+		}
+	}
+}
+
+func (l *linter) fail(check string, at place, field, message, hint string) {
+	f := at.fault(TableFault, message, hint)
+	f.Field = field
+	l.report.Findings = append(l.report.Findings, Finding{LintError, check, f})
+}
+
+func (l *linter) warn(check string, at place, field, message, hint string) {
+	l.fail(check, at, field, message, hint)
+	l.report.Findings[len(l.report.Findings)-1].Severity = LintWarning
+}
+
+// finish sorts the findings, drops what stands twice, and hides what may be about a person.
+func (l *linter) finish() {
+	all := l.report.Findings
+	for i := range all {
+		f := &all[i]
+		f.Field, f.Source, f.Message, f.Hint = masked(f.Field), masked(f.Source), masked(f.Message), masked(f.Hint)
+	}
+	slices.SortStableFunc(all, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
+			cmp.Compare(a.Check, b.Check), cmp.Compare(a.Field, b.Field), cmp.Compare(a.Message, b.Message))
+	})
+	l.report.Findings = slices.CompactFunc(all, func(a, b Finding) bool { return a == b })
+}
+
+// TargetObjects names the objects that tables write or point to, sorted: what to describe before Lint. Tables with
+// faults count as far as they can be read.
+func TargetObjects(fsys fs.FS) ([]string, error) {
+	l := &linter{set: &Set{values: map[string]*valueTable{}}}
+	names, err := fs.Glob(fsys, "*.yaml")
+	if err != nil {
+		return nil, fmt.Errorf("list the tables: %w", err)
+	}
+	l.faulty(nil, fsys, slices.DeleteFunc(names, func(name string) bool { return name == ownSnapshot }))
+	var out []string
+	for _, t := range l.set.tables {
+		out = append(out, t.object)
+		if t.body == "referral" && t.target == "" {
+			out = append(out, "Account", "ClinicalServiceRequest", "ClinicalServiceRequestDetail", "HealthcareProvider")
+		}
+		for _, w := range t.rows {
+			out = append(out, w.ref.Object, w.lookup.Object)
+		}
+	}
+	slices.Sort(out)
+	return slices.DeleteFunc(slices.Compact(out), func(name string) bool { return name == "" }), nil
+}
+
+// sourceText is the text of one table file and where its parts stand.
+type sourceText struct {
+	name    string
+	lines   []string
+	root    *yaml.Node
+	maps    map[[2]int]*yaml.Node // mappings by line and column
+	scalars map[[2]int]*yaml.Node
+	after   map[[2]int]*yaml.Node // by the place of a key: its value
+}
+
+func readSource(name string, src []byte) *sourceText {
+	s := &sourceText{name: name, lines: strings.Split(string(src), "\n"), maps: map[[2]int]*yaml.Node{},
+		scalars: map[[2]int]*yaml.Node{}, after: map[[2]int]*yaml.Node{}}
+	var doc yaml.Node
+	if len(src) <= maxTable && yaml.Unmarshal(src, &doc) == nil && len(doc.Content) == 1 {
+		s.root = doc.Content[0]
+		s.index(s.root)
+	}
+	return s
+}
+
+func (s *sourceText) index(n *yaml.Node) {
+	at := [2]int{n.Line, n.Column}
+	switch n.Kind {
+	case yaml.ScalarNode:
+		s.scalars[at] = n
+	case yaml.MappingNode:
+		s.maps[at] = n
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			s.after[[2]int{n.Content[i].Line, n.Content[i].Column}] = n.Content[i+1]
+		}
+	}
+	for _, c := range n.Content {
+		s.index(c)
+	}
+}
+
+// at gives the place of a member's value in the mapping that stands at p, and p where there is none.
+func (l *linter) at(p place, member string) place {
+	if n := l.member(p, member); n != nil {
+		return place{file: p.file, line: n.Line, column: n.Column}
+	}
+	return p
+}
+
+// member gives a member of the mapping that stands at p: a row, a key, a whole file at 1:1.
+func (l *linter) member(p place, member string) *yaml.Node {
+	s := l.report.sources[p.file]
+	if s == nil {
+		return nil
+	}
+	n := s.maps[[2]int{p.line, p.column}]
+	if p.line == 1 && p.column == 1 {
+		n = s.root // where a table keeps its place, whatever comments stand before it
+	}
+	return memberOf(n, member)
+}
+
+// named is member of the mapping behind the key that stands at p: a value table by its name.
+func (l *linter) named(p place, member string) *yaml.Node {
+	s := l.report.sources[p.file]
+	if s == nil {
+		return nil
+	}
+	return memberOf(s.after[[2]int{p.line, p.column}], member)
+}
+
+func memberOf(n *yaml.Node, member string) *yaml.Node {
+	for i := 0; n != nil && n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == member {
+			return n.Content[i+1]
+		}
+	}
+	return nil
+}

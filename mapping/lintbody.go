@@ -1,0 +1,175 @@
+package mapping
+
+import (
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"refbridge/sfdc/sobject"
+)
+
+// ownSnapshot is the file beside tables that say target: what that target takes, for it is no default org.
+const ownSnapshot = "snapshot.yaml"
+
+// ownTarget is what an ownSnapshot says.
+type ownTarget struct {
+	About string `yaml:"about"`
+	// Objects are objects as describe gives them, for tables of records.
+	Objects []sobject.Description `yaml:"objects"`
+	// Bodies are the members of each body by their path, for tables of bodies.
+	Bodies map[string]map[string]ownMember `yaml:"bodies"`
+}
+
+// ownMember is one member of a body. Without a type it takes anything, without values any text.
+type ownMember struct {
+	Type     string   `yaml:"type"` // string, boolean, double, date, datetime
+	Length   int      `yaml:"length"`
+	Required bool     `yaml:"required"`
+	Values   []string `yaml:"values"`
+}
+
+// own reads the snapshot that stands beside the tables, where the tables name a target of their own.
+func (l *linter) own(fsys fs.FS) error {
+	l.bodies = map[string]map[string]ownMember{}
+	i := slices.IndexFunc(l.set.tables, func(t *table) bool { return t.target != "" })
+	if i < 0 {
+		return nil
+	}
+	src, err := fs.ReadFile(fsys, ownSnapshot)
+	if err != nil {
+		t := l.set.tables[i]
+		l.fail("no-snapshot", l.at(t.place, "target"), "", "a target of its own needs a file "+ownSnapshot+" beside the tables",
+			"with bodies: (path: {type, length, values}) or objects: as describe gives them")
+		return nil
+	}
+	var own ownTarget
+	d := yaml.NewDecoder(strings.NewReader(string(src)))
+	d.KnownFields(true)
+	if err := d.Decode(&own); err != nil {
+		return fmt.Errorf("read %s: %s", ownSnapshot, strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	l.target = Snapshot{About: own.About, Objects: own.Objects}
+	l.report.Target, l.bodies = own.About, own.Bodies
+	return nil
+}
+
+// body checks the rows of a table that makes a part of a JSON body.
+func (l *linter) body(t *table, v *view) {
+	for _, w := range t.rows {
+		f, known := l.bodyField(t, w)
+		if known {
+			l.value(w, f, v)
+		}
+	}
+	for path, m := range l.bodies[t.body] {
+		if m.Required {
+			l.bodyNeeds(t, path)
+		}
+	}
+	if t.target != "" {
+		return
+	}
+	for member, fields := range map[string][]string{"patient": {"LastName"}, "referral": {"Type", "Status"}} {
+		made := slices.ContainsFunc(t.rows, func(w *row) bool { return strings.HasPrefix(w.field, member+".fields.") })
+		for _, field := range fields {
+			if made {
+				l.bodyNeeds(t, member+".fields."+field)
+			}
+		}
+	}
+}
+
+// bodyNeeds checks that some table gives a member that the target insists on.
+func (l *linter) bodyNeeds(t *table, path string) {
+	gives := slices.ContainsFunc(l.set.tables, func(t *table) bool {
+		return slices.ContainsFunc(t.rows, func(w *row) bool { return w.field == path })
+	})
+	if !gives {
+		l.fail("required-field", l.at(t.place, "body"), path, fmt.Sprintf("the target needs %s, and no row gives it", path), "add a row")
+	}
+}
+
+// bodyField gives what a path of a body takes: by the snapshot of its own target, by the object whose fields stand there,
+// or by the API.
+func (l *linter) bodyField(t *table, w *row) (sobject.FieldType, bool) {
+	if t.target != "" {
+		return l.ownField(t, w)
+	}
+	head, name, record := strings.Cut(w.field, ".fields.")
+	objects := bodyObjects(strings.TrimSuffix(head, "[]"))
+	if !record || objects == nil {
+		return l.apiField(t, w)
+	}
+	var names []string
+	for _, object := range objects {
+		desc, _ := l.target.Object(object)
+		if f, ok := desc.Field(name); ok {
+			if !f.Createable {
+				l.fail("read-only", l.at(w.place, "path"), w.field, fmt.Sprintf("%s does not take %s when a record is created", object, name), "remove the row")
+			}
+			f.Name = w.field
+			return f, true
+		}
+		names = append(names, fieldNames(desc)...)
+	}
+	if len(names) > 0 {
+		l.fail("unknown-field", l.at(w.place, "path"), w.field, fmt.Sprintf("%s has no field %s", strings.Join(objects, " or "), short(name)),
+			nearest(name, names))
+	}
+	return sobject.FieldType{}, false
+}
+
+// bodyObjects names the objects whose fields a member of the Referral Management body takes (Health Cloud Developer
+// Guide, Referral Management): a new requester or performer is an account or a provider. nil where it may be many.
+func bodyObjects(member string) []string {
+	switch member {
+	case "patient":
+		return []string{"Account"}
+	case "referral":
+		return []string{"ClinicalServiceRequest"}
+	case "requester", "performers":
+		return []string{"Account", "HealthcareProvider"}
+	}
+	return nil
+}
+
+func (l *linter) ownField(t *table, w *row) (sobject.FieldType, bool) {
+	paths := l.bodies[t.body]
+	m, ok := paths[w.field]
+	if !ok {
+		if len(paths) > 0 && w.field != "" {
+			l.fail("unknown-field", l.at(w.place, "path"), w.field, "the target has no "+short(w.field), nearest(w.field, slices.Sorted(maps.Keys(paths))))
+		}
+		return sobject.FieldType{}, false
+	}
+	f := sobject.FieldType{Name: w.field, Type: m.Type, Length: m.Length, Createable: true, Updateable: true}
+	for _, value := range m.Values {
+		f.Type, f.RestrictedPicklist = "picklist", true
+		f.PicklistValues = append(f.PicklistValues, sobject.PicklistValue{Value: value, Active: true})
+	}
+	return f, true
+}
+
+// apiField gives what the API itself says of a member that is no field of a record.
+func (l *linter) apiField(t *table, w *row) (sobject.FieldType, bool) {
+	_, end, problem := member(bodySchema(t.body), w.field)
+	f := sobject.FieldType{Name: w.field, Length: end.length}
+	switch {
+	case problem != "" || end.name == "":
+		return f, false
+	case end.kind == flagMember:
+		f.Type = "boolean"
+	case end.length > 0:
+		f.Type = "string"
+	case end.name == "detailType":
+		desc, _ := l.target.Object("ClinicalServiceRequestDetail")
+		detail, ok := desc.Field("DetailType")
+		detail.Name = w.field
+		return detail, ok
+	}
+	return f, true
+}

@@ -1,0 +1,273 @@
+package mapping
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"refbridge/sfdc/sobject"
+)
+
+// object checks a table against the object that it writes.
+func (l *linter) object(t *table, v *view) {
+	desc, ok := l.described(t.object, l.at(t.place, "object"))
+	if !ok {
+		return
+	}
+	l.key(t, desc)
+	for _, w := range t.rows {
+		f, ok := l.field(desc, w.field, l.at(w.place, "field"))
+		if !ok {
+			continue
+		}
+		l.writable(w, f)
+		l.reference(w, f)
+		l.value(w, f, v)
+	}
+	l.required(t, desc)
+	for _, g := range t.gone {
+		if f, ok := l.field(desc, g.field, l.at(g.place, "field")); ok {
+			l.gone(g, f)
+		}
+	}
+}
+
+// described gives an object of the target.
+func (l *linter) described(object string, at place) (sobject.Description, bool) {
+	desc, ok := l.target.Object(object)
+	if !ok {
+		hint := nearest(object, l.target.names())
+		if hint == "" {
+			hint = "take it from the org: refbridge describe --save FILE"
+		}
+		l.fail("unknown-object", at, "", fmt.Sprintf("the target has no object %s", short(object)), hint)
+	}
+	return desc, ok
+}
+
+// field gives a field of an object; empty names are Load's business.
+func (l *linter) field(desc sobject.Description, name string, at place) (sobject.FieldType, bool) {
+	f, ok := desc.Field(name)
+	if ok || name == "" {
+		return f, ok
+	}
+	hint := nearest(name, fieldNames(desc))
+	if hint == "" {
+		hint = "create it, or grant the integration user field-level security: a field that the user may not see is absent"
+	}
+	l.fail("unknown-field", at, name, fmt.Sprintf("%s has no field %s", desc.Name, short(name)), hint)
+	return f, false
+}
+
+func fieldNames(desc sobject.Description) []string {
+	out := make([]string, len(desc.Fields))
+	for i, f := range desc.Fields {
+		out[i] = f.Name
+	}
+	return out
+}
+
+// writable checks that the owner of a row can do what it has to: all write when a record is new, source and latest
+// later too.
+func (l *linter) writable(w *row, f sobject.FieldType) {
+	at := l.at(w.place, "field")
+	if l.member(w.place, "owner") != nil {
+		at = l.at(w.place, "owner")
+	}
+	updates := w.owner == sobject.Source || w.owner == sobject.Latest
+	switch {
+	case !f.Createable && !f.Updateable:
+		l.fail("read-only", l.at(w.place, "field"), f.Name, "the target does not let anybody write "+f.Name, "remove the row")
+	case !f.Createable:
+		l.fail("read-only", l.at(w.place, "field"), f.Name, "the target does not take "+f.Name+" when a record is created",
+			"remove the row, or grant the integration user edit access")
+	case !f.Updateable && updates:
+		l.fail("create-only", at, f.Name, "the target takes "+f.Name+" on create only, and the owner writes every difference",
+			"owner: create-only")
+	}
+}
+
+// key checks that records can be found again by their key.
+func (l *linter) key(t *table, desc sobject.Description) {
+	at := l.at(t.key.place, "field")
+	f, ok := l.field(desc, t.key.field, at)
+	if !ok {
+		return
+	}
+	custom := strings.HasSuffix(f.Name, "__c")
+	switch {
+	case custom && !(f.ExternalID && f.Unique):
+		l.fail("key-field", at, f.Name, f.Name+" is not an external id that is unique: an upsert would make duplicates",
+			"make it Text(255), External ID, Unique, case-sensitive")
+	case !f.ExternalID && !f.IDLookup:
+		l.fail("key-field", at, f.Name, "no record can be found by "+f.Name, "take an external id, or a field with idLookup")
+	case !f.Createable:
+		l.fail("key-field", at, f.Name, "the target does not let anybody write "+f.Name, "")
+	case custom && !f.CaseSensitive:
+		l.warn("key-field", at, f.Name, f.Name+" ignores case: keys that differ in case only are one record",
+			"make it case-sensitive")
+	}
+	if f.Length > 0 && f.Length < 255 {
+		l.warn("key-field", at, f.Name, fmt.Sprintf("%s takes %d characters, a key may have 255", f.Name, f.Length), "")
+	}
+}
+
+// reference checks rows that point to another record.
+func (l *linter) reference(w *row, f sobject.FieldType) {
+	to, member := w.ref, "ref"
+	if w.lookup.Object != "" {
+		to, member = w.lookup, "lookup"
+	}
+	at := l.at(w.place, member)
+	switch {
+	case to.Object == "":
+		return
+	case f.Type != "reference":
+		l.fail("reference", at, f.Name, fmt.Sprintf("%s is a %s and points to no record", f.Name, f.Type), "remove "+member)
+		return
+	case len(f.ReferenceTo) > 0 && !slices.Contains(f.ReferenceTo, to.Object):
+		l.fail("reference", at, f.Name, fmt.Sprintf("%s does not point to %s", f.Name, short(to.Object)),
+			"it points to "+strings.Join(f.ReferenceTo, ", "))
+		return
+	case w.ref.Object == "":
+		return
+	case f.RelationshipName == "":
+		l.fail("reference", at, f.Name, f.Name+" has no relationship name: records cannot be named in it by key", "")
+	}
+	l.refKey(w, at)
+}
+
+// refKey checks the field by which a ref names its record.
+func (l *linter) refKey(w *row, at place) {
+	desc, ok := l.target.Object(w.ref.Object)
+	if !ok {
+		l.warn("reference", at, w.field, fmt.Sprintf("the snapshot does not have %s: its key field is not checked", short(w.ref.Object)),
+			"refbridge describe --save FILE --object "+short(w.ref.Object))
+		return
+	}
+	f, ok := desc.Field(w.ref.Field)
+	switch {
+	case w.ref.Field == "":
+	case !ok:
+		l.fail("reference", at, w.field, fmt.Sprintf("%s has no field %s", desc.Name, short(w.ref.Field)),
+			nearest(w.ref.Field, fieldNames(desc)))
+	case !f.ExternalID && !f.IDLookup:
+		l.fail("reference", at, w.field, fmt.Sprintf("%s of %s is not an external id: no record can be named by it", f.Name, desc.Name), "")
+	}
+}
+
+// required checks that every field which a new record must have gets a value.
+func (l *linter) required(t *table, desc sobject.Description) {
+	gives := func(name string) bool {
+		return slices.ContainsFunc(t.rows, func(w *row) bool { return w.field == name })
+	}
+	for _, f := range desc.Fields {
+		needed := f.Createable && !f.Nillable && !f.DefaultedOnCreate && f.Type != "boolean" && f.Name != t.key.field
+		switch {
+		case !needed, desc.Name == "Account" && f.Name == "Name" && gives("LastName"): // the platform writes a person's name together
+		case !gives(f.Name):
+			l.fail("required-field", l.at(t.place, "object"), f.Name, fmt.Sprintf("a new %s needs %s, and no row gives it", desc.Name, f.Name),
+				"add a row")
+		default:
+			l.requiredRows(t, f.Name)
+		}
+	}
+}
+
+// requiredRows warns where the rows of a required field may give nothing.
+func (l *linter) requiredRows(t *table, field string) {
+	always := false
+	var last *row
+	for _, w := range t.rows {
+		if w.field != field {
+			continue
+		}
+		last, always = w, always || w.always()
+		if !w.required && w.fallback.IsNull() {
+			l.warn("required-field", w.place, field, fmt.Sprintf("a new %s needs %s, and this row may give none: Salesforce would refuse the record",
+				t.object, field), "required: true holds it with a reason; or give it a default")
+		}
+	}
+	if !always {
+		l.warn("required-field", last.place, field, fmt.Sprintf("a new %s needs %s, and no row counts where no when holds", t.object, field),
+			"add a last row without a when")
+	}
+}
+
+func (l *linter) gone(g goneRow, f sobject.FieldType) {
+	if !f.Updateable {
+		l.fail("create-only", l.at(g.place, "field"), f.Name, "the target does not let "+f.Name+" be changed", "mark the record in another field")
+	}
+	l.fixed(fixed{value: g.value, place: l.at(g.place, "to")}, f)
+	l.only(g, f)
+}
+
+// only warns of values that a record can never have, so that it would not be marked. No record is held for it, and an org
+// may do without a value that another has.
+func (l *linter) only(g goneRow, f sobject.FieldType) {
+	if !picklist(f.Type) || len(f.PicklistValues) == 0 {
+		return
+	}
+	values := make([]string, len(f.PicklistValues)) // a record keeps a value that is not active any more
+	for i, v := range f.PicklistValues {
+		values[i] = v.Value
+	}
+	r := reader{}
+	for _, n := range r.list(l.member(g.place, "only"), "only") {
+		if !slices.Contains(values, n.Value) {
+			l.warn("unknown-value", place{g.file, n.Line, n.Column}, f.Name,
+				fmt.Sprintf("picklist %s does not list %q: no record has it", f.Name, short(n.Value)), nearest(n.Value, values))
+		}
+	}
+}
+
+// always tells whether a row counts for every record.
+func (w *row) always() bool { return w.when == nil || w.condition() == "true" }
+
+// condition gives the when of a row in one line, empty where it has none.
+func (w *row) condition() string {
+	if w.when == nil {
+		return ""
+	}
+	return strings.Join(strings.Fields(w.when.text), " ")
+}
+
+// rows finds rows that can never count beyond those that Load refuses.
+func (l *linter) rows(t *table) {
+	seen := map[[2]string]place{} // by field and condition
+	for _, w := range t.rows {
+		if w.when != nil && w.field != "" {
+			l.counts(w, seen)
+		}
+		if at, always := seen[[2]string{w.field, "true"}]; always && at != w.place && w.condition() != "true" {
+			l.fail("unreachable", w.place, w.field, fmt.Sprintf("the row of line %d always counts: this one never does", at.line),
+				"remove one of the two, or give the first a condition that may not hold")
+		}
+	}
+}
+
+// counts notes the condition of a row and finds one that cannot hold, or that an earlier row has.
+func (l *linter) counts(w *row, seen map[[2]string]place) {
+	c := [2]string{w.field, w.condition()}
+	if c[1] == "false" {
+		l.fail("unreachable", w.when.place, w.field, "the condition never holds", "remove the row")
+	}
+	if at, twice := seen[c]; twice {
+		l.fail("unreachable", w.when.place, w.field, fmt.Sprintf("the row of line %d has the same condition: this one never counts", at.line),
+			"remove one of the two")
+		return
+	}
+	seen[c] = w.place
+}
+
+// purposes warns of rows that do not say why they are there, where their table does not say it for all of them either.
+func (l *linter) purposes(t *table) {
+	if !l.strict || t.purpose != "" {
+		return
+	}
+	for _, w := range t.rows {
+		if w.purpose == "" {
+			l.warn("no-purpose", w.place, w.field, "neither the row nor its table says what it is for", "add a purpose to the row, or one to the table for all of its rows")
+		}
+	}
+}

@@ -1,0 +1,350 @@
+package mapping
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"refbridge/fhir/fhirpath"
+	"refbridge/sfdc/sobject"
+)
+
+// view knows from where the paths of a table start, so that fhirpath can check their elements: it refuses
+// ServiceRequest.select(statsu), where statsu alone could be an element of anything.
+type view struct {
+	start string            // a path of the type of the current element; empty where that is not known
+	stand map[string]string // named values: a text of the same type to put in their place
+	names []string          // every variable
+	own   bool              // the tables are for a target of its own, and their source need not be e-RS
+	used  map[string]bool   // notes the variables of what is rewritten; nil: does not
+}
+
+// probe is an element that no type has: the refusal names the type that stands before it.
+const probe = "refbridgeProbe"
+
+var (
+	complexProbe   = regexp.MustCompile(`^([A-Za-z0-9.]+) has no element ` + probe + `$`)
+	primitiveProbe = regexp.MustCompile(`^a (System\.[A-Za-z]+) has no elements$`)
+	extensionCall  = regexp.MustCompile(`extension\(\s*'([^']*)'\s*\)(?:\s*\.\s*extension\(\s*'([^']*)'\s*\))?`)
+)
+
+// typeOf gives the type of what a path gives: "CodeableConcept", "code", "System.String"; empty where it is not known
+// or one of several.
+func (v *view) typeOf(src string) string {
+	if v.start == "" {
+		return ""
+	}
+	text, _ := v.rewritten(src)
+	_, err := fhirpath.Compile(v.within(text)+"."+probe, v.names...)
+	var refused *fhirpath.Error
+	if !errors.As(err, &refused) {
+		return ""
+	}
+	for _, p := range []*regexp.Regexp{complexProbe, primitiveProbe} {
+		if m := p.FindStringSubmatch(refused.Message); m != nil {
+			return m[1]
+		}
+	}
+	return ""
+}
+
+// within gives the path from the start; the line feed ends a comment of the author's.
+func (v *view) within(text string) string { return v.start + ".select(" + text + "\n)" }
+
+// rewritten puts stand-ins for variables, and for each character where it stood in src.
+func (v *view) rewritten(src string) (string, []int) {
+	in := []rune(src)
+	var out []rune
+	var origin []int
+	keep := func(from, to int) {
+		for i := from; i < to; i++ {
+			out, origin = append(out, in[i]), append(origin, i)
+		}
+	}
+	for i := 0; i < len(in); {
+		end := skipText(in, i)
+		if end > i {
+			keep(i, end)
+			i = end
+			continue
+		}
+		end = i + 1
+		for in[i] == '%' && end < len(in) && (in[end] == '_' || in[end] < 128 && letterOrDigit(byte(in[end]))) {
+			end++
+		}
+		name := string(in[i+1 : end])
+		if stand := v.stand[name]; stand != "" {
+			for range stand {
+				origin = append(origin, i)
+			}
+			out = append(out, []rune(stand)...)
+		} else {
+			keep(i, end)
+		}
+		if in[i] == '%' && v.used != nil {
+			v.used[name] = true
+		}
+		i = end
+	}
+	return string(out), origin
+}
+
+func letterOrDigit(b byte) bool {
+	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9'
+}
+
+// skipText gives the end of the quoted text or comment that begins at i, and i where none does.
+func skipText(in []rune, i int) int {
+	rest := string(in[i:min(i+2, len(in))])
+	quote := in[i]
+	switch {
+	case rest == "//":
+		for i < len(in) && in[i] != '\n' {
+			i++
+		}
+	case rest == "/*":
+		for i += 2; i < len(in) && !(in[i-1] == '*' && in[i] == '/'); i++ {
+		}
+		return min(i+1, len(in))
+	case quote == '\'' || quote == '`':
+		for i++; i < len(in) && in[i] != quote; i++ {
+			if in[i] == '\\' {
+				i++
+			}
+		}
+		return min(i+1, len(in))
+	}
+	return i
+}
+
+// standIn gives a text of a type that compiles in the place of a variable; empty where the type is not known.
+func standIn(typ string) string {
+	switch typ {
+	case "System.String":
+		return "''"
+	case "System.Boolean":
+		return "true"
+	case "System.Integer":
+		return "1"
+	}
+	if typ == "" || strings.Contains(typ, ".") || typ[0] < 'A' || typ[0] > 'Z' {
+		return ""
+	}
+	return typ
+}
+
+// sourcePaths checks every path of a table against the elements of its source, and gives the view of its rows.
+func (l *linter) sourcePaths(t *table) *view {
+	v := &view{names: builtIn(), stand: map[string]string{"resource": standIn(t.source)}, own: t.target != ""}
+	if t.source != "" {
+		v.start = t.source
+		var refused *fhirpath.Error
+		if _, err := fhirpath.Compile(t.source); errors.As(err, &refused) {
+			v.start = ""
+			l.fail("unknown-element", l.at(t.place, "source"), "", refused.Message, refused.Hint)
+		}
+	}
+	if t.forEach != nil {
+		l.path(v, t.forEach)
+		v.start = v.each(l.text(t.forEach))
+	}
+	for _, s := range t.lets {
+		l.source(v, &s.source)
+		v.names = append(v.names, s.name)
+		v.stand[s.name] = v.letStandIn(&s, l)
+	}
+	l.source(v, &t.key.source)
+	l.condition(v, t.when)
+	v.names = append(v.names, t.results()...)
+	for _, w := range t.rows {
+		l.source(v, &w.source)
+		l.condition(v, w.when)
+	}
+	for _, d := range t.drops {
+		l.path(v, d.path)
+	}
+	l.unusedLets(t)
+	return v
+}
+
+// each gives the start of the rows under a forEach.
+func (v *view) each(src string) string {
+	if typ := standIn(v.typeOf(src)); typ != "" {
+		return typ
+	}
+	text, _ := v.rewritten(src)
+	if _, err := fhirpath.Compile(v.within(text), v.names...); err != nil || v.start == "" {
+		return ""
+	}
+	return v.within(text)
+}
+
+func (v *view) letStandIn(s *let, l *linter) string {
+	if s.valuesName != "" {
+		return ""
+	}
+	if len(s.transforms) > 0 {
+		return standIn("System.String")
+	}
+	if len(s.paths) != 1 {
+		return ""
+	}
+	return standIn(v.typeOf(l.text(s.paths[0])))
+}
+
+// unusedLets looks at every text of the file, as a path with a fault reads its names too.
+func (l *linter) unusedLets(t *table) {
+	read := map[string]bool{}
+	if s := l.report.sources[t.file]; s != nil {
+		for _, n := range s.scalars {
+			for _, name := range variablesOf(n.Value) {
+				read[name] = true
+			}
+		}
+	}
+	for _, s := range t.lets {
+		if !read[s.name] {
+			l.warn("unused", s.place, "", fmt.Sprintf("nothing reads %%%s", short(s.name)), "remove it")
+		}
+	}
+}
+
+// variablesOf gives the names of the variables that a path reads.
+func variablesOf(src string) []string {
+	v := view{used: map[string]bool{}}
+	v.rewritten(src)
+	return slices.Collect(maps.Keys(v.used))
+}
+
+func (l *linter) source(v *view, s *source) {
+	for _, p := range s.paths {
+		l.path(v, p)
+	}
+}
+
+// condition checks a when. What is no boolean counts as true wherever it is there, and rarely means that.
+func (l *linter) condition(v *view, p *path) {
+	if p == nil {
+		return
+	}
+	l.path(v, p)
+	if typ := v.typeOf(l.text(p)); typ != "" && kindOf(typ) != sobject.Bool {
+		l.warn("wrong-type", p.place, "", fmt.Sprintf("the condition gives a %s: it holds wherever there is one", typ), "write .exists(), or compare it")
+	}
+}
+
+// text gives a path as it was written; the place of a fault counts from there.
+func (l *linter) text(p *path) string {
+	if n := l.scalar(p.place); n != nil {
+		return n.Value
+	}
+	return p.text
+}
+
+func (l *linter) scalar(p place) *yaml.Node {
+	s := l.report.sources[p.file]
+	if s == nil {
+		return nil
+	}
+	return s.scalars[[2]int{p.line, p.column}]
+}
+
+// path checks the elements of one path. Load has compiled it already, from an unknown start.
+func (l *linter) path(v *view, p *path) {
+	if p == nil {
+		return
+	}
+	src := l.text(p)
+	text, origin := v.rewritten(src)
+	if !v.own {
+		l.extensions(p, src)
+	}
+	if v.start == "" {
+		return
+	}
+	whole := v.within(text)
+	_, err := fhirpath.Compile(whole, v.names...)
+	var refused *fhirpath.Error
+	if !errors.As(err, &refused) {
+		return
+	}
+	at := offsetOf(whole, refused.Line, refused.Column) - len([]rune(v.start+".select("))
+	if at < 0 || at >= len(origin) {
+		return // about what was put around the path, for example its length
+	}
+	fault := l.inside(p.place, src, origin[at]).fault(TableFault, refused.Message, refused.Hint)
+	fault.Source = p.text
+	l.report.Findings = append(l.report.Findings, Finding{LintError, "unknown-element", fault})
+}
+
+// offsetOf turns line and column, from 1, into an offset in characters.
+func offsetOf(text string, line, column int) int {
+	at := 0
+	for i, s := range strings.SplitAfter(text, "\n") {
+		if i == line-1 {
+			return at + column - 1
+		}
+		at += len([]rune(s))
+	}
+	return at
+}
+
+// inside gives the place in the file of a character of a path, also in a text that is folded (>-).
+func (l *linter) inside(p place, src string, at int) place {
+	n, s := l.scalar(p), l.report.sources[p.file]
+	if n == nil {
+		return p
+	}
+	if n.Style&yaml.FoldedStyle != 0 {
+		return s.folded(p, at)
+	}
+	lines := strings.Split(string([]rune(src)[:min(at, len([]rune(src)))]), "\n")
+	r := reader{file: p.file, lines: s.lines}
+	return r.inside(n, len(lines), len([]rune(lines[len(lines)-1]))+1)
+}
+
+// folded walks the lines of a folded text: each but the last gives its characters and one space.
+func (s *sourceText) folded(p place, at int) place {
+	r := reader{file: p.file, lines: s.lines}
+	indent := r.indent(p.line)
+	for line := p.line; line < len(s.lines); line++ {
+		have := len([]rune(s.lines[line])) - indent
+		if at <= have {
+			return place{file: p.file, line: line + 1, column: indent + at + 1}
+		}
+		at -= max(have, 0) + 1
+	}
+	return p
+}
+
+// extensions warns of extensions under the URLs of NHS e-RS and of refbridge that no referral of e-RS carries.
+func (l *linter) extensions(p *path, src string) {
+	for _, m := range extensionCall.FindAllStringSubmatchIndex(src, -1) {
+		url := src[m[2]:m[3]]
+		if !strings.HasPrefix(url, "urn:refbridge:") && !strings.HasPrefix(url, "https://fhir.nhs.uk/") {
+			continue
+		}
+		at := func(i int) place { return l.inside(p.place, src, len([]rune(src[:i]))) }
+		parts, known := ersExtensions()[url]
+		switch {
+		case !known:
+			l.warn("unknown-extension", at(m[2]), "", "no referral of e-RS carries the extension "+showSystem(url),
+				nearest(url, slices.Sorted(maps.Keys(ersExtensions()))))
+		case m[4] >= 0 && !slices.Contains(parts, src[m[4]:m[5]]):
+			l.warn("unknown-extension", at(m[4]), "", fmt.Sprintf("the extension has no part %q", short(src[m[4]:m[5]])),
+				cmpHint(nearest(src[m[4]:m[5]], parts), parts))
+		}
+	}
+}
+
+func cmpHint(hint string, parts []string) string {
+	if hint != "" || len(parts) == 0 {
+		return hint
+	}
+	return "it has " + strings.Join(parts, ", ")
+}

@@ -1,0 +1,166 @@
+package mapping
+
+import (
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"unicode"
+
+	"refbridge/fhir"
+)
+
+// Excerpt gives the line that a finding is about and the offset in characters at which to point; empty where the
+// finding has no line. Characters that do not print are dots, and a long line is cut around the place.
+func (r *LintReport) Excerpt(f Finding) (line string, caret int) {
+	s := r.sources[f.File]
+	if s == nil || f.Line < 1 || f.Line > len(s.lines) {
+		return "", 0
+	}
+	const width, before = 110, 70
+	text := []rune(masked(strings.TrimRight(s.lines[f.Line-1], "\r")))
+	for i, c := range text {
+		if !unicode.IsPrint(c) {
+			text[i] = '·'
+		}
+	}
+	caret = min(max(f.Column-1, 0), len(text))
+	from := max(0, caret-before)
+	if len(text) <= width {
+		from = 0
+	}
+	to := min(len(text), from+width)
+	head, tail := "", ""
+	if from > 0 {
+		head, from = "…", from+1
+	}
+	if to < len(text) {
+		tail = "…"
+	}
+	return head + string(text[from:to]) + tail, caret - from + len([]rune(head))
+}
+
+// Text writes the findings for people. paint colours a text by an ANSI code ("31"), or gives it back as it is.
+func (r *LintReport) Text(w io.Writer, paint func(code, text string) string) error {
+	var b strings.Builder
+	for _, f := range r.Findings {
+		colour := "31"
+		if f.Severity == LintWarning {
+			colour = "33"
+		}
+		at := f.File
+		if f.Line > 0 {
+			at += fmt.Sprintf(":%d:%d", f.Line, f.Column)
+		}
+		if at != "" {
+			at += ": "
+		}
+		fmt.Fprintf(&b, "%s%s: %s [%s]\n", paint("1", at), paint(colour, string(f.Severity)), printable(f.what()), f.Check)
+		if line, caret := r.Excerpt(f); line != "" {
+			number := fmt.Sprint(f.Line)
+			fmt.Fprintf(&b, "  %s | %s\n  %s | %s%s\n", number, line, strings.Repeat(" ", len(number)), strings.Repeat(" ", caret), paint(colour, "^"))
+		}
+		if f.Hint != "" {
+			fmt.Fprintf(&b, "  hint: %s\n", printable(f.Hint))
+		}
+		b.WriteString("\n")
+	}
+	b.WriteString(r.summary() + "\n")
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (f Finding) what() string {
+	if f.Field == "" || strings.Contains(f.Message, f.Field) {
+		return f.Message
+	}
+	return f.Field + ": " + f.Message
+}
+
+func (r *LintReport) summary() string {
+	count := func(n int, what string) string {
+		if n != 1 {
+			what += "s"
+		}
+		return fmt.Sprintf("%d %s", n, what)
+	}
+	return fmt.Sprintf("%s, %s in %s", count(r.Count(LintError), "error"), count(r.Count(LintWarning), "warning"), count(r.Tables, "file"))
+}
+
+// LintJSON is a LintReport for programs.
+type LintJSON struct {
+	Errors   int           `json:"errors"`
+	Warnings int           `json:"warnings"`
+	Files    int           `json:"files"`
+	Target   string        `json:"target,omitempty"`
+	Findings []FindingJSON `json:"findings"`
+}
+
+// FindingJSON is a Finding for programs.
+type FindingJSON struct {
+	Severity Severity `json:"severity"`
+	Check    string   `json:"check"`
+	File     string   `json:"file,omitempty"`
+	Line     int      `json:"line,omitempty"`
+	Column   int      `json:"column,omitempty"`
+	Field    string   `json:"field,omitempty"`
+	From     string   `json:"from,omitempty"`
+	Message  string   `json:"message"`
+	Hint     string   `json:"hint,omitempty"`
+	Excerpt  string   `json:"excerpt,omitempty"`
+}
+
+// JSON gives the report for encoding/json.
+func (r *LintReport) JSON() LintJSON {
+	out := LintJSON{Errors: r.Count(LintError), Warnings: r.Count(LintWarning), Files: r.Tables, Target: r.Target, Findings: []FindingJSON{}}
+	for _, f := range r.Findings {
+		excerpt, _ := r.Excerpt(f)
+		out.Findings = append(out.Findings, FindingJSON{Severity: f.Severity, Check: f.Check, File: f.File, Line: f.Line, Column: f.Column,
+			Field: f.Field, From: f.Source, Message: f.Message, Hint: f.Hint, Excerpt: strings.TrimSpace(excerpt)})
+	}
+	return out
+}
+
+func printable(s string) string {
+	return strings.Map(func(c rune) rune {
+		if !unicode.IsPrint(c) {
+			return '·'
+		}
+		return c
+	}, s)
+}
+
+var tenDigits = regexp.MustCompile(`[0-9]{3}[ \-]?[0-9]{3}[ \-]?[0-9]{4}`)
+
+// identity tells whether a run of digits is a valid NHS number that stands alone.
+func identity(s string, span []int) bool {
+	digit := func(i int) bool { return i >= 0 && i < len(s) && s[i] >= '0' && s[i] <= '9' }
+	if digit(span[0]-1) || digit(span[1]) {
+		return false
+	}
+	_, err := fhir.ParseNHSNumber(s[span[0]:span[1]])
+	return err == nil
+}
+
+// masked hides what may be an NHS number, character for character.
+func masked(s string) string {
+	out := []byte(s)
+	for _, span := range tenDigits.FindAllStringIndex(s, -1) {
+		if identity(s, span) {
+			copy(out[span[0]:span[1]], strings.Repeat("#", span[1]-span[0]))
+		}
+	}
+	return string(out)
+}
+
+// identities warns of numbers in a table that may be a patient's: tables are read, sent and kept by many.
+func (l *linter) identities(s *sourceText) {
+	for i, line := range s.lines {
+		for _, span := range tenDigits.FindAllStringIndex(line, -1) {
+			if identity(line, span) {
+				at := place{s.name, i + 1, len([]rune(line[:span[0]])) + 1}
+				l.warn("nhs-number", at, "", "the number may be a patient's NHS number", "tables are no place for patients: take it out")
+			}
+		}
+	}
+}

@@ -1,0 +1,358 @@
+package mapping
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"refbridge/sfdc/sobject"
+)
+
+// given is what is known before any data about the value that a row gives.
+type given struct {
+	kind  sobject.Kind // Null: not known
+	typ   string       // FHIR or System type of the path; empty: not known
+	limit int          // longest text; 0: not known, noLimit: as long as the source likes
+}
+
+const noLimit = 1 << 30
+
+// fixed is a value that a table writes down, with its place.
+type fixed struct {
+	place
+	value sobject.Value
+}
+
+// structures are types that are no single value. All others with a capital letter are, too; these have transforms.
+func structured(typ string) bool {
+	return typ != "" && !strings.HasPrefix(typ, "System.") && typ[0] >= 'A' && typ[0] <= 'Z'
+}
+
+// kindOf gives the kind of value that a type becomes without a transform.
+func kindOf(typ string) sobject.Kind {
+	switch strings.TrimPrefix(typ, "System.") {
+	case "":
+		return sobject.Null
+	case "boolean", "Boolean":
+		return sobject.Bool
+	case "integer", "positiveInt", "unsignedInt", "decimal", "Integer", "Decimal", "Long":
+		return sobject.Number
+	}
+	return sobject.Text
+}
+
+// value checks what a row gives against what its field takes.
+func (l *linter) value(w *row, f sobject.FieldType, v *view) {
+	if !w.fallback.IsNull() {
+		l.fixed(fixed{value: w.fallback, place: l.at(w.place, "default")}, f)
+	}
+	if w.values != nil {
+		l.outputs(w, f)
+	}
+	unknown := func(t transform) bool { return !slices.Contains(transformNames(), t.name) }
+	if slices.ContainsFunc(w.transforms, unknown) {
+		return // what it would give is not known; Load says so
+	}
+	for _, p := range w.paths {
+		l.several(w, p, v)
+		src := l.text(p)
+		if text, ok := quotedText(src); ok && w.values == nil && len(w.transforms) == 0 && w.ref.Object == "" && w.lookup.Object == "" {
+			l.fixed(fixed{value: sobject.TextValue(text), place: p.place}, f)
+			continue
+		}
+		g := given{typ: v.typeOf(src)}
+		g.kind, g.limit = kindOf(g.typ), typeLimit(g.typ)
+		if l.transformed(w, &g) {
+			l.fits(w, p, g, f)
+		}
+	}
+}
+
+var quotedTextShape = regexp.MustCompile(`^'([^'\\]*)'$`)
+
+func quotedText(src string) (string, bool) {
+	m := quotedTextShape.FindStringSubmatch(strings.TrimSpace(src))
+	if m == nil {
+		return "", false
+	}
+	return m[1], true
+}
+
+// typeLimit gives the longest text of a type. Codes and addresses have no limit in FHIR, but are short.
+func typeLimit(typ string) int {
+	switch typ {
+	case "id":
+		return 64
+	case "string", "markdown", "xhtml", "base64Binary", "System.String":
+		return noLimit
+	}
+	return 0
+}
+
+// transformed follows the transforms of a row; it is false where one of them cannot take what it gets.
+func (l *linter) transformed(w *row, g *given) bool {
+	at := l.at(w.place, "transform")
+	for i, t := range w.transforms {
+		if wants := takes(t.name); i == 0 && g.typ != "" && wants != nil && !slices.Contains(wants, g.typ) {
+			l.fail("wrong-type", at, w.field, fmt.Sprintf("%s cannot take a %s", t.name, g.typ), "it takes "+strings.Join(wants, ", "))
+			return false
+		}
+		if i == 0 && structured(g.typ) && takes(t.name) == nil && t.name != "text" {
+			l.fail("wrong-type", at, w.field, fmt.Sprintf("%s cannot take a %s: it has several parts", t.name, g.typ), "take a part of it, or write transform: text first")
+			return false
+		}
+		g.after(t.name, l.argument(w, i))
+	}
+	return true
+}
+
+// takes gives the types that a transform can take; nil for any single value.
+func takes(transform string) []string {
+	switch transform {
+	case "utc", "date":
+		return []string{"dateTime", "date", "instant", "System.DateTime", "System.Date", "System.String"}
+	case "codingKey":
+		return []string{"Coding"}
+	case "conceptKey":
+		return []string{"CodeableConcept"}
+	case "humanName":
+		return []string{"HumanName"}
+	case "referenceId":
+		return []string{"Reference", "string", "uri", "url", "canonical", "System.String"}
+	}
+	return nil
+}
+
+// after changes what is known by one more transform.
+func (g *given) after(transform string, n int) {
+	g.typ = "System.String"
+	g.kind = sobject.Text
+	switch transform {
+	case "utc":
+		g.kind = sobject.DateTime
+	case "date":
+		g.kind = sobject.Date
+	case "truncate":
+		g.limit = n
+	case "hash":
+		g.limit = n
+	case "codingKey", "conceptKey":
+		g.limit = 40
+	case "nhsNumber":
+		g.limit = 10
+	case "patientKey", "referenceId":
+		g.limit = 64
+	case "humanName", "text":
+		g.limit = noLimit
+	}
+}
+
+// argument gives the number in the brackets of a transform of a row, 0 where there is none.
+func (l *linter) argument(w *row, i int) int {
+	n := l.member(w.place, "transform")
+	if n == nil {
+		return 0
+	}
+	r := reader{}
+	items := r.oneOrMore(n)
+	if i >= len(items) {
+		return 0
+	}
+	m := callShape.FindStringSubmatch(items[i].Value)
+	if m == nil {
+		return 0
+	}
+	first, _, _ := strings.Cut(m[2], ",")
+	number, _ := strconv.Atoi(strings.TrimSpace(first))
+	return number
+}
+
+// fits compares the value of a path with its field.
+func (l *linter) fits(w *row, p *path, g given, f sobject.FieldType) {
+	switch {
+	case w.values != nil:
+		if structured(g.typ) && g.typ != "Coding" && g.typ != "CodeableConcept" {
+			l.fail("wrong-type", p.place, w.field, fmt.Sprintf("the source gives a %s, a value table takes codes", g.typ), "take the code of it")
+		}
+		return
+	case structured(g.typ):
+		l.fail("wrong-type", p.place, w.field, fmt.Sprintf("the source gives a %s, the field takes one value", g.typ),
+			"take a part of it, or write transform: text")
+		return
+	case w.ref.Object != "" || w.lookup.Object != "":
+		return
+	}
+	if severity, hint := mismatch(g.kind, f.Type, g.typ); severity != "" {
+		l.judged(severity, "wrong-type", p.place, w.field, fmt.Sprintf("the row gives %s, %s is %s", kindText(g.kind), f.Name, typeText(f.Type)), hint)
+		return
+	}
+	l.length(w, p, g, f)
+	if g.kind == sobject.Text && f.RestrictedPicklist && len(f.PicklistValues) > 0 {
+		l.warn("unknown-value", p.place, w.field, "any text of the source goes into a picklist that takes listed values only", "give the row a value table")
+	}
+}
+
+func (l *linter) judged(s Severity, check string, at place, field string, texts ...string) {
+	if s == LintError {
+		l.fail(check, at, field, texts[0], texts[1])
+		return
+	}
+	l.warn(check, at, field, texts[0], texts[1])
+}
+
+// length compares the longest text with the field's length.
+func (l *linter) length(w *row, p *path, g given, f sobject.FieldType) {
+	if g.kind != sobject.Text || f.Length == 0 || !textType(f.Type) {
+		return
+	}
+	cutAt := slices.ContainsFunc(w.transforms, func(t transform) bool { return t.name == "truncate" })
+	switch {
+	case g.limit == noLimit:
+		l.warn("too-long", p.place, w.field, fmt.Sprintf("the source sets no limit, %s takes %d characters: Salesforce would refuse the record", f.Name, f.Length),
+			fmt.Sprintf("transform: truncate(%d, hold)", f.Length))
+	case g.limit > f.Length && cutAt:
+		l.fail("too-long", l.at(w.place, "transform"), w.field, fmt.Sprintf("%d characters may pass, %s takes %d", g.limit, f.Name, f.Length),
+			fmt.Sprintf("truncate(%d, hold)", f.Length))
+	case g.limit > f.Length:
+		l.fail("too-long", p.place, w.field, fmt.Sprintf("the value may have %d characters, %s takes %d", g.limit, f.Name, f.Length), "")
+	}
+}
+
+func textType(typ string) bool {
+	switch typ {
+	case "string", "textarea", "email", "phone", "url", "encryptedstring", "combobox":
+		return true
+	}
+	return false
+}
+
+func picklist(typ string) bool { return typ == "picklist" || typ == "multipicklist" }
+
+// mismatch tells whether a field of a type takes a kind of value; an empty severity says that it does.
+func mismatch(kind sobject.Kind, typ, source string) (Severity, string) {
+	fit := func(kinds ...sobject.Kind) bool { return kind == sobject.Null || slices.Contains(kinds, kind) }
+	switch {
+	case typ == "boolean" && !fit(sobject.Bool):
+		return LintError, "give it true or false: a boolean of the source, or a value table with true and false"
+	case typ == "datetime" && !fit(sobject.DateTime):
+		return LintError, "transform: utc"
+	case typ == "date" && !fit(sobject.Date):
+		return LintError, "transform: date"
+	case slices.Contains([]string{"double", "currency", "percent", "int", "long"}, typ) && !fit(sobject.Number):
+		return LintError, "take a number of the source"
+	case slices.Contains([]string{"int", "long"}, typ) && strings.EqualFold(strings.TrimPrefix(source, "System."), "decimal"):
+		return LintWarning, "a number with decimals is refused: write round()"
+	case (typ == "reference" || typ == "id") && !fit():
+		return LintError, "name the record with ref or lookup"
+	case textType(typ) && !fit(sobject.Text):
+		return LintWarning, "write toString(), if a text is meant"
+	case picklist(typ) && !fit(sobject.Text):
+		return LintError, "give the row a value table with texts"
+	}
+	return "", ""
+}
+
+func kindText(k sobject.Kind) string {
+	switch k {
+	case sobject.Bool:
+		return "true or false"
+	case sobject.Number:
+		return "a number"
+	case sobject.DateTime:
+		return "an instant"
+	case sobject.Date:
+		return "a day"
+	}
+	return "a text"
+}
+
+func typeText(typ string) string {
+	switch typ {
+	case "boolean":
+		return "a checkbox"
+	case "datetime":
+		return "an instant (dateTime)"
+	case "date":
+		return "a day (date)"
+	case "reference":
+		return "a reference to a record"
+	case "int", "long", "double", "currency", "percent":
+		return "a number (" + typ + ")"
+	}
+	return "a " + typ
+}
+
+// outputs checks every value of a row's value table.
+func (l *linter) outputs(w *row, f sobject.FieldType) {
+	for _, c := range w.values.codes {
+		at := l.at(c.place, "to")
+		l.fixed(fixed{value: c.to, place: at}, f)
+	}
+	if n := l.named(w.values.place, "unlisted"); n != nil && w.values.unlisted == "" {
+		l.fixed(fixed{value: w.values.other, place: place{w.values.file, n.Line, n.Column}}, f)
+	}
+	if w.values.unlisted == unlistedKeep && f.RestrictedPicklist && len(f.PicklistValues) > 0 {
+		l.warn("unknown-value", l.at(w.place, "values"), w.field, "codes that are not listed go into a picklist that takes listed values only",
+			"unlisted: hold")
+	}
+}
+
+// fixed checks a value that a table writes down: its kind, its length, and whether a picklist has it.
+func (l *linter) fixed(c fixed, f sobject.FieldType) {
+	kind := c.value.Kind()
+	if kind == sobject.Null {
+		return
+	}
+	if severity, hint := mismatch(kind, f.Type, ""); severity != "" {
+		if f.Type == "boolean" {
+			hint = "write true or false without quotes"
+		}
+		l.judged(severity, "wrong-type", c.place, f.Name, fmt.Sprintf("the value is %s, %s is %s", kindText(kind), f.Name, typeText(f.Type)), hint)
+		return
+	}
+	text := c.value.Reveal()
+	if n := units(text); textType(f.Type) && f.Length > 0 && n > f.Length {
+		l.fail("too-long", c.place, f.Name, fmt.Sprintf("the value has %d characters, %s takes %d", n, f.Name, f.Length), "")
+	}
+	if picklist(f.Type) {
+		l.picked(c.place, text, f)
+	}
+}
+
+// picked checks that a picklist has a value; multi-select values stand together with semicolons.
+func (l *linter) picked(at place, text string, f sobject.FieldType) {
+	values := active(f)
+	if len(values) == 0 {
+		return
+	}
+	parts := []string{text}
+	if f.Type == "multipicklist" {
+		parts = strings.Split(text, ";")
+	}
+	for _, part := range parts {
+		if slices.Contains(values, part) {
+			continue
+		}
+		hint := nearest(part, values)
+		if hint == "" {
+			hint = "it has " + strings.Join(values[:min(len(values), 12)], ", ")
+		}
+		severity, message := LintWarning, fmt.Sprintf("picklist %s does not list %q: people would not find it", f.Name, short(part))
+		if f.RestrictedPicklist {
+			severity, message = LintError, fmt.Sprintf("picklist %s does not take %q", f.Name, short(part))
+		}
+		l.judged(severity, "unknown-value", at, f.Name, message, hint)
+	}
+}
+
+func active(f sobject.FieldType) []string {
+	var out []string
+	for _, v := range f.PicklistValues {
+		if v.Active {
+			out = append(out, v.Value)
+		}
+	}
+	return out
+}

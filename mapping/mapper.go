@@ -1,0 +1,227 @@
+package mapping
+
+import (
+	"slices"
+
+	"refbridge/fhir"
+	"refbridge/fhir/fhirpath"
+	"refbridge/sfdc/sobject"
+)
+
+// Mapper does the work of Map, one resource after another, in memory that it keeps: a stream of resources costs hardly an
+// allocation once it is warm. It belongs to one goroutine. Set.Map has a pool of them.
+type Mapper struct {
+	set    *Set
+	in     Input
+	out    Output
+	faults Faults
+	seen   map[string]bool // object and key of the records that there are
+
+	table *table
+	item  fhir.Node
+	lets  []letValue // of the current item, as table.lets
+	cells []cell     // of all tables of a body, or of one table of records
+	row   []cell     // those of the current table
+
+	// A path may use a named value that is worked out on the spot, by a path of its own: each depth has a Context.
+	contexts []*fhirpath.Context
+	depth    int
+	origin   fhir.Node // the element that the last collect began with
+	texts    []byte    // computed texts of this resource
+	items    []fhirpath.Item
+	nodes    []fhir.Node // of a forEach
+	codings  []coding
+
+	lists   []listWork // as bodyPlan.lists
+	joined  []byte
+	tracing bool
+	values  []BodyValue
+}
+
+type letValue struct {
+	done  bool
+	node  fhir.Node // the value, where it is a single element; else
+	items fhirpath.Collection
+}
+
+// Mapper gives a Mapper of the tables.
+func (s *Set) Mapper() *Mapper { return &Mapper{set: s, seen: map[string]bool{}} }
+
+// Map is Set.Map. What it gives owns its memory.
+func (m *Mapper) Map(in Input) (Output, error) {
+	m.begin(in)
+	m.out, m.tracing = Output{}, true
+	known := m.records()
+	for _, p := range m.set.bodies {
+		if p.reads(in.Focus) {
+			known = true
+			m.whole(p)
+		}
+	}
+	if !known {
+		m.faults = append(m.faults, m.set.noTable(in.Focus))
+	}
+	if err := m.faults.err(); err != nil {
+		return Output{}, err
+	}
+	return m.out, nil
+}
+
+// begin forgets the last resource.
+func (m *Mapper) begin(in Input) {
+	m.in = in
+	m.faults, m.texts, m.items, m.depth = m.faults[:0], m.texts[:0], m.items[:0], 0
+	for _, c := range m.contexts {
+		c.Reset()
+		c.Resource, c.Now = in.Focus.Root(), in.Now
+	}
+}
+
+// forget lets go of what a resource left behind.
+func (m *Mapper) forget() {
+	m.begin(Input{})
+	m.out, m.values, m.item = Output{}, nil, fhir.Node{}
+	clear(m.seen)
+}
+
+// records makes the records; it is false where no table reads the focus.
+func (m *Mapper) records() bool {
+	known, nameless := false, m.in.Variables["source"] == ""
+	for _, t := range m.set.tables {
+		known = known || t.body == "" && t.source == m.in.Focus.Type()
+	}
+	if nameless && (known || len(m.set.bodies) == 0) {
+		m.faults = append(m.faults, Fault{Kind: RequiredMissing, Message: "the variable source is not set",
+			Hint: "every key starts with the name of the source"})
+		return true
+	}
+	for _, t := range m.set.tables {
+		if t.body == "" && t.source == m.in.Focus.Type() {
+			m.run(t, m.record)
+		}
+	}
+	clear(m.seen)
+	m.privateKeys()
+	return known
+}
+
+// run makes what a table makes of each of its items; make is false when it has had enough.
+func (m *Mapper) run(t *table, make func(*table) bool) {
+	m.table = t
+	m.on(m.in.Focus.Root())
+	if t.forEach == nil {
+		make(t)
+		return
+	}
+	m.depth++
+	nodes, ok, err := t.forEach.expr.Elements(m.nodes[:0], m.context(), m.item)
+	m.depth--
+	m.nodes = nodes
+	switch {
+	case err != nil:
+		m.add(t.forEach.place, t.forEach, "", badValue("the path cannot be worked out for this resource: %v", err))
+		return
+	case !ok:
+		m.add(t.forEach.place, t.forEach, "", badValue("forEach must give elements of the resource, not computed values"))
+		return
+	case len(nodes) > maxItems:
+		m.add(t.forEach.place, t.forEach, "", badValue("forEach gives %d elements, at most %d are mapped", len(nodes), maxItems))
+		return
+	}
+	for _, item := range nodes {
+		m.on(item)
+		if !make(t) {
+			return
+		}
+	}
+}
+
+// on makes an element the current item.
+func (m *Mapper) on(item fhir.Node) {
+	m.item = item
+	n := len(m.table.lets)
+	m.lets = slices.Grow(m.lets[:0], n)[:n]
+	clear(m.lets)
+}
+
+// record makes the record of the current item.
+func (m *Mapper) record(t *table) bool {
+	before := len(m.faults)
+	if t.when != nil && !m.holds(t.when) {
+		return true
+	}
+	key, rule, ok := m.key(t)
+	if ok && m.seen[t.object+"\x00"+key] {
+		return true
+	}
+	m.fill(t)
+	if len(m.faults) > before {
+		return true
+	}
+	m.seen[t.object+"\x00"+key] = true
+	out := Mapped{Record: sobject.Record{Object: t.object, Key: sobject.Key{Field: t.key.field}}, Key: rule}
+	out.Record.Fields, out.Rules = make([]sobject.Field, 0, len(m.row)), make([]Rule, 0, len(m.row))
+	own := newOwner(key, m.row)
+	out.Record.Key.Value = own.text(key)
+	for i := range m.row {
+		c := &m.row[i]
+		if c.row == nil {
+			continue
+		}
+		out.Record.Fields = append(out.Record.Fields,
+			sobject.Field{Name: c.row.field, Value: c.value(own.text(c.text)), Owner: c.row.owner, KeepIfAbsent: c.row.keepIfAbsent})
+		out.Rules = append(out.Rules, c.rule())
+	}
+	m.out.Records = append(m.out.Records, out)
+	return true
+}
+
+// fill works out the rows of a table for the current item; of several rows for one field the first counts whose `when` holds.
+func (m *Mapper) fill(t *table) {
+	if n := t.base + len(t.fields); n > len(m.cells) {
+		m.cells = slices.Grow(m.cells[:0], n)[:n]
+	}
+	m.row = m.cells[t.base : t.base+len(t.fields)]
+	clear(m.row)
+	for _, w := range t.rows {
+		c := &m.row[w.slot]
+		if c.row != nil || w.when != nil && !m.holds(w.when) {
+			continue
+		}
+		m.field(c, w)
+	}
+}
+
+func (m *Mapper) key(t *table) (string, Rule, bool) {
+	items, from := m.collect(&t.key.source, t.key.place, t.key.field)
+	rule := Rule{File: t.file, Line: t.key.line, at: m.origin}
+	if from != nil {
+		rule.From = from.text
+	}
+	switch {
+	case len(items) == 0:
+		m.add(t.key.place, from, t.key.field, &trouble{RequiredMissing, "the source has nothing to make a key of", ""})
+	case len(items) > 1 || !keyShape.MatchString(items[0].Text()):
+		m.add(t.key.place, from, t.key.field, badValue("the key must be one text of at most 255 letters, digits, '.', '_' or '-'"))
+	default:
+		return items[0].Text(), rule, true
+	}
+	return "", rule, false
+}
+
+// owner holds the texts of a record in one piece of memory, apart from the resource and the Mapper.
+type owner struct{ texts []byte }
+
+func newOwner(key string, row []cell) *owner {
+	n := len(key)
+	for i := range row {
+		n += len(row[i].text)
+	}
+	return &owner{make([]byte, 0, n)}
+}
+
+func (o *owner) text(s string) string {
+	from := len(o.texts)
+	o.texts = append(o.texts, s...)
+	return viewed(o.texts[from:])
+}
