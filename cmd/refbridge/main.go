@@ -18,6 +18,7 @@ import (
 
 	"refbridge/config"
 	"refbridge/ledger"
+	"refbridge/mapping"
 )
 
 // The exit codes of every command; each command's help lists the ones that it uses.
@@ -55,6 +56,8 @@ type cli struct {
 	Show      showCmd      `cmd:"" help:"Show what happened to one referral."`
 	Statement statementCmd `cmd:"" help:"Account for every version ever observed."`
 	Approve   approveCmd   `cmd:"" help:"Approve a change that waits to go back to its source."`
+	Mapping   mappingCmd   `cmd:"" help:"Check, test, try and read the mapping tables."`
+	Describe  describeCmd  `cmd:"" help:"Ask the org what its objects take; --save writes it for mapping lint."`
 	Simulate  simulateCmd  `cmd:"" help:"Run a simulator of e-RS, a FHIR server or Salesforce."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
@@ -124,6 +127,7 @@ func help(o kong.HelpOptions, c *kong.Context) error {
 func (p *program) report(ctx context.Context, err error) int {
 	var code exit
 	var faults config.Faults
+	var tables mapping.Faults
 	switch {
 	case err == nil:
 		return exitDone
@@ -134,19 +138,22 @@ func (p *program) report(ctx context.Context, err error) int {
 		return int(code)
 	case errors.As(err, &faults):
 		for _, f := range faults {
-			fmt.Fprintf(p.err, "refbridge: error: %s:%d: %s\n", f.File, f.Line, f.Message)
-			if f.Hint != "" {
-				fmt.Fprintf(p.err, "refbridge: hint: %s\n", f.Hint)
-			}
+			p.fault(fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Message), f.Hint)
+		}
+		return exitError
+	case errors.As(err, &tables):
+		for _, f := range tables {
+			hint := f.Hint
+			f.Hint = ""
+			p.fault(f.String(), hint)
 		}
 		return exitError
 	}
-	for line := range strings.SplitSeq(strings.TrimSpace(err.Error()), "\n") { // joined errors have a line each
-		fmt.Fprintf(p.err, "refbridge: error: %s\n", line)
+	lines := strings.Split(strings.TrimSpace(err.Error()), "\n") // joined errors have a line each
+	for _, l := range lines[:len(lines)-1] {
+		p.fault(l, "")
 	}
-	if hint := hintOf(err); hint != "" {
-		fmt.Fprintf(p.err, "refbridge: hint: %s\n", hint)
-	}
+	p.fault(lines[len(lines)-1], hintOf(err))
 	var misuse usage
 	switch {
 	case errors.As(err, &misuse):
@@ -155,6 +162,13 @@ func (p *program) report(ctx context.Context, err error) int {
 		return exitLocked
 	}
 	return exitError
+}
+
+func (p *program) fault(message, hint string) {
+	fmt.Fprintf(p.err, "refbridge: error: %s\n", message)
+	if hint != "" {
+		fmt.Fprintf(p.err, "refbridge: hint: %s\n", hint)
+	}
 }
 
 func hintOf(err error) string {

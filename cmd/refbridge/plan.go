@@ -140,7 +140,7 @@ func (c *planCmd) offline(ctx context.Context, p *program) (bridge.Files, func()
 func (p *program) remembered(ctx context.Context, cfg *config.Config) (*mapping.Set, *ledger.Ledger, func(), error) {
 	none := func() {}
 	if _, err := os.Stat(cfg.Ledger.Path); errors.Is(err, fs.ErrNotExist) {
-		patientKey, err := cfg.Salesforce.PatientKey.Read()
+		patientKey, err := offlineKey(cfg)
 		if err != nil {
 			patientKey = []byte("offline") // nothing was created with the real one yet
 		}
@@ -152,6 +152,17 @@ func (p *program) remembered(ctx context.Context, cfg *config.Config) (*mapping.
 		return nil, nil, none, err
 	}
 	return a.tables, a.ledger, a.close, nil
+}
+
+// offlineKey gives the key of created accounts. Where no source creates any it is not needed: a folder that init has just
+// written can plan files before any secret is there.
+func offlineKey(cfg *config.Config) ([]byte, error) {
+	for _, s := range cfg.Sources {
+		if s.Patient == string(bridge.CreateMode) {
+			return cfg.Salesforce.PatientKey.Read()
+		}
+	}
+	return []byte("offline"), nil
 }
 
 // names lists the files to read, in order; a folder is read with what is below it.

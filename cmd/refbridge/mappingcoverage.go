@@ -1,0 +1,249 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"refbridge/mapping"
+)
+
+type mappingCoverageCmd struct {
+	sampleFlags
+	Tables    string  `help:"Folder of the tables; default: those of the configuration, else the built-in ones." placeholder:"DIR" type:"path"`
+	FailUnder float64 `help:"Fail where fewer of a hundred source paths are accounted for." placeholder:"PERCENT"`
+	JSON      bool    `name:"json" help:"One JSON object."`
+	HTML      string  `name:"html" help:"Write a page to read, too." placeholder:"FILE" type:"path"`
+}
+
+// Help is printed below the flags.
+func (mappingCoverageCmd) Help() string {
+	return `Says of real records what the tables make of them, both ways. Every source path that was seen is mapped to a field, dropped on
+purpose, only looked at by a condition, or unaccounted; every field is filled so often, by this rule; every code that its
+value table does not list is counted. Percentages are of distinct paths; a path counts as unaccounted where it is so in any
+record. The output holds paths, rules and codes, and nothing about a person.
+
+` + samplesHelp + `
+
+Example: refbridge mapping coverage --in referrals.ndjson --html coverage.html --fail-under 95
+
+Exit codes: 0 done, 3 some records could not be read, 1 error or below --fail-under, 64 usage.`
+}
+
+// Run is the command.
+func (c *mappingCoverageCmd) Run(ctx context.Context, p *program) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	set, err := p.offlineTables(c.Tables)
+	if err != nil {
+		return err
+	}
+	s, err := p.samples(c.sampleFlags)
+	if err != nil {
+		return err
+	}
+	coverage := mapping.NewCoverage(set)
+	if err := s.each(ctx, coverage.Add); err != nil {
+		return err
+	}
+	report := coverage.Report()
+	if c.HTML != "" {
+		if err := writePage(c.HTML, mapping.CoveragePage{CoverageReport: report, Tables: set.Hash(), Read: s.counts.summary(), Made: p.now()}.HTML); err != nil {
+			return err
+		}
+	}
+	if err := c.print(p, report, s.counts); err != nil {
+		return err
+	}
+	if err := c.enough(report, s.counts); err != nil {
+		return err
+	}
+	return s.end()
+}
+
+// check refuses flags that contradict each other, before anything is read or written.
+func (c *mappingCoverageCmd) check() error {
+	if !(c.FailUnder >= 0 && c.FailUnder <= 100) {
+		return misused("--fail-under is a percentage", "a number from 0 to 100")
+	}
+	if c.HTML == "" || c.In == "" || c.In == "-" {
+		return nil
+	}
+	in, err := os.Stat(c.In)
+	if err != nil {
+		return err
+	}
+	if page, err := os.Stat(c.HTML); err == nil && os.SameFile(in, page) {
+		return misused("--html names the file of --in", "the page would take the place of the records: give it another name")
+	}
+	return nil
+}
+
+// enough is the error of --fail-under. Where nothing was seen or mapped there is nothing to pass.
+func (c *mappingCoverageCmd) enough(r mapping.CoverageReport, counts sampleCounts) error {
+	mapped := slices.ContainsFunc(r.Paths, func(p mapping.PathCoverage) bool { return p.Mapped > 0 })
+	switch {
+	case c.FailUnder == 0:
+	case r.Records == 0:
+		return hinted{fmt.Errorf("no record is covered: %s", counts.summary()), "--fail-under wants records that the tables map"}
+	case !mapped:
+		return hinted{errors.New("nothing in the records is mapped"), "--fail-under wants records that the tables map; look at what is held"}
+	case r.Percent() < c.FailUnder:
+		return hinted{fmt.Errorf("%.1f %% of the source paths are accounted for, less than %g %%", r.Percent(), c.FailUnder),
+			"map what is unaccounted, or drop it with a purpose"}
+	}
+	return nil
+}
+
+// pathsLine says how many of the paths are accounted for.
+func pathsLine(r mapping.CoverageReport) string {
+	if r.Seen == 0 {
+		return "no paths"
+	}
+	return fmt.Sprintf("%d source paths, %d accounted for: %.1f %%", r.Seen, r.Accounted, r.Percent())
+}
+
+// writePage writes a file whole or not at all.
+func writePage(name string, write func(io.Writer) error) error {
+	f, err := os.CreateTemp(filepath.Dir(name), ".refbridge-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	if err := errors.Join(write(f), f.Chmod(0o644), f.Close()); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return os.Rename(f.Name(), name)
+}
+
+type coverageJSON struct {
+	Input sampleCounts `json:"input"`
+	mapping.CoverageReport
+	Percent float64 `json:"percent"`
+}
+
+func (c *mappingCoverageCmd) print(p *program, r mapping.CoverageReport, counts sampleCounts) error {
+	if c.JSON {
+		return line(p.out, coverageJSON{Input: counts, CoverageReport: r, Percent: r.Percent()})
+	}
+	out := newPrinter(p.out)
+	fmt.Fprintf(p.out, "%s; %d held\n", counts.summary(), r.Held)
+	fmt.Fprintln(p.out, pathsLine(r))
+	out.paths(r, mapping.Unaccounted, "Unaccounted: nobody reads it, and no table says why")
+	out.codes(r.Codes)
+	out.lost(r.Sent)
+	out.holds("Held", r.Holds)
+	out.paths(r, mapping.Dropped, "Dropped on purpose")
+	out.paths(r, mapping.Looked, "Looked at by a condition, and carried to no field")
+	out.paths(r, mapping.Carried, "Mapped")
+	out.filled(r.Fields)
+	return nil
+}
+
+func (p printer) title(text string) { fmt.Fprintf(p.w, "\n%s\n", p.paint("1", text)) }
+
+func (p printer) paths(r mapping.CoverageReport, state mapping.State, title string) {
+	first := true
+	for _, path := range r.Paths {
+		if path.State != state {
+			continue
+		}
+		if first {
+			p.title(title)
+			first = false
+		}
+		n, of := path.Records, ""
+		if state == mapping.Unaccounted && path.Unaccounted < n {
+			n, of = path.Unaccounted, fmt.Sprintf(" (of %d that have it)", path.Records)
+		}
+		fmt.Fprintf(p.w, "  %6d  %s%s\n", n, path.Path, of)
+		for _, u := range path.Uses {
+			fmt.Fprintf(p.w, "          %s\n", p.use(u, path.Records))
+		}
+	}
+}
+
+func (p printer) use(u mapping.Use, records int) string {
+	out := "-> " + u.Object + "." + u.Field
+	switch {
+	case u.State == mapping.Carried && u.Field == "":
+		out = "-> which " + u.Object + " are made"
+	case u.State == mapping.Dropped:
+		out = "x  " + u.Why
+	case u.State == mapping.Looked && u.Field == "":
+		out = "?  which " + u.Object + " are made"
+	case u.State == mapping.Looked:
+		out = "?  " + u.Object + "." + u.Field
+	}
+	if u.Records < records {
+		out += fmt.Sprintf(" (%d)", u.Records)
+	}
+	return out + "  " + p.paint("2", u.Rule)
+}
+
+func (p printer) codes(codes []mapping.CodeCoverage) {
+	if len(codes) > 0 {
+		p.title("Codes that their value table does not list")
+	}
+	for _, c := range codes {
+		of := ""
+		if c.System != "" {
+			of = " of " + c.System
+		}
+		fmt.Fprintf(p.w, "  %6d  %s%s\n          %s.%s, table %s (unlisted: %s)  %s\n", c.Records, c.Code, of, c.Object, c.Field, c.Table,
+			c.Unlisted, p.paint("2", c.Rule))
+	}
+}
+
+func (p printer) lost(paths []mapping.SentPath) {
+	if len(paths) > 0 {
+		p.title("Sent, and nowhere in what is mapped: left out or written in another way when e-RS became R4")
+	}
+	for _, s := range paths {
+		of := ""
+		if s.Missing < s.Records {
+			of = fmt.Sprintf(" (of %d)", s.Records)
+		}
+		fmt.Fprintf(p.w, "  %6d  %s%s\n", s.Missing, s.Path, of)
+	}
+}
+
+func (p printer) holds(title string, holds []mapping.HoldImpact) {
+	if len(holds) > 0 {
+		p.title(title)
+	}
+	for _, h := range holds {
+		fmt.Fprintf(p.w, "  %6d  %s [%s]  %s\n", h.Count, wrap(strings.TrimSpace(h.Field+" "+h.Message), 10), h.Kind, p.paint("2", h.Rule))
+		if h.Hint != "" {
+			fmt.Fprintf(p.w, "          %s\n", wrap(h.Hint, 10))
+		}
+	}
+}
+
+func (p printer) filled(fields []mapping.FieldCoverage) {
+	object := ""
+	for _, f := range fields {
+		if f.Object != object {
+			object = f.Object
+			p.title(fmt.Sprintf("%s: %d records", object, f.Records))
+		}
+		var rules []string
+		for _, r := range f.Rules {
+			if r.Filled == 0 {
+				continue
+			}
+			text := fmt.Sprintf("%s %d", r.Rule, r.Filled)
+			if r.Default > 0 {
+				text += fmt.Sprintf(", %d by default", r.Default)
+			}
+			rules = append(rules, text)
+		}
+		fmt.Fprintf(p.w, "  %6d  %-32s %s\n", f.Filled, f.Field, p.paint("2", strings.Join(rules, "; ")))
+	}
+}

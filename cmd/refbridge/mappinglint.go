@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"refbridge/mapping"
+)
+
+type mappingLintCmd struct {
+	Tables   string `help:"Folder of the tables; default: those of the configuration, else the built-in ones." placeholder:"DIR" type:"path"`
+	Snapshot string `help:"What the target takes, as refbridge describe --save wrote it; default: Health Cloud as documented." placeholder:"FILE" type:"path" xor:"target"`
+	Online   bool   `help:"Ask the org of the configuration instead." xor:"target"`
+	Strict   bool   `help:"Warnings are errors, and rows whose purpose nobody wrote down are warned of."`
+	JSON     bool   `name:"json" help:"One JSON object."`
+}
+
+// Help is printed below the flags.
+func (mappingLintCmd) Help() string {
+	return `Checks the tables and reports every fault at once, with file, line and column: elements that FHIR R4 and e-RS do not
+have, objects and fields that the target does not have or does not let us write, values of the wrong type or length,
+picklist values that it does not list, codes that no row covers, rows that never count. Without --online it needs no
+network and no configuration. Tables with errors that loading finds never run.
+
+An error stops records or loses data. A warning may, and can be meant.
+
+Example: refbridge mapping lint --tables tables --snapshot org.json
+
+Exit codes: 0 no errors, 1 errors (with --strict also warnings), or a file cannot be read, 64 usage.`
+}
+
+// Run is the command.
+func (c *mappingLintCmd) Run(ctx context.Context, p *program) error {
+	tables, err := p.tablesToCheck(c.Tables)
+	if err != nil {
+		return err
+	}
+	target, err := c.target(ctx, p, tables)
+	if err != nil {
+		return err
+	}
+	check := mapping.Lint
+	if c.Strict {
+		check = mapping.LintStrict
+	}
+	report, err := check(tables, target)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		err = line(p.out, report.JSON())
+	} else {
+		err = report.Text(p.out, newPrinter(p.out).paint)
+	}
+	if err != nil {
+		return err
+	}
+	if report.Count(mapping.LintError) > 0 || c.Strict && report.Count(mapping.LintWarning) > 0 {
+		return exit(exitError)
+	}
+	return nil
+}
+
+// tablesToCheck gives the files of the tables, which may have faults.
+func (p *program) tablesToCheck(dir string) (fs.FS, error) {
+	dir, err := p.tablesFolder(dir)
+	if err != nil || dir == "" {
+		return mapping.Default(), err
+	}
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		return nil, hinted{errors.New(dir + " is a file"), "name the folder: --tables " + filepath.Dir(dir)}
+	}
+	return os.DirFS(dir), err
+}
+
+func (c *mappingLintCmd) target(ctx context.Context, p *program, tables fs.FS) (mapping.Snapshot, error) {
+	switch {
+	case c.Online:
+		objects, err := mapping.TargetObjects(tables)
+		if err != nil {
+			return mapping.Snapshot{}, err
+		}
+		return p.describe(ctx, objects)
+	case c.Snapshot != "":
+		return readSnapshot(c.Snapshot)
+	}
+	return mapping.DefaultSnapshot()
+}
+
+func readSnapshot(path string) (mapping.Snapshot, error) {
+	src, err := os.ReadFile(path)
+	if err != nil {
+		return mapping.Snapshot{}, err
+	}
+	s, err := mapping.ReadSnapshot(src)
+	if err != nil {
+		return mapping.Snapshot{}, hinted{errors.New(path + ": " + err.Error()), "refbridge describe --save " + otherThan(path) + " writes one"}
+	}
+	return s, nil
+}
+
+// otherThan gives the name of a file for an example. It is never the file at hand: that may be something else of value.
+func otherThan(path string) string {
+	if filepath.Base(path) == "org.json" {
+		return "org-snapshot.json"
+	}
+	return "org.json"
+}

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"refbridge/mapping"
+	"refbridge/sfdc/sfdcsim"
+)
+
+// command runs refbridge as a person does.
+func command(args ...string) (code int, out, errOut string) {
+	var o, e bytes.Buffer
+	code = run(args, strings.NewReader(""), &o, &e)
+	return code, o.String(), e.String()
+}
+
+func TestLintOfTheBuiltInTablesNeedsNoConfiguration(t *testing.T) {
+	code, out, errOut := command("-c", filepath.Join(t.TempDir(), "none.yaml"), "mapping", "lint", "--strict")
+	assert.Equal(t, exitDone, code, "%s%s", out, errOut)
+	assert.Equal(t, "0 errors, 0 warnings in 9 files\n", out)
+	assert.Empty(t, errOut)
+}
+
+func TestLintEndsByTheWorstThatItFound(t *testing.T) {
+	dir := t.TempDir()
+	none := filepath.Join(dir, "none.yaml")
+	tables := func(row string) {
+		const text = "object: PersonName\nsource: Patient\nkey: {field: Bridge_Key__c, from: id}\nrows:\n  - %s\n"
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "a.yaml"), fmt.Appendf(nil, text, row), 0o600))
+	}
+	tables("{field: FirstName, from: name.given.first()}")
+	code, out, _ := command("-c", none, "mapping", "lint", "--tables", dir)
+	assert.Equal(t, exitDone, code, out)
+	assert.Contains(t, out, "a.yaml:5:30: warning: ")
+	code, _, _ = command("-c", none, "mapping", "lint", "--tables", dir, "--strict")
+	assert.Equal(t, exitError, code)
+
+	tables("{field: FirstNme, from: name.given.first()}")
+	code, out, errOut := command("-c", none, "mapping", "lint", "--tables", dir, "--json")
+	assert.Equal(t, exitError, code)
+	assert.Empty(t, errOut)
+	var report mapping.LintJSON
+	require.NoError(t, json.Unmarshal([]byte(out), &report))
+	require.Len(t, report.Findings, 1)
+	assert.Equal(t, "unknown-field", report.Findings[0].Check)
+	assert.Equal(t, "did you mean FirstName?", report.Findings[0].Hint)
+}
+
+func TestLintSaysWhatItCannotRead(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "org.json")
+	require.NoError(t, os.WriteFile(file, []byte("[]"), 0o600))
+	for _, args := range [][]string{{"--snapshot", file}, {"--snapshot", filepath.Join(dir, "none.json")}, {"--tables", file}, {"--tables", filepath.Join(dir, "none")}} {
+		code, out, errOut := command(append([]string{"-c", filepath.Join(dir, "none.yaml"), "mapping", "lint"}, args...)...)
+		assert.Equal(t, exitError, code, "%v", args)
+		assert.Empty(t, out, "%v", args)
+		assert.Contains(t, errOut, "refbridge: error: ", "%v", args)
+	}
+	code, _, _ := command("mapping", "lint", "--online", "--snapshot", file)
+	assert.Equal(t, exitUsage, code)
+}
+
+func TestTheHintForABadSnapshotDoesNotWriteOverIt(t *testing.T) {
+	dir := t.TempDir()
+	for name, want := range map[string]string{"precious.yaml": "refbridge describe --save org.json writes one",
+		"org.json": "refbridge describe --save org-snapshot.json writes one"} {
+		file := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(file, []byte("a: b\n"), 0o600))
+		_, _, errOut := command("-c", filepath.Join(dir, "none.yaml"), "mapping", "lint", "--snapshot", file)
+		assert.Contains(t, errOut, "refbridge: hint: "+want)
+		assert.NotContains(t, errOut, "--save "+file)
+	}
+}
+
+func TestTheTablesOfTheBenchHaveNoErrors(t *testing.T) {
+	code, out, errOut := command("-c", filepath.Join(t.TempDir(), "none.yaml"), "mapping", "lint", "--tables", "../../testdata/bench")
+	assert.Equal(t, exitDone, code, "%s%s", out, errOut)
+	assert.Contains(t, out, "0 errors, ")
+}
+
+func TestOnlyStrictLintAsksForPurposes(t *testing.T) {
+	dir := t.TempDir()
+	const table = "object: PersonName\nsource: Patient\nkey: {field: Bridge_Key__c, from: id}\nrows:\n" +
+		"  - {field: LastName, from: name.first().family, transform: \"truncate(80, hold)\", required: true}\n"
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a.yaml"), []byte(table), 0o600))
+	none := filepath.Join(dir, "none", "refbridge.yaml")
+	_, out, _ := command("-c", none, "mapping", "lint", "--tables", dir)
+	assert.NotContains(t, out, "[no-purpose]")
+	code, out, _ := command("-c", none, "mapping", "lint", "--tables", dir, "--strict")
+	assert.Equal(t, exitError, code)
+	assert.Contains(t, out, "a.yaml:5:5: warning: LastName: neither the row nor its table says what it is for [no-purpose]")
+}
+
+// orgConfig starts an org and writes a configuration for it.
+func orgConfig(t *testing.T, o sfdcsim.Options) string {
+	t.Helper()
+	org, err := sfdcsim.New(o)
+	require.NoError(t, err)
+	server := httptest.NewServer(org)
+	t.Cleanup(server.Close)
+	as := org.Credentials(server.URL)
+	dir := t.TempDir()
+	text := fmt.Sprintf(`ledger: {path: ledger.db, key: "file:key"}
+salesforce: {login_url: "%s", client_id: "%s", username: "%s", private_key: "file:org.pem", patient_key: "file:key"}
+sources:
+  - {name: ward, kind: fhir, base_url: "http://127.0.0.1:1/", patient: link, system: ward}
+`, as.BaseURL, as.ClientID, as.Username)
+	key := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 32))
+	for name, content := range map[string]string{"refbridge.yaml": text, "org.pem": string(as.PrivateKeyPEM), "key": key} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600))
+	}
+	return filepath.Join(dir, "refbridge.yaml")
+}
+
+func TestWhatTheOrgSaysIsSavedAndLintedAgainst(t *testing.T) {
+	cfg := orgConfig(t, sfdcsim.Options{Seed: 1})
+	saved := filepath.Join(t.TempDir(), "org.json")
+	code, out, errOut := command("-c", cfg, "describe", "--save", saved)
+	require.Equal(t, exitDone, code, errOut)
+	assert.Contains(t, out, "ClinicalServiceRequest")
+	assert.Contains(t, out, "Bridge_Key__c")
+	text, err := os.ReadFile(saved)
+	require.NoError(t, err)
+	s, err := mapping.ReadSnapshot(text)
+	require.NoError(t, err)
+	assert.Len(t, s.Objects, 7)
+
+	for _, args := range [][]string{{"--snapshot", saved}, {"--online"}} {
+		code, out, errOut = command(append([]string{"-c", cfg, "mapping", "lint"}, args...)...)
+		assert.Equal(t, exitDone, code, "%v: %s%s", args, out, errOut)
+	}
+	code, out, _ = command("-c", cfg, "describe", "--object", "Account", "--json")
+	assert.Equal(t, exitDone, code)
+	s, err = mapping.ReadSnapshot([]byte(out))
+	require.NoError(t, err)
+	assert.Len(t, s.Objects, 1)
+}
+
+func TestAnOrgThatLacksAFieldOrAnObjectIsFoundBeforeAnythingRuns(t *testing.T) {
+	cfg := orgConfig(t, sfdcsim.Options{Seed: 1, Hidden: []string{"ClinicalServiceRequest.Bridge_Version__c", "ClinicalServiceRequestDetail"}})
+	code, out, _ := command("-c", cfg, "mapping", "lint", "--online")
+	assert.Equal(t, exitError, code)
+	assert.Contains(t, out, "ClinicalServiceRequest has no field Bridge_Version__c [unknown-field]")
+	assert.Contains(t, out, "the target has no object ClinicalServiceRequestDetail [unknown-object]")
+
+	code, out, errOut := command("-c", cfg, "describe")
+	assert.Equal(t, exitError, code)
+	assert.Contains(t, out, "ServiceAppointment", "what the org has is printed")
+	assert.Contains(t, errOut, "the org has no ClinicalServiceRequestDetail")
+}
+
+// The snapshot that is shipped and the simulator of an org come from the same documentation; where they differ, one of
+// them is wrong.
+func TestTheShippedSnapshotAndTheSimulatedOrgAgree(t *testing.T) {
+	cfg := orgConfig(t, sfdcsim.Options{Seed: 1, OpenPicklists: true})
+	shipped, err := mapping.DefaultSnapshot()
+	require.NoError(t, err)
+	args := []string{"-c", cfg, "describe", "--json"}
+	for _, o := range shipped.Objects {
+		args = append(args, "--object", o.Name)
+	}
+	code, out, errOut := command(args...)
+	require.Equal(t, exitDone, code, errOut)
+	org, err := mapping.ReadSnapshot([]byte(out))
+	require.NoError(t, err)
+	for _, o := range shipped.Objects {
+		there, ok := org.Object(o.Name)
+		require.True(t, ok, o.Name)
+		for _, f := range o.Fields {
+			g, ok := there.Field(f.Name)
+			name := o.Name + "." + f.Name
+			if !assert.True(t, ok, "the simulated org has no %s", name) {
+				continue
+			}
+			assert.Equal(t, f.Type, g.Type, name)
+			assert.Equal(t, [2]bool{f.Createable, f.Updateable}, [2]bool{g.Createable, g.Updateable}, "%s: createable, updateable", name)
+			assert.Equal(t, [2]bool{f.ExternalID, f.Unique}, [2]bool{g.ExternalID, g.Unique}, "%s: external id, unique", name)
+			assert.Equal(t, f.Length, g.Length, "%s: length", name)
+		}
+	}
+}

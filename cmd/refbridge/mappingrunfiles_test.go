@@ -1,0 +1,64 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const oneRequest = `{"resourceType":"ServiceRequest","id":"%","status":"active","intent":"order","subject":{"identifier":` +
+	`{"system":"https://fhir.nhs.uk/Id/nhs-number","value":"9990000018"}}}`
+
+func requests(ids ...string) string {
+	var lines []string
+	for _, id := range ids {
+		lines = append(lines, strings.Replace(oneRequest, "%", id, 1))
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
+func TestMappingRunRefusesOneFileForTwoThingsAndTouchesNone(t *testing.T) {
+	dir := t.TempDir()
+	in := filepath.Join(dir, "in.ndjson")
+	require.NoError(t, os.WriteFile(in, []byte(requests("a", "b")), 0o600))
+	for _, flags := range [][]string{
+		{"--in", in, "--out", filepath.Join(dir, "out"), "--errors", in},
+		{"--in", in, "--out", in},
+		{"--in", in, "--out", filepath.Join(dir, "x"), "--errors", filepath.Join(dir, ".", "x")},
+	} {
+		r := refbridge(t, append([]string{"mapping", "run", "--tables", "../../mapping/tables"}, flags...)...)
+		assert.Equal(t, exitUsage, r.code, "%v: %s", flags, r.err)
+		kept, err := os.ReadFile(in)
+		require.NoError(t, err)
+		assert.Equal(t, requests("a", "b"), string(kept))
+	}
+}
+
+func TestMappingRunKeepsTheOrderTellsOfEveryBadLineAndEndsWithThree(t *testing.T) {
+	dir := t.TempDir()
+	in, out, faults := filepath.Join(dir, "in.ndjson"), filepath.Join(dir, "out.ndjson"), filepath.Join(dir, "errors.ndjson")
+	text := requests("a", "b") + "{broken Humperdinck\n" + strings.Replace(requests("c"), "active", "humperdinck 9990000018", 1) + requests("d")
+	require.NoError(t, os.WriteFile(in, []byte(text), 0o600))
+	r := refbridge(t, "mapping", "run", "--tables", "../../mapping/tables", "--in", in, "--out", out, "--errors", faults, "--workers", "2")
+	assert.Equal(t, 3, r.code, r.err)
+	got, err := os.ReadFile(out)
+	require.NoError(t, err)
+	var last int
+	for _, id := range []string{".sr.a", ".sr.b", ".sr.d"} {
+		at := strings.Index(string(got), id)
+		require.Greater(t, at, last)
+		last = at
+	}
+	said, err := os.ReadFile(faults)
+	require.NoError(t, err)
+	assert.Contains(t, string(said), `"line":3`)
+	assert.Contains(t, string(said), `"line":4`)
+	for _, text := range []string{string(said), r.err, r.out} {
+		assert.NotContains(t, strings.ToLower(text), "humperdinck")
+		assert.NotContains(t, text, "9990000018")
+	}
+}

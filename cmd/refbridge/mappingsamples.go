@@ -1,0 +1,273 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"refbridge/config"
+	"refbridge/ers"
+	"refbridge/fhir"
+	"refbridge/mapping"
+)
+
+// sampleFlags choose the real records that coverage and impact look at.
+type sampleFlags struct {
+	In   string `help:"Records, one a line, or one document; - is standard input." placeholder:"FILE|-" xor:"in" required:""`
+	Last int    `help:"The newest N bodies of each source in the ledger." placeholder:"N" xor:"in" required:""`
+}
+
+// samplesHelp is part of the help of both commands.
+const samplesHelp = `Records are R4 ServiceRequests, Appointments or Bundles of them, or referrals of e-RS in STU3. --last N reads what the ledger
+keeps of each source; bodies older than its retention are purged, and counted. A record that cannot be read is told with its
+line, and counted.`
+
+// samples reads records as a sync would see them.
+type samples struct {
+	*program
+	flags  sampleFlags
+	worlds map[string]map[string]string // by kind of source: the variables of the tables
+	counts sampleCounts
+}
+
+// sampleCounts account for every record that was there.
+type sampleCounts struct {
+	Read       int `json:"read"`
+	Unreadable int `json:"unreadable"`
+	Nothing    int `json:"nothingToMap"` // read, but no resource that is mapped
+	Purged     int `json:"purged"`
+}
+
+func (p *program) samples(flags sampleFlags) (*samples, error) {
+	s := &samples{program: p, flags: flags, worlds: map[string]map[string]string{
+		"ers":  {"source": "ers", "run": "live", "patientMode": "link", "system": fhir.SystemUBRN},
+		"fhir": {"source": "fhir", "run": "live", "patientMode": "link", "system": ""},
+	}}
+	cfg, err := config.Load(p.config, checkSchedule)
+	if errors.Is(err, config.ErrNoFile) && flags.Last == 0 {
+		return s, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for i := len(cfg.Sources) - 1; i >= 0; i-- {
+		s.worlds[cfg.Sources[i].Kind] = worldOf(cfg.Sources[i])
+	}
+	return s, nil
+}
+
+func worldOf(src config.Source) map[string]string {
+	return map[string]string{"source": src.Name, "run": "live", "patientMode": src.Patient, "system": src.System}
+}
+
+// each hands out the records one by one.
+func (s *samples) each(ctx context.Context, take func(mapping.Sample)) error {
+	switch {
+	case s.flags.Last > 0:
+		return s.remembered(ctx, take)
+	case s.flags.Last < 0 || s.flags.In == "":
+		return hinted{errors.New("no records are named"), "--in FILE or --last N"}
+	case s.flags.In == "-":
+		return s.file(ctx, "standard input", s.in, take)
+	}
+	f, err := os.Open(s.flags.In)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	in, done := s.progress(f)
+	defer done()
+	return s.file(ctx, s.flags.In, in, take)
+}
+
+// progress shows on a terminal how much of a file has been read.
+func (s *samples) progress(f *os.File) (io.Reader, func()) {
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || !terminal(s.err) {
+		return f, func() {}
+	}
+	bars := mpb.New(mpb.WithOutput(s.err), mpb.WithWidth(40))
+	bar := bars.AddBar(info.Size(), mpb.BarRemoveOnComplete(), mpb.PrependDecorators(decor.Name("read ")),
+		mpb.AppendDecorators(decor.Counters(decor.SizeB1024(0), "% .1f / % .1f")))
+	return bar.ProxyReader(f), func() {
+		bar.Abort(true)
+		bars.Wait()
+	}
+}
+
+const (
+	longestLine     = 16 << 20
+	longestDocument = 64 << 20
+)
+
+// file reads NDJSON line by line, or one document over several lines.
+func (s *samples) file(ctx context.Context, name string, r io.Reader, take func(mapping.Sample)) error {
+	in := bufio.NewReaderSize(r, 64<<10)
+	for line := 1; ; line++ {
+		doc, long, err := nextLine(in)
+		if err != nil && err != io.EOF {
+			return fmt.Errorf("read %s, line %d: %w", name, line, err)
+		}
+		at := fmt.Sprintf("%s:%d", name, line)
+		switch {
+		case long:
+			s.unreadable(at, errors.New("longer than 16 MiB"))
+		case len(bytes.TrimSpace(doc)) == 0:
+		case line == 1 && err == nil && !json.Valid(doc):
+			rest, err := io.ReadAll(io.LimitReader(in, longestDocument))
+			if err != nil {
+				return fmt.Errorf("read %s: %w", name, err)
+			}
+			s.record(at, append(doc, rest...), take)
+			return ctx.Err()
+		default:
+			s.record(at, doc, take)
+		}
+		if err == io.EOF || ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+// nextLine gives a line that may be kept; of a line that is too long it gives none of it, and goes on behind it.
+func nextLine(in *bufio.Reader) (line []byte, long bool, err error) {
+	for {
+		part, err := in.ReadSlice('\n')
+		if len(line)+len(part) > longestLine {
+			line, long = nil, true
+		}
+		if !long {
+			line = append(line, part...)
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return line, long, err
+		}
+	}
+}
+
+// toldRecords is how many unreadable records are told one by one.
+const toldRecords = 20
+
+func (s *samples) unreadable(at string, err error) {
+	s.counts.Unreadable++
+	switch n := s.counts.Unreadable; {
+	case n <= toldRecords:
+		fmt.Fprintf(s.err, "refbridge: error: %s cannot be read: %v\n", at, err)
+	case n == toldRecords+1:
+		fmt.Fprintf(s.err, "refbridge: hint: more records cannot be read; they are counted\n")
+	}
+}
+
+// record reads one document: a resource of R4, a Bundle, or whatever e-RS answers with.
+func (s *samples) record(at string, doc []byte, take func(mapping.Sample)) {
+	r, err := fhir.Parse(doc)
+	if err != nil {
+		s.unreadable(at, err)
+		return
+	}
+	if b, ok := mapping.BundleOf(r); ok {
+		s.take(mapping.Sample{Bundle: b, Variables: s.worlds["fhir"]}, take)
+		return
+	}
+	switch r.Type() {
+	case "ReferralRequest", "Parameters", "Bundle":
+		s.referrals(at, r, s.worlds["ers"], take)
+	default:
+		s.counts.Nothing++
+	}
+}
+
+func (s *samples) referrals(at string, r fhir.Resource, world map[string]string, take func(mapping.Sample)) {
+	found, err := ers.Referrals(r.Raw())
+	if err != nil {
+		s.unreadable(at, err)
+		return
+	}
+	if len(found) == 0 {
+		s.counts.Nothing++
+	}
+	for _, one := range found {
+		b, err := ers.Normalise(one)
+		if err != nil {
+			s.unreadable(at, err)
+			continue
+		}
+		s.take(mapping.Sample{Bundle: b, Variables: world, Sent: one}, take)
+	}
+}
+
+func (s *samples) take(in mapping.Sample, take func(mapping.Sample)) {
+	s.counts.Read++
+	in.Now = s.now()
+	take(in)
+}
+
+// remembered reads the newest bodies of every source in the ledger.
+func (s *samples) remembered(ctx context.Context, take func(mapping.Sample)) error {
+	a, err := s.open(ctx, looking)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	for _, src := range a.cfg.Sources {
+		err := a.ledger.Bodies(ctx, src.Name, s.flags.Last, func(ref fhir.Reference, body []byte) error {
+			s.body(src, ref, body, take)
+			return ctx.Err()
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *samples) body(src config.Source, ref fhir.Reference, body []byte, take func(mapping.Sample)) {
+	if body == nil {
+		s.counts.Purged++
+		return
+	}
+	r, err := fhir.Parse(body)
+	if err != nil {
+		s.unreadable(ref.String(), err)
+		return
+	}
+	if b, ok := mapping.BundleOf(r); ok {
+		s.take(mapping.Sample{Bundle: b, Variables: worldOf(src)}, take)
+		return
+	}
+	s.referrals(ref.String(), r, worldOf(src), take)
+}
+
+// end is the exit code of a command that went through.
+func (s *samples) end() error {
+	c := s.counts
+	if c.Unreadable > 0 {
+		return exit(exitRecordsFailed)
+	}
+	return nil
+}
+
+// summary says in one line what was read.
+func (c sampleCounts) summary() string {
+	out := fmt.Sprintf("%d records read", c.Read)
+	if c.Read == 1 {
+		out = "1 record read"
+	}
+	for _, more := range []struct {
+		n    int
+		what string
+	}{{c.Unreadable, "unreadable"}, {c.Nothing, "with nothing to map"}, {c.Purged, "purged"}} {
+		if more.n > 0 {
+			out += fmt.Sprintf(", %d %s", more.n, more.what)
+		}
+	}
+	return out
+}

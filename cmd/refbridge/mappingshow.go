@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"refbridge/mapping"
+)
+
+type mappingShowCmd struct {
+	Tables   string `help:"Folder of the tables; default: those of the configuration, else the built-in ones." placeholder:"DIR" type:"path"`
+	Markdown bool   `help:"Markdown in place of HTML."`
+	Out      string `short:"o" help:"Write to a file in place of standard output." placeholder:"FILE" type:"path"`
+}
+
+// Help is printed below the flags.
+func (mappingShowCmd) Help() string {
+	return `Writes the tables as one page for reading and review: each field with what it is made from, in FHIRPath and in
+words, its rule, its purpose and an example with invented people, the value tables, what is left out and why, what
+happens to records that are gone, and the way back. The page needs no network and no script, and prints on A4.
+
+Example: refbridge mapping show --tables tables --out mapping.html
+
+Exit codes: 0 written, 1 error or a fault in the tables, 64 usage.`
+}
+
+// Run is the command.
+func (c *mappingShowCmd) Run(_ context.Context, p *program) error {
+	set, err := p.offlineTables(c.Tables)
+	if err != nil {
+		return err
+	}
+	examples, err := mapping.Examples()
+	if err != nil {
+		return err
+	}
+	cases, err := p.tableCases(c.Tables)
+	if err != nil {
+		return err
+	}
+	examples = append(examples, mapping.ExamplesOf(cases)...)
+	review := set.Review(mapping.ReviewOptions{Version: versionText(), Examples: examples})
+	if c.Out == "" {
+		return c.write(review, p.out)
+	}
+	f, err := os.CreateTemp(filepath.Dir(c.Out), ".refbridge-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	err = errors.Join(c.write(review, f), f.Chmod(0o644), f.Close())
+	if err != nil {
+		return fmt.Errorf("write %s: %w", c.Out, err)
+	}
+	return os.Rename(f.Name(), c.Out)
+}
+
+// tableCases reads the cases beside the tables, none where there are none: an author may not have written any yet.
+func (p *program) tableCases(dir string) ([]mapping.Case, error) {
+	dir, err := p.tablesFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	if dir == "" {
+		return mapping.ReadCases(mapping.DefaultCases())
+	}
+	return mapping.ReadCases(os.DirFS(filepath.Join(dir, mapping.CasesFolder)))
+}
+
+func (c *mappingShowCmd) write(r mapping.Review, w io.Writer) error {
+	if c.Markdown {
+		return r.Markdown(w)
+	}
+	return r.HTML(w)
+}

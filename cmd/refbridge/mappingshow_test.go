@@ -1,0 +1,87 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// typed runs a command line with no configuration file.
+func typed(t *testing.T, args ...string) (code int, out, errOut string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	args = append([]string{"-c", filepath.Join(t.TempDir(), "none.yaml")}, args...)
+	code = run(args, strings.NewReader(""), &o, &e)
+	return code, o.String(), e.String()
+}
+
+func TestMappingShowWritesAPageOfTheBuiltInTables(t *testing.T) {
+	code, out, errOut := typed(t, "mapping", "show")
+	require.Equal(t, exitDone, code, errOut)
+	assert.True(t, strings.HasPrefix(out, "<!DOCTYPE html>"))
+	assert.Contains(t, out, "SourceSystemIdentifier")
+	assert.NotContains(t, out, "no example", "each row of the starter tables has an example")
+
+	code, out, errOut = typed(t, "mapping", "show", "--markdown")
+	require.Equal(t, exitDone, code, errOut)
+	assert.True(t, strings.HasPrefix(out, "# Mapping tables for review"))
+}
+
+func TestMappingShowWritesAFileOrNothing(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "mapping.html")
+	code, out, errOut := typed(t, "mapping", "show", "--out", file)
+	require.Equal(t, exitDone, code, errOut)
+	assert.Empty(t, out)
+	have, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Contains(t, string(have), "</html>")
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Len(t, left, 1, "no half-written file stays")
+
+	code, _, errOut = typed(t, "mapping", "show", "--out", filepath.Join(dir, "none", "mapping.html"))
+	assert.Equal(t, exitError, code)
+	assert.Contains(t, errOut, "refbridge: error: ")
+}
+
+func TestMappingShowTellsEveryFaultOfTheTables(t *testing.T) {
+	dir := t.TempDir()
+	table := "object: X\nsource: ServiceRequest\nkey: {field: K, from: idd}\nrows:\n  - {field: A, from: statsu}\n"
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "x.yaml"), []byte(table), 0o644))
+	code, out, errOut := typed(t, "mapping", "show", "--tables", dir)
+	assert.Equal(t, exitError, code)
+	assert.Empty(t, out)
+	assert.GreaterOrEqual(t, strings.Count(errOut, "refbridge: error: x.yaml:"), 2, errOut)
+	assert.Contains(t, errOut, "refbridge: hint: did you mean status?")
+}
+
+func TestInitWritesTablesThatTheCommandsTake(t *testing.T) {
+	dir := t.TempDir()
+	code, _, errOut := typed(t, "init", dir)
+	require.Equal(t, exitDone, code, errOut)
+	for _, name := range []string{"refbridge.yaml", "tables/service-request.yaml", "tables/schema.json", "tables/cases/ers-referral.yaml"} {
+		assert.FileExists(t, filepath.Join(dir, name))
+	}
+	code, _, errOut = typed(t, "mapping", "lint", "--strict", "--tables", filepath.Join(dir, "tables"))
+	assert.Equal(t, exitDone, code, errOut)
+	code, _, errOut = typed(t, "init", dir)
+	assert.Equal(t, exitError, code)
+	assert.Contains(t, errOut, "is there already")
+}
+
+func TestEveryMappingCommandEndsItsHelpInAnExampleAndExitCodes(t *testing.T) {
+	_, overview, _ := typed(t, "mapping", "--help")
+	for _, name := range []string{"lint", "test", "case add", "coverage", "impact", "run", "show"} {
+		assert.Contains(t, overview, "mapping "+name)
+		code, out, _ := typed(t, append(append([]string{"mapping"}, strings.Fields(name)...), "--help")...)
+		assert.Equal(t, exitDone, code)
+		assert.Contains(t, out, "Example: refbridge mapping "+name, name)
+		assert.Contains(t, out, "Exit codes: 0 ", name)
+	}
+}
