@@ -176,7 +176,10 @@ func (m *Mapper) object(dst []byte, members []bodyNode) []byte {
 	for i := range members {
 		n := &members[i]
 		if n.cell >= 0 {
-			if c := &m.cells[n.cell]; c.kind != sobject.Null {
+			if c := &m.cells[n.cell]; c.whole {
+				dst = c.source.AppendRaw(append(dst, n.key...))
+				continue
+			} else if c.kind != sobject.Null {
 				dst = c.appendJSON(append(dst, n.key...))
 				continue
 			}

@@ -87,6 +87,10 @@ func (c *cell) as(m *Mapper) fhirpath.Collection {
 // field works out a row for the current item.
 func (m *Mapper) field(c *cell, w *row) {
 	c.row = w
+	if len(w.paths) == 0 && !w.flag && w.length == 0 {
+		c.set(w.otherwise)
+		return
+	}
 	if w.plain && !w.flag && w.length == 0 && m.direct(c, w.paths[0]) {
 		return
 	}

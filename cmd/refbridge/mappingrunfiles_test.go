@@ -10,13 +10,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const oneRequest = `{"resourceType":"ServiceRequest","id":"%","status":"active","intent":"order","subject":{"identifier":` +
+const plainRequest = `{"resourceType":"ServiceRequest","id":"%","status":"active","intent":"order","subject":{"identifier":` +
 	`{"system":"https://fhir.nhs.uk/Id/nhs-number","value":"9990000018"}}}`
 
-func requests(ids ...string) string {
+func plainRequests(ids ...string) string {
 	var lines []string
 	for _, id := range ids {
-		lines = append(lines, strings.Replace(oneRequest, "%", id, 1))
+		lines = append(lines, strings.Replace(plainRequest, "%", id, 1))
 	}
 	return strings.Join(lines, "\n") + "\n"
 }
@@ -24,7 +24,7 @@ func requests(ids ...string) string {
 func TestMappingRunRefusesOneFileForTwoThingsAndTouchesNone(t *testing.T) {
 	dir := t.TempDir()
 	in := filepath.Join(dir, "in.ndjson")
-	require.NoError(t, os.WriteFile(in, []byte(requests("a", "b")), 0o600))
+	require.NoError(t, os.WriteFile(in, []byte(plainRequests("a", "b")), 0o600))
 	for _, flags := range [][]string{
 		{"--in", in, "--out", filepath.Join(dir, "out"), "--errors", in},
 		{"--in", in, "--out", in},
@@ -34,14 +34,14 @@ func TestMappingRunRefusesOneFileForTwoThingsAndTouchesNone(t *testing.T) {
 		assert.Equal(t, exitUsage, r.code, "%v: %s", flags, r.err)
 		kept, err := os.ReadFile(in)
 		require.NoError(t, err)
-		assert.Equal(t, requests("a", "b"), string(kept))
+		assert.Equal(t, plainRequests("a", "b"), string(kept))
 	}
 }
 
 func TestMappingRunKeepsTheOrderTellsOfEveryBadLineAndEndsWithThree(t *testing.T) {
 	dir := t.TempDir()
 	in, out, faults := filepath.Join(dir, "in.ndjson"), filepath.Join(dir, "out.ndjson"), filepath.Join(dir, "errors.ndjson")
-	text := requests("a", "b") + "{broken Humperdinck\n" + strings.Replace(requests("c"), "active", "humperdinck 9990000018", 1) + requests("d")
+	text := plainRequests("a", "b") + "{broken Humperdinck\n" + strings.Replace(plainRequests("c"), "active", "humperdinck 9990000018", 1) + plainRequests("d")
 	require.NoError(t, os.WriteFile(in, []byte(text), 0o600))
 	r := refbridge(t, "mapping", "run", "--tables", "../../mapping/tables", "--in", in, "--out", out, "--errors", faults, "--workers", "2")
 	assert.Equal(t, 3, r.code, r.err)

@@ -23,6 +23,7 @@ type compiler struct {
 	walks map[*tree]walkStep // what was compiled to a step of a walk
 	heads map[*tree]*variable
 	whole map[*tree]*walk // what was compiled to a walk and nothing else
+	tails map[*tree]*tail
 }
 
 // shape is what is known before any data about the items of a collection.
@@ -102,15 +103,15 @@ func (c *compiler) dotted(t *tree) *tree {
 	if len(t.args) == 0 || t.args[0].kind != variableTree {
 		return t
 	}
-	name := t.args[0].name
+	name, out := t.args[0].name, t
 	for i := 1; i < len(t.args) && t.args[i].kind == memberTree; i++ {
 		name += "." + t.args[i].name
 		if slices.Contains(c.variables, name) {
 			first := &tree{kind: variableTree, name: name, at: t.args[0].at}
-			return &tree{kind: pathTree, args: append([]*tree{first}, t.args[i+1:]...), at: t.at}
+			out = &tree{kind: pathTree, args: append([]*tree{first}, t.args[i+1:]...), at: t.at}
 		}
 	}
-	return t
+	return out
 }
 
 func chain(ops []op) op {

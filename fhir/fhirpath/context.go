@@ -74,6 +74,16 @@ func (e *Expr) One(c *Context, focus fhir.Node, first *Item) (int, error) {
 		}
 	}
 	r := &c.eval
+	if e.tail != nil && c.Seen == nil {
+		r.restart(c, focus)
+		if e.tail.walk.find(r, focus) {
+			item, n, sure := e.tail.finish(r)
+			if sure && r.err == nil {
+				*first = item
+				return n, nil
+			}
+		}
+	}
 	r.begin(c, focus)
 	e.op(r, r.this)
 	found := r.stack[r.this.to:]

@@ -17,6 +17,7 @@ type Expr struct {
 	walk *walk // where the whole expression is one
 
 	tests []test // where the whole expression is a condition of tests
+	tail  *tail  // where it is a walk with a function behind it
 }
 
 // Error is why Compile refuses a text. Line and Column count from 1, columns in characters. Hint names the nearest
@@ -48,7 +49,7 @@ func Compile(src string, variables ...string) (*Expr, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	return &Expr{src: src, op: op, walk: c.whole[tree], tests: c.tests(tree)}, nil
+	return &Expr{src: src, op: op, walk: c.whole[tree], tests: c.tests(tree), tail: c.tails[tree]}, nil
 }
 
 // String gives the text that was compiled.

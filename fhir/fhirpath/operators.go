@@ -19,6 +19,9 @@ func (c *compiler) operation(t *tree, in shape) (op, shape) {
 	case "and", "or", "xor", "implies":
 		return p.logic(), boolean
 	case "=", "!=":
+		if w, lit := c.whole[t.args[0]], t.args[1]; t.name == "=" && w != nil && lit.kind == literalTree && lit.lit.kind == stringKind {
+			c.noteTail(t, &tail{walk: w, kind: equalsTail, text: lit.lit.text, at: t.at})
+		}
 		return p.equality(t.name == "!="), boolean
 	case "~", "!~":
 		return p.equivalence(t.name == "!~"), boolean

@@ -105,7 +105,12 @@ func (s suiteTest) judge(input fhir.Node) (verdict, string) {
 		}
 		return refused, err.Error()
 	}
-	got, err := expr.Eval(&Context{Resource: input, Now: time.Date(2026, 3, 1, 12, 30, 15, 0, time.UTC)}, input)
+	now := time.Date(2026, 3, 1, 12, 30, 15, 0, time.UTC)
+	got, err := expr.Eval(&Context{Resource: input, Now: now}, input)
+	steps, stepErr := expr.Eval(&Context{Resource: input, Now: now, Seen: func(fhir.Node) {}}, input)
+	if (err == nil) != (stepErr == nil) || describe(got) != describe(steps) {
+		return wrong, fmt.Sprintf("a walk gives %s, step by step it is %s", describe(got), describe(steps))
+	}
 	switch {
 	case s.Expression.Invalid != "" && err == nil:
 		return wrong, fmt.Sprintf("accepted, gives %s", describe(got))

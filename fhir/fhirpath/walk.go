@@ -20,6 +20,26 @@ type walk struct {
 	pick    *pick     // it is one of two walks
 }
 
+// tail is a walk with a function of texts behind it that needs no evaluation of its own: walk.substring(0, 10),
+// walk.join('; '), walk.count(), walk = 'text'.
+type tail struct {
+	walk *walk
+	kind tailKind
+	text string // of join and =
+	from int
+	size int
+	at   int
+}
+
+type tailKind uint8
+
+const (
+	countTail tailKind = iota
+	joinTail
+	substringTail
+	equalsTail
+)
+
 // pick is iif() with tests for a condition and walks to choose from.
 type pick struct {
 	tests           []test
@@ -86,6 +106,60 @@ func (w *walk) run(r *evaluation, in span) {
 		r.stack = append(r.stack, Item{node: n})
 	}
 	r.nodes = r.nodes[:base]
+}
+
+// find does a walk on its own and leaves what it finds on the stack of nodes; it is false where the walk begins with what is no
+// single element.
+func (w *walk) find(r *evaluation, focus fhir.Node) bool {
+	if w.head != nil {
+		node, items := w.head.value(r)
+		if !node.Exists() && len(items) > 0 {
+			return false
+		}
+		focus = node
+	}
+	if w.pick != nil || focus.Kind() == fhir.Array {
+		return false
+	}
+	if focus.Exists() {
+		w.visit(r, focus, w.legs[0], w.until(0, 0))
+		w.goOn(r, 0)
+	}
+	return true
+}
+
+// finish does a tail on what its walk found; sure is false where that takes an evaluation.
+func (t *tail) finish(r *evaluation) (out Item, n int, sure bool) {
+	found := r.nodes
+	if t.kind == countTail {
+		return integerItem(int64(len(found))), 1, true
+	}
+	for _, n := range found {
+		if n.Kind() != fhir.String {
+			return out, 0, false
+		}
+	}
+	switch {
+	case len(found) == 0:
+		return out, 0, true
+	case t.kind == joinTail:
+		span := span{0, len(found)}
+		for _, n := range found {
+			r.stack = append(r.stack, Item{node: n})
+		}
+		r.join(t.at, span, t.text)
+		return r.stack[len(r.stack)-1], 1, r.err == nil
+	case len(found) > 1:
+		return out, 0, false
+	case t.kind == equalsTail:
+		return booleanItem(found[0].Text() == t.text), 1, true
+	}
+	s := found[0].Text()
+	s = s[offset(s, t.from):]
+	if t.size < len(s) {
+		s = s[:offset(s, t.size)]
+	}
+	return StringItem(s), min(len(s), 1), true
 }
 
 // straight goes from object to object by their members. It is not sure where there is a list, a choice, or a primitive that

@@ -34,8 +34,11 @@ func (c *compiler) fused(whole *tree, steps []*tree, ops []op) []op {
 		}
 		out = append(out, w.run)
 		w.members = w.straightforward()
-		if from == 0 && end == len(steps) {
+		switch {
+		case from == 0 && end == len(steps):
 			c.note(whole, w)
+		case from == 0 && end == len(steps)-1:
+			c.tailOf(whole, steps[end], w)
 		}
 		from = end
 	}
@@ -59,6 +62,33 @@ func (c *compiler) note(t *tree, w *walk) {
 		c.whole = map[*tree]*walk{}
 	}
 	c.whole[t] = w
+}
+
+// tailOf notes a walk with a last step behind it that works on texts.
+func (c *compiler) tailOf(whole, last *tree, w *walk) {
+	lits, ok := literals(last.args)
+	if last.kind != callTree || !ok {
+		return
+	}
+	t := &tail{walk: w, at: last.at}
+	switch {
+	case last.name == "count":
+		t.kind = countTail
+	case last.name == "join" && len(lits) == 1 && lits[0].kind == stringKind:
+		t.kind, t.text = joinTail, lits[0].text
+	case last.name == "substring" && len(lits) == 2 && lits[0].kind == integerKind && lits[1].kind == integerKind && lits[0].num >= 0 && lits[1].num > 0:
+		t.kind, t.from, t.size = substringTail, int(lits[0].num), int(lits[1].num)
+	default:
+		return
+	}
+	c.noteTail(whole, t)
+}
+
+func (c *compiler) noteTail(whole *tree, t *tail) {
+	if c.tails == nil {
+		c.tails = map[*tree]*tail{}
+	}
+	c.tails[whole] = t
 }
 
 // gather cuts steps into legs, as far as they are those of a walk.

@@ -1,0 +1,234 @@
+package mapping
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"refbridge/sfdc/sobject"
+)
+
+// files makes a folder of tables of texts by name.
+func files(texts ...string) fstest.MapFS {
+	out := fstest.MapFS{}
+	for i := 0; i+1 < len(texts); i += 2 {
+		out[texts[i]] = &fstest.MapFile{Data: []byte(texts[i+1])}
+	}
+	return out
+}
+
+const bodyHead = "body: referral\nsource: ServiceRequest\n"
+
+const bodyTable = bodyHead + `rows:
+  - {path: patient.fields.LastName, from: subject.display, default: Unknown}
+  - {path: referral.fields.Status, from: status, required: true}
+  - {path: referral.fields.Priority, when: "%body.referral.fields.Status = 'draft'", default: Low}
+  - {path: referral.fields.Priority, from: priority}
+  - {path: shouldUseHighConfidenceMatch, from: doNotPerform}
+`
+
+func bodyOf(t *testing.T, resourceJSON string, texts ...string) (Body, error) {
+	t.Helper()
+	set, err := Load(files(texts...), Options{})
+	require.NoError(t, err)
+	out, err := set.Map(Input{Focus: resource(t, []byte(resourceJSON))})
+	if err != nil {
+		return Body{}, err
+	}
+	require.Len(t, out.Bodies, 1)
+	return out.Bodies[0], nil
+}
+
+func TestABodyHasWhatTheSourceGivesAndNothingEmpty(t *testing.T) {
+	got, err := bodyOf(t, `{"resourceType":"ServiceRequest","status":"active","priority":"a\"b","doNotPerform":true}`, "a.yaml", bodyTable)
+	require.NoError(t, err)
+	assert.Equal(t, "referral", got.Name)
+	assert.JSONEq(t, `{"patient":{"fields":{"LastName":"Unknown"}},"referral":{"fields":{"Status":"active","Priority":"a\"b"}},
+		"shouldUseHighConfidenceMatch":true}`, string(got.JSON))
+	var values []string
+	for _, v := range got.Values {
+		values = append(values, fmt.Sprintf("%s = %s # %s:%d %s %s", v.Path, v.Value.Reveal(), v.Rule.File, v.Rule.Line, v.Rule.From, v.Rule.SourcePath()))
+	}
+	assert.Equal(t, []string{
+		"patient.fields.LastName = Unknown # a.yaml:4  ",
+		"referral.fields.Status = active # a.yaml:5 status ServiceRequest.status",
+		`referral.fields.Priority = a"b # a.yaml:7 priority ServiceRequest.priority`,
+		"shouldUseHighConfidenceMatch = true # a.yaml:8 doNotPerform ServiceRequest.doNotPerform",
+	}, values)
+
+	got, err = bodyOf(t, `{"resourceType":"ServiceRequest","status":"draft","priority":"urgent"}`, "a.yaml", bodyTable)
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"patient":{"fields":{"LastName":"Unknown"}},"referral":{"fields":{"Status":"draft","Priority":"Low"}}}`, string(got.JSON),
+		"a row uses what a row above it gave")
+}
+
+func TestListsComeInTheOrderOfFilesAndElements(t *testing.T) {
+	performers := bodyHead + "forEach: performer\nmax: 2\nlet: {name: display}\nwhen: \"%name != 'skip'\"\nrows:\n" +
+		"  - {path: \"performers[].fields.Name\", from: \"%name\"}\n  - {path: \"performers[].fields.Id\", from: identifier.value}\n"
+	detail := func(path, typ string) string {
+		return bodyHead + "forEach: " + path + "\nrows:\n  - {path: \"referralDetails[].detailType\", default: " + typ +
+			"}\n  - {path: \"referralDetails[].fields.Name\", from: text}\n"
+	}
+	notes := bodyHead + "forEach: note\nrows:\n  - {path: referralNotes, from: text, join: \" / \"}\n"
+	got, err := bodyOf(t, `{"resourceType":"ServiceRequest","status":"active",
+		"performer":[{"display":"a"},{"display":"skip"},{"display":"b","identifier":{"value":"2"}},{"display":"c"}],
+		"bodySite":[{"text":"knee"}],"reasonCode":[{"text":"pain"},{}],"note":[{"text":"one"},{"text":" "},{"text":"t\"wo"}]}`,
+		"a.yaml", bodyTable, "b.yaml", performers, "d1.yaml", detail("reasonCode", "Reason"), "d2.yaml", detail("bodySite", "Site"), "n.yaml", notes)
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"patient":{"fields":{"LastName":"Unknown"}},"referral":{"fields":{"Status":"active"}},
+		"performers":[{"fields":{"Name":"a"}},{"fields":{"Name":"b","Id":"2"}}],
+		"referralDetails":[{"detailType":"Reason","fields":{"Name":"pain"}},{"detailType":"Reason"},{"detailType":"Site","fields":{"Name":"knee"}}],
+		"referralNotes":"one / t\"wo"}`, string(got.JSON))
+	var paths []string
+	for _, v := range got.Values {
+		paths = append(paths, v.Path)
+	}
+	assert.Contains(t, paths, "performers[1].fields.Id")
+	assert.Contains(t, paths, "referralDetails[2].detailType")
+	assert.Contains(t, paths, "referralNotes")
+}
+
+func TestWhatTheAPIDoesNotTakeHoldsTheBody(t *testing.T) {
+	many := bodyHead + "forEach: performer\nrows:\n  - {path: \"performers[].fields.Name\", from: display}\n"
+	six := `{"resourceType":"ServiceRequest","status":"active","performer":[` + strings.Repeat(`{"display":"x"},`, 5) + `{"display":"x"}]}`
+	appointment := "body: appointment\nsource: Appointment\nrows:\n  - {path: startDate, from: start, transform: utc}\n  - {path: endDate, from: end}\n" +
+		"  - {path: workTypeId, default: 08q}\n  - {path: \"participants[].reference\", default: x}\n  - {path: comment, from: comment}\n"
+	root := "body: appointment\nsource: Appointment\nrows:\n  - {path: startDate, from: start, transform: utc}\n  - {path: endDate, from: end}\n" +
+		"  - {path: workTypeId, default: 08q}\n  - {path: comment, from: comment}\n"
+	participants := "body: appointment\nsource: Appointment\nforEach: participant\nrows:\n  - {path: \"participants[].reference\", from: actor.reference}\n"
+	_, err := Load(files("a.yaml", appointment), Options{})
+	require.ErrorContains(t, err, "the rows of one table are part of one list, or of none")
+	cases := map[string]struct {
+		source string
+		texts  []string
+		kind   FaultKind
+		want   string
+	}{
+		"six performers": {six, []string{"a.yaml", bodyTable, "b.yaml", many}, TooLong, "performers has more than 5 items"},
+		"a text for a flag": {`{"resourceType":"ServiceRequest","status":"active","doNotPerform":"yes"}`, []string{"a.yaml", bodyTable}, BadValue,
+			"the API takes true or false"},
+		"nothing required": {`{"resourceType":"ServiceRequest"}`, []string{"a.yaml", bodyTable}, RequiredMissing, "the field must have one"},
+		"no start": {`{"resourceType":"Appointment","end":"2026-06-15T10:00:00Z","participant":[{"actor":{"reference":"Patient/1"}}]}`,
+			[]string{"a.yaml", root, "b.yaml", participants}, RequiredMissing, "the API needs startDate"},
+		"no participant": {`{"resourceType":"Appointment","start":"2026-06-15T10:00:00Z","end":"2026-06-15T10:00:00Z"}`,
+			[]string{"a.yaml", root, "b.yaml", participants}, RequiredMissing, "the API needs participants"},
+		"a long comment": {`{"resourceType":"Appointment","start":"2026-06-15T10:00:00Z","end":"x","comment":"` + strings.Repeat("é", 257) +
+			`","participant":[{"actor":{"reference":"Patient/1"}}]}`, []string{"a.yaml", root, "b.yaml", participants}, TooLong, "257 characters"},
+		"another resource": {`{"resourceType":"Patient"}`, []string{"a.yaml", bodyTable}, TableFault, "no table reads this resource"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			_, err := bodyOf(t, c.source, c.texts...)
+			f := faults(t, err)
+			assert.Equal(t, c.kind, f[0].Kind)
+			assert.ErrorContains(t, err, c.want)
+		})
+	}
+}
+
+func TestTablesOfABodyAreCheckedAgainstTheAPI(t *testing.T) {
+	rows := func(rows ...string) string { return bodyHead + "rows:\n  - " + strings.Join(rows, "\n  - ") + "\n" }
+	whole := []string{"{path: patient.id, from: id}", "{path: referral.fields.Status, from: status}"}
+	with := func(more ...string) string { return rows(append(whole, more...)...) }
+	appointment := "body: appointment\nsource: Appointment\nrows:\n  - {path: startDate, from: start}\n  - {path: endDate, from: end}\n"
+	cases := map[string]struct{ table, want string }{
+		"unknown member":        {with("{path: pateint.fields.X, from: id}"), "the body has no pateint"},
+		"no list":               {with("{path: \"patient[].id\", from: id}"), "patient is no list"},
+		"a list":                {with("{path: performers.id, from: id}"), "performers is a list: write performers[]"},
+		"neither id nor fields": {with("{path: requester.Name, from: id}"), "requester takes id, or fields.Name"},
+		"fields of fields":      {with("{path: requester.fields.A.B, from: id}"), "requester takes id, or fields.Name"},
+		"id and fields":         {with("{path: patient.fields.LastName, from: id}"), "patient takes an id or fields, not both"},
+		"parts of a text":       {with("{path: referralNotes.text, from: id}"), "referralNotes has no parts"},
+		"a flag in quotes":      {with("{path: shouldUseHighConfidenceMatch, default: \"true\"}"), "is true or false"},
+		"no patient":            {rows("{path: referral.fields.Status, from: status}"), "the referral body needs patient"},
+		"a wrong detail":        {bodyHead + "forEach: note\nrows:\n  - {path: \"referralDetails[].type\", from: id}\n", "an item of referralDetails takes detailType"},
+		"a detail without type": {bodyHead + "forEach: note\nrows:\n  - {path: \"referralDetails[].fields.Name\", from: id}\n", "an item of referralDetails needs detailType"},
+		"forEach without list":  {bodyHead + "forEach: note\nrows:\n  - {path: referralNotes, from: text}\n", "forEach would give referralNotes several times"},
+		"join without forEach":  {with("{path: referralNotes, from: id, join: x}"), "join needs a forEach"},
+		"max without forEach":   {bodyHead + "max: 2\n" + strings.TrimPrefix(with(), bodyHead), "max needs a forEach"},
+		"max beyond the API":    {bodyHead + "forEach: performer\nmax: 9\nrows:\n  - {path: \"performers[].id\", from: id}\n", "performers takes at most 5"},
+		"a member of a record":  {bodyHead + "key: {field: K__c, from: id}\nrows:\n  - {path: patient.id, from: id}\n", "does not take \"key\""},
+		"an unknown body":       {"body: booking\nsource: Appointment\nrows: []\n", "body cannot be \"booking\""},
+		"twice in two files":    {with("{path: referralNotes, from: id}", "{path: referralNotes, from: id}"), "has its value from line"},
+		"no work type":          {appointment, "the body needs workTypeId, or appointmentTypes"},
+		"no system":             {appointment + "  - {path: workTypeId, from: id}\n  - {path: \"slots[].id\", from: id}\n", "slots are of an external system"},
+		"no participants":       {appointment, "the appointment body needs participants"},
+		"a result below":        {rows("{path: referral.fields.Status, from: \"%body.patient.id\"}", "{path: patient.id, from: id}"), "unknown variable %body"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			_, err := Load(files("x.yaml", c.table), Options{})
+			require.ErrorContains(t, err, c.want)
+			for _, f := range faults(t, err) {
+				assert.Equal(t, "x.yaml", f.File)
+				assert.Positive(t, f.Line)
+			}
+		})
+	}
+}
+
+func TestAllTablesOfAFolderAreForOneTarget(t *testing.T) {
+	record := "object: X__c\nsource: ServiceRequest\nkey: {field: K__c, from: id}\nrows: [{field: F__c, from: id}]\n"
+	set, err := Load(files("a.yaml", "target: bench\n"+record, "b.yaml", "target: bench\n"+bodyTable), Options{})
+	require.NoError(t, err)
+	assert.Equal(t, "bench", set.Target())
+	assert.Equal(t, []string{"referral"}, set.BodyNames())
+	require.Len(t, set.Objects(), 1)
+	_, err = Load(files("a.yaml", record, "b.yaml", "target: bench\n"+bodyTable), Options{})
+	require.ErrorContains(t, err, "a.yaml:1:1: the tables are for different targets")
+}
+
+func TestAValueTableMayGiveSeveralValuesForACode(t *testing.T) {
+	table := func(row string) string {
+		return "object: X__c\nsource: ServiceRequest\nkey: {field: K__c, from: id}\nlet:\n  term: {from: code, values: terms.term}\nrows:\n  - {field: F__c, " + row +
+			"}\nvalues:\n  terms:\n    system: urn:s\n    columns: [term, group]\n    codes:\n      - {code: 1, to: {term: One, group: true}}\n" +
+			"      - {code: 2, to: {term: Two}}\n"
+	}
+	get := func(row, code string) (string, error) {
+		set, err := Load(files("x.yaml", table(row)), Options{})
+		if err != nil {
+			return "", err
+		}
+		out, err := set.Map(Input{Variables: map[string]string{"source": "s"}, Focus: resource(t,
+			fmt.Appendf(nil, `{"resourceType":"ServiceRequest","id":"1","code":{"coding":[{"system":"urn:s","code":%q}]}}`, code))})
+		if err != nil {
+			return "", err
+		}
+		return printed(out.Records[0].Record.Fields[0]), nil
+	}
+	for _, c := range []struct{ row, code, want string }{
+		{"from: code, values: terms.term", "1", `"One"`}, {"from: code, values: terms.group", "1", "true"},
+		{"from: code, values: terms.group", "2", "null"}, {"from: \"%term & '!'\"", "2", `"Two!"`},
+	} {
+		got, err := get(c.row, c.code)
+		require.NoError(t, err)
+		assert.Equal(t, c.want, got, c.row)
+	}
+	_, err := get("from: code, values: terms.term", "3")
+	assert.ErrorContains(t, err, "code 3 of urn:s is not in value table terms.term")
+	for row, want := range map[string]string{
+		"from: code, values: terms": "has no column \"\"", "from: code, values: terms.x": "has no column \"x\"", "from: code, values: term.x": "did you mean terms?"} {
+		_, err := get(row, "1")
+		assert.ErrorContains(t, err, want)
+	}
+}
+
+func TestARuleTellsWhereAValueComesFrom(t *testing.T) {
+	table := "object: X__c\nsource: ServiceRequest\nlet: {second: \"identifier.skip(1).first()\"}\nkey: {field: K__c, from: \"%source & '.' & id\"}\nrows:\n" +
+		"  - {field: A__c, from: \"%second.value\"}\n  - {field: B__c, from: \"%fields.A__c & '!'\"}\n  - {field: C__c, from: authoredOn, transform: utc}\n"
+	set, err := Load(files("x.yaml", table), Options{})
+	require.NoError(t, err)
+	out, err := set.Map(Input{Variables: map[string]string{"source": "s"}, Focus: resource(t, []byte(`{"resourceType":"ServiceRequest","id":"1",
+		"identifier":[{"value":"a"},{"value":"b"}],"authoredOn":"2026-06-15T10:00:00Z"}`))})
+	require.NoError(t, err)
+	r := out.Records[0]
+	assert.Equal(t, []string{"ServiceRequest.identifier[1].value", "", "ServiceRequest.authoredOn"},
+		[]string{r.Rules[0].SourcePath(), r.Rules[1].SourcePath(), r.Rules[2].SourcePath()})
+	assert.Equal(t, "b!", reveal(t, r.Record, "B__c"))
+	v, _ := r.Record.Get("C__c")
+	assert.Equal(t, sobject.DateTime, v.Kind())
+}
