@@ -25,7 +25,7 @@ func (s *Set) Back(c Change) ([]fhir.Operation, error) {
 	}
 	var faults Faults
 	var out []fhir.Operation
-	var fired []*backRule
+	var fired []*BackRule
 	for _, b := range s.backRules(c) {
 		op, wanted := b.operation(c, &faults)
 		if !wanted {
@@ -35,21 +35,21 @@ func (s *Set) Back(c Change) ([]fhir.Operation, error) {
 		out = append(out, op)
 	}
 	if len(fired) > 1 {
-		f := fired[1].fault(BadValue, fmt.Sprintf("the change asks for %s and for %s", fired[0].name, fired[1].name),
+		f := fired[1].Fault(BadValue, fmt.Sprintf("the change asks for %s and for %s", fired[0].Name, fired[1].Name),
 			"undo one of the two in Salesforce")
 		faults = append(faults, f)
 	}
-	if err := faults.err(); err != nil {
+	if err := faults.Err(); err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-func (s *Set) backRules(c Change) []*backRule {
-	var out []*backRule
+func (s *Set) backRules(c Change) []*BackRule {
+	var out []*BackRule
 	for _, t := range s.tables {
-		for _, b := range t.back {
-			if t.object == c.Now.Object && b.dialect == c.Dialect {
+		for _, b := range t.Back {
+			if t.Object == c.Now.Object && b.Dialect == c.Dialect {
 				out = append(out, b)
 			}
 		}
@@ -59,13 +59,13 @@ func (s *Set) backRules(c Change) []*backRule {
 
 // operation gives what the rule sends; wanted is false where the rule does not apply, and where it does but the
 // operation would tell the source what it said itself.
-func (b *backRule) operation(c Change, faults *Faults) (op fhir.Operation, wanted bool) {
+func (b *BackRule) operation(c Change, faults *Faults) (op fhir.Operation, wanted bool) {
 	if !b.applies(c) {
 		return op, false
 	}
-	op = fhir.Operation{On: c.Ref, Name: b.name}
-	for i := range b.parameters {
-		p := &b.parameters[i]
+	op = fhir.Operation{On: c.Ref, Name: b.Name}
+	for i := range b.Parameters {
+		p := &b.Parameters[i]
 		param, given, fault := p.parameter(c.Now)
 		if fault != nil {
 			*faults = append(*faults, *fault)
@@ -81,14 +81,14 @@ func (b *backRule) operation(c Change, faults *Faults) (op fhir.Operation, wante
 	return op, true
 }
 
-func (b *backRule) applies(c Change) bool {
-	changed := slices.ContainsFunc(b.changed, func(field string) bool {
+func (b *BackRule) applies(c Change) bool {
+	changed := slices.ContainsFunc(b.Changed, func(field string) bool {
 		return fieldText(c.Image, field) != fieldText(c.Now, field)
 	})
-	if !changed || len(b.to) > 0 && !slices.Contains(b.to, fieldText(c.Now, b.changed[0])) {
+	if !changed || len(b.To) > 0 && !slices.Contains(b.To, fieldText(c.Now, b.Changed[0])) {
 		return false
 	}
-	return !slices.ContainsFunc(b.while, func(w condition) bool { return !slices.Contains(w.values, fieldText(c.Image, w.field)) })
+	return !slices.ContainsFunc(b.While, func(w Condition) bool { return !slices.Contains(w.Values, fieldText(c.Image, w.Field)) })
 }
 
 // fieldText gives a field as rules compare it. A checkbox that is not set is empty, as it is where nobody wrote it.
@@ -106,67 +106,67 @@ func written(text string) string {
 }
 
 // parameter gives one input of the operation; given is false where an optional one has no value.
-func (p *backParameter) parameter(now sobject.Record) (out fhir.Parameter, given bool, fault *Fault) {
-	out = fhir.Parameter{Name: p.name, System: p.system, Code: p.code}
-	if p.code != "" {
+func (p *BackParameter) parameter(now sobject.Record) (out fhir.Parameter, given bool, fault *Fault) {
+	out = fhir.Parameter{Name: p.Name, System: p.system, Code: p.Code}
+	if p.Code != "" {
 		return out, true, nil
 	}
-	texts := make([]string, len(p.from))
-	for i, field := range p.from {
+	texts := make([]string, len(p.From))
+	for i, field := range p.From {
 		texts[i] = fieldText(now, field)
 	}
-	text := strings.TrimSpace(strings.Join(texts, reverseSeparator))
+	text := strings.TrimSpace(strings.Join(texts, ReverseSeparator))
 	switch {
-	case text == "" || p.values != nil && texts[0] == "":
+	case text == "" || p.Values != nil && texts[0] == "":
 		if p.needed(now) {
-			f := p.fault(RequiredMissing, fmt.Sprintf("%s needs %s, and the field is empty", p.operation, p.name),
-				"fill in the field "+p.from[0]+" in Salesforce")
-			f.Field = p.from[0]
+			f := p.Fault(RequiredMissing, fmt.Sprintf("%s needs %s, and the field is empty", p.operation, p.Name),
+				"fill in the field "+p.From[0]+" in Salesforce")
+			f.Field = p.From[0]
 			return out, false, &f
 		}
 		return out, false, nil
-	case p.values == nil && p.length > 0 && units(text) > p.length:
-		t := tooLong(units(text), p.length)
-		f := p.fault(t.kind, t.message, "shorten it in Salesforce")
-		f.Field = p.from[0]
+	case p.Values == nil && p.Length > 0 && units(text) > p.Length:
+		t := tooLong(units(text), p.Length)
+		f := p.Fault(t.kind, t.message, "shorten it in Salesforce")
+		f.Field = p.From[0]
 		return out, false, &f
-	case p.values == nil:
+	case p.Values == nil:
 		out.Text = fhir.Private(text)
 		return out, true, nil
 	}
-	row, ok := p.lookup(texts)
+	row, ok := p.Lookup(texts)
 	if !ok {
-		f := p.values.unknown(coding{code: text})
-		f.Field = p.from[0]
+		f := p.Values.unknown(Coding{Code: text})
+		f.Field = p.From[0]
 		return out, false, &f
 	}
 	out.Code = row
 	return out, true, nil
 }
 
-func (p *backParameter) needed(now sobject.Record) bool {
-	return p.required || slices.ContainsFunc(p.requiredFor, func(c condition) bool {
-		return slices.Contains(c.values, fieldText(now, c.field))
+func (p *BackParameter) needed(now sobject.Record) bool {
+	return p.Required || slices.ContainsFunc(p.RequiredFor, func(c Condition) bool {
+		return slices.Contains(c.Values, fieldText(now, c.Field))
 	})
 }
 
-// lookup finds the code for the values of one or more fields: "None / Proposed", else "None / *".
-func (p *backParameter) lookup(texts []string) (string, bool) {
-	row, ok := p.values.find(coding{code: strings.Join(texts, reverseSeparator)})
+// Lookup finds the code for the values of one or more fields: "None / Proposed", else "None / *".
+func (p *BackParameter) Lookup(texts []string) (string, bool) {
+	row, ok := p.Values.Find(Coding{Code: strings.Join(texts, ReverseSeparator)})
 	if !ok && len(texts) > 1 {
-		row, ok = p.values.find(coding{code: texts[0] + reverseSeparator + "*"})
+		row, ok = p.Values.Find(Coding{Code: texts[0] + ReverseSeparator + "*"})
 	}
-	return row.to.Reveal(), ok
+	return row.To.Reveal(), ok
 }
 
 // echoes tells whether the code, mapped forward again, is what was synced last: the way back is not one to one, and
 // a difference that the source itself cannot see is no news to it (checked-in and arrived are both In Progress).
-func (p *backParameter) echoes(code string, image sobject.Record) bool {
-	if len(p.forward) == 0 {
+func (p *BackParameter) echoes(code string, image sobject.Record) bool {
+	if len(p.Forward) == 0 {
 		return false
 	}
-	return !slices.ContainsFunc(p.forward, func(f forward) bool {
-		v, listed := f.values.translate([]coding{{code: code}})
-		return !listed || v.Reveal() != fieldText(image, f.field)
+	return !slices.ContainsFunc(p.Forward, func(f Forward) bool {
+		v, listed := f.values.translate([]Coding{{Code: code}})
+		return !listed || v.Reveal() != fieldText(image, f.Field)
 	})
 }

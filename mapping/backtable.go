@@ -10,48 +10,50 @@ import (
 )
 
 // reverseSeparator joins the values of several fields into one code of a value table: "Cannot Complete / NoShow".
-const reverseSeparator = " / "
+const ReverseSeparator = " / "
 
-// backRule is one way in which a change in Salesforce becomes an operation on the source.
-type backRule struct {
-	place
-	dialect    string
-	purpose    string
-	changed    []string    // any of these fields differs from the last synced image
-	to         []string    // values of the first of them; empty: any
-	while      []condition // what the image must hold, all of it
-	name       string      // operation
-	parameters []backParameter
+// BackRule is one way in which a change in Salesforce becomes an operation on the source.
+type BackRule struct {
+	Place
+	Dialect    string
+	Purpose    string
+	Changed    []string    // any of these fields differs from the last synced image
+	To         []string    // values of the first of them; empty: any
+	While      []Condition // what the image must hold, all of it
+	Name       string      // operation
+	Parameters []BackParameter
 }
 
-type condition struct {
-	place
-	field  string
-	values []string
+// Condition is what a record must hold: one of some values in a field.
+type Condition struct {
+	Place
+	Field  string
+	Values []string
 }
 
-type backParameter struct {
-	place
+// BackParameter is a parameter of an operation and what it is made from.
+type BackParameter struct {
+	Place
 	operation   string
-	name        string
+	Name        string
 	system      string
-	code        string   // a fixed code, else
-	from        []string // fields whose value is sent: as a text, or as a code through values
-	valuesName  string
-	valuesAt    place
-	values      *valueTable
-	required    bool
-	requiredFor []condition // fields and values of the record as it is now
-	length      int         // longest text in characters, 0: any
-	forward     []forward
+	Code        string   // a fixed code, else
+	From        []string // fields whose value is sent: as a text, or as a code through values
+	ValuesName  string
+	valuesAt    Place
+	Values      *ValueTable
+	Required    bool
+	RequiredFor []Condition // fields and values of the record as it is now
+	Length      int         // longest text in characters, 0: any
+	Forward     []Forward
 }
 
-// forward is the way that a field of the image was made of a code of the source.
-type forward struct {
-	place
-	field      string
-	valuesName string
-	values     *valueTable
+// Forward is the way that a field of the image was made of a code of the source.
+type Forward struct {
+	Place
+	Field      string
+	ValuesName string
+	values     *ValueTable
 }
 
 // dialects are the sources that rules back may speak to.
@@ -65,28 +67,28 @@ func operations(dialect string) []string {
 	return []string{fhir.OperationUpdate}
 }
 
-func (r *reader) backRule(n *yaml.Node) *backRule {
-	m := r.mapping(n, "a rule of back", "dialect", "changed", "operation", "", "to", "while", "parameters", "purpose")
-	b := &backRule{place: r.place(n), purpose: r.text(m["purpose"], "purpose")}
-	b.dialect = r.choice(m["dialect"], "dialect", dialects()...)
-	b.changed = r.fields(m["changed"], "changed")
-	for _, v := range r.oneOrMore(m["to"]) {
-		b.to = append(b.to, written(r.text(v, "to")))
+func (r *Reader) backRule(n *yaml.Node) *BackRule {
+	m := r.Mapping(n, "a rule of back", "dialect", "changed", "operation", "", "to", "while", "parameters", "purpose")
+	b := &BackRule{Place: r.place(n), Purpose: r.Text(m["purpose"], "purpose")}
+	b.Dialect = r.Choice(m["dialect"], "dialect", dialects()...)
+	b.Changed = r.fields(m["changed"], "changed")
+	for _, v := range r.OneOrMore(m["to"]) {
+		b.To = append(b.To, written(r.Text(v, "to")))
 	}
-	b.while = r.conditions(m["while"], "while")
-	if b.dialect != "" {
-		b.name = r.choice(m["operation"], "operation", operations(b.dialect)...)
+	b.While = r.conditions(m["while"], "while")
+	if b.Dialect != "" {
+		b.Name = r.Choice(m["operation"], "operation", operations(b.Dialect)...)
 	}
-	for _, p := range r.list(m["parameters"], "parameters") {
-		b.parameters = append(b.parameters, r.backParameter(p, b.name))
+	for _, p := range r.List(m["parameters"], "parameters") {
+		b.Parameters = append(b.Parameters, r.backParameter(p, b.Name))
 	}
 	return b
 }
 
-func (r *reader) fields(n *yaml.Node, what string) []string {
+func (r *Reader) fields(n *yaml.Node, what string) []string {
 	var out []string
-	for _, f := range r.oneOrMore(n) {
-		if name := r.shaped(f, what, objectName, "a field name such as Status"); name != "" {
+	for _, f := range r.OneOrMore(n) {
+		if name := r.Shaped(f, what, objectName, "a field name such as Status"); name != "" {
 			out = append(out, name)
 		}
 	}
@@ -94,69 +96,69 @@ func (r *reader) fields(n *yaml.Node, what string) []string {
 }
 
 // conditions reads `Field: value` or `Field: [value, value]`.
-func (r *reader) conditions(n *yaml.Node, what string) []condition {
-	var out []condition
-	for _, p := range r.pairs(n, what) {
-		c := condition{place: r.place(p[0]), field: r.shaped(p[0], what, objectName, "a field name such as Status")}
-		for _, v := range r.oneOrMore(p[1]) {
-			c.values = append(c.values, written(r.text(v, what)))
+func (r *Reader) conditions(n *yaml.Node, what string) []Condition {
+	var out []Condition
+	for _, p := range r.Pairs(n, what) {
+		c := Condition{Place: r.place(p[0]), Field: r.Shaped(p[0], what, objectName, "a field name such as Status")}
+		for _, v := range r.OneOrMore(p[1]) {
+			c.Values = append(c.Values, written(r.Text(v, what)))
 		}
 		out = append(out, c)
 	}
 	return out
 }
 
-func (r *reader) backParameter(n *yaml.Node, operation string) backParameter {
-	m := r.mapping(n, "a parameter", "name", "", "system", "code", "from", "values", "required", "requiredFor", "length", "forward",
+func (r *Reader) backParameter(n *yaml.Node, operation string) BackParameter {
+	m := r.Mapping(n, "a parameter", "name", "", "system", "code", "from", "values", "required", "requiredFor", "length", "forward",
 		"purpose")
-	p := backParameter{place: r.place(n), operation: operation, name: r.text(m["name"], "name")}
-	p.system, p.code = r.text(m["system"], "system"), r.text(m["code"], "code")
-	p.from, p.valuesName, p.valuesAt = r.fields(m["from"], "from"), r.text(m["values"], "values"), r.place(m["values"])
-	p.required, p.requiredFor = r.flag(m["required"], "required"), r.conditions(m["requiredFor"], "requiredFor")
-	r.text(m["purpose"], "purpose")
-	if l := r.text(m["length"], "length"); l != "" {
-		if _, err := fmt.Sscanf(l, "%d", &p.length); err != nil || p.length < 1 {
-			r.at(m["length"], "length must be a number of characters", "")
+	p := BackParameter{Place: r.place(n), operation: operation, Name: r.Text(m["name"], "name")}
+	p.system, p.Code = r.Text(m["system"], "system"), r.Text(m["code"], "code")
+	p.From, p.ValuesName, p.valuesAt = r.fields(m["from"], "from"), r.Text(m["values"], "values"), r.place(m["values"])
+	p.Required, p.RequiredFor = r.flag(m["required"], "required"), r.conditions(m["requiredFor"], "requiredFor")
+	r.Text(m["purpose"], "purpose")
+	if l := r.Text(m["length"], "length"); l != "" {
+		if _, err := fmt.Sscanf(l, "%d", &p.Length); err != nil || p.Length < 1 {
+			r.At(m["length"], "length must be a number of characters", "")
 		}
 	}
-	for _, f := range r.pairs(m["forward"], "forward") {
-		p.forward = append(p.forward, forward{place: r.place(f[1]), field: f[0].Value, valuesName: r.text(f[1], "forward")})
+	for _, f := range r.Pairs(m["forward"], "forward") {
+		p.Forward = append(p.Forward, Forward{Place: r.place(f[1]), Field: f[0].Value, ValuesName: r.Text(f[1], "forward")})
 	}
 	switch {
-	case (p.code != "") == (len(p.from) > 0):
-		r.at(n, "a parameter has either a fixed code or a from", "")
-	case p.valuesName == "" && p.system != "" && p.code == "":
-		r.at(n, "a text has no system", "give it values, or remove the system")
-	case len(p.from) > 1 && p.valuesName == "":
-		r.at(n, "several fields together need values", `with codes such as "None / Proposed"`)
+	case (p.Code != "") == (len(p.From) > 0):
+		r.At(n, "a parameter has either a fixed code or a from", "")
+	case p.ValuesName == "" && p.system != "" && p.Code == "":
+		r.At(n, "a text has no system", "give it values, or remove the system")
+	case len(p.From) > 1 && p.ValuesName == "":
+		r.At(n, "several fields together need values", `with codes such as "None / Proposed"`)
 	}
 	return p
 }
 
 // linkBack finds the value tables of a rule.
-func (s *Set) linkBack(b *backRule, faults *Faults) {
-	for i := range b.parameters {
-		p := &b.parameters[i]
-		p.values = s.valuesOf(p.valuesAt, p.valuesName, faults)
-		for j := range p.forward {
-			p.forward[j].values = s.valuesOf(p.forward[j].place, p.forward[j].valuesName, faults)
+func (s *Set) linkBack(b *BackRule, faults *Faults) {
+	for i := range b.Parameters {
+		p := &b.Parameters[i]
+		p.Values = s.valuesOf(p.valuesAt, p.ValuesName, faults)
+		for j := range p.Forward {
+			p.Forward[j].values = s.valuesOf(p.Forward[j].Place, p.Forward[j].ValuesName, faults)
 		}
 	}
 }
 
 // reads gives the fields that a rule looks at.
-func (b *backRule) reads() []string {
-	out := slices.Clone(b.changed)
-	for _, c := range b.while {
-		out = append(out, c.field)
+func (b *BackRule) reads() []string {
+	out := slices.Clone(b.Changed)
+	for _, c := range b.While {
+		out = append(out, c.Field)
 	}
-	for _, p := range b.parameters {
-		out = append(out, p.from...)
-		for _, c := range p.requiredFor {
-			out = append(out, c.field)
+	for _, p := range b.Parameters {
+		out = append(out, p.From...)
+		for _, c := range p.RequiredFor {
+			out = append(out, c.Field)
 		}
-		for _, f := range p.forward {
-			out = append(out, f.field)
+		for _, f := range p.Forward {
+			out = append(out, f.Field)
 		}
 	}
 	return out

@@ -168,8 +168,8 @@ type batchWorker struct {
 func (b *Batch) worker() *batchWorker {
 	w := &batchWorker{Batch: b, mapper: b.Tables.Mapper(), direct: map[string]bool{}}
 	for _, t := range b.Tables.tables {
-		if t.body == b.body() {
-			w.direct[t.source] = true
+		if t.Body == b.body() {
+			w.direct[t.Source] = true
 		}
 	}
 	return w

@@ -32,8 +32,8 @@ func benchSet(t testing.TB) *Set {
 func benchRecords(t testing.TB, set *Set, n int) [][]byte {
 	t.Helper()
 	var codes []string
-	for _, c := range set.values["snomed"].codes {
-		codes = append(codes, c.code)
+	for _, c := range set.values["snomed"].Codes {
+		codes = append(codes, c.Code)
 	}
 	out := make([][]byte, n)
 	for i := range out {

@@ -25,63 +25,63 @@ var bodyPath = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,79}(\[\])?(\.[A-Za-z]
 
 const maxItems = 10_000 // elements of a forEach that one record may give
 
-// memberKind says what stands in a member of a body.
-type memberKind uint8
+// MemberKind says what stands in a member of a body.
+type MemberKind uint8
 
 const (
-	textMember   memberKind = iota
-	flagMember              // true or false
+	textMember   MemberKind = iota
+	FlagMember              // true or false
 	recordMember            // Record Fields Input: the id of a record that is there, or fields of a new one
 	detailMember            // an object with named members
 )
 
-// bodyMember is one property of a body, as the API documents it.
-type bodyMember struct {
-	name     string
-	kind     memberKind
+// BodyMember is one property of a body, as the API documents it.
+type BodyMember struct {
+	Name     string
+	Kind     MemberKind
 	list     bool
 	max      int // items of a list, 0 where none is documented
-	length   int // characters of a text, 0 where none is documented
+	Length   int // characters of a text, 0 where none is documented
 	required bool
-	members  []bodyMember // of a detailMember
+	members  []BodyMember // of a detailMember
 	fields   bool         // of a detailMember: it has a map of fields too
 }
 
 func bodyNames() []string { return []string{"referral", "appointment"} }
 
-// bodySchema gives the properties of a body: Referral Management (POST connect/health/referral-management/referrals, Health
+// BodySchema gives the properties of a body: Referral Management (POST connect/health/referral-management/referrals, Health
 // Cloud Developer Guide, connect_resources_referal_management.htm) and Book Appointment (POST
 // connect/health/appointment-management/appointment, connect_resources_appointment_management_book_appointment.htm). Where the
 // guide types patient, referral and requester as lists, its samples send one object, and so do we.
-func bodySchema(body string) []bodyMember {
+func BodySchema(body string) []BodyMember {
 	if body == "referral" {
-		return []bodyMember{
-			{name: "patient", kind: recordMember, required: true},
-			{name: "requester", kind: recordMember},
-			{name: "performers", kind: recordMember, list: true, max: 5},
-			{name: "referral", kind: recordMember, required: true},
-			{name: "referralNotes"},
-			{name: "referralDetails", kind: detailMember, list: true, fields: true, members: []bodyMember{
-				{name: "detailType", required: true}, {name: "detailRecordType"}, {name: "detailRecordId"}, {name: "detailCodeId"}}},
-			{name: "shouldUseHighConfidenceMatch", kind: flagMember},
+		return []BodyMember{
+			{Name: "patient", Kind: recordMember, required: true},
+			{Name: "requester", Kind: recordMember},
+			{Name: "performers", Kind: recordMember, list: true, max: 5},
+			{Name: "referral", Kind: recordMember, required: true},
+			{Name: "referralNotes"},
+			{Name: "referralDetails", Kind: detailMember, list: true, fields: true, members: []BodyMember{
+				{Name: "detailType", required: true}, {Name: "detailRecordType"}, {Name: "detailRecordId"}, {Name: "detailCodeId"}}},
+			{Name: "shouldUseHighConfidenceMatch", Kind: FlagMember},
 		}
 	}
-	return []bodyMember{
-		{name: "startDate", required: true}, {name: "endDate", required: true},
-		{name: "participants", kind: detailMember, list: true, required: true, members: []bodyMember{
-			{name: "reference", required: true}, {name: "isReferenceRequired", kind: flagMember}}},
-		{name: "workTypeId"}, {name: "channelId"}, {name: "comment", length: 256}, {name: "description"}, {name: "timeZone"},
-		{name: "sourceSystem"}, {name: "appointmentTypes", list: true}, {name: "serviceCategories", list: true},
-		{name: "serviceTypes", list: true}, {name: "specialties", list: true},
-		{name: "slots", kind: detailMember, list: true, members: []bodyMember{{name: "id", required: true}, {name: "reference"}}},
+	return []BodyMember{
+		{Name: "startDate", required: true}, {Name: "endDate", required: true},
+		{Name: "participants", Kind: detailMember, list: true, required: true, members: []BodyMember{
+			{Name: "reference", required: true}, {Name: "isReferenceRequired", Kind: FlagMember}}},
+		{Name: "workTypeId"}, {Name: "channelId"}, {Name: "comment", Length: 256}, {Name: "description"}, {Name: "timeZone"},
+		{Name: "sourceSystem"}, {Name: "appointmentTypes", list: true}, {Name: "serviceCategories", list: true},
+		{Name: "serviceTypes", list: true}, {Name: "specialties", list: true},
+		{Name: "slots", Kind: detailMember, list: true, members: []BodyMember{{Name: "id", required: true}, {Name: "reference"}}},
 	}
 }
 
-// member finds what a path names: the property, and the kind of value at the end of the path.
-func member(schema []bodyMember, path string) (property, end bodyMember, problem string) {
+// FindMember finds what a path names: the property, and the kind of value at the end of the path.
+func FindMember(schema []BodyMember, path string) (property, end BodyMember, problem string) {
 	head, rest, deeper := strings.Cut(path, ".")
 	name, list := strings.CutSuffix(head, "[]")
-	at := slices.IndexFunc(schema, func(m bodyMember) bool { return m.name == name })
+	at := slices.IndexFunc(schema, func(m BodyMember) bool { return m.Name == name })
 	if at < 0 {
 		return property, end, fmt.Sprintf("the body has no %s", name)
 	}
@@ -91,9 +91,9 @@ func member(schema []bodyMember, path string) (property, end bodyMember, problem
 		return property, end, fmt.Sprintf("%s is no list", name)
 	case !list && property.list:
 		return property, end, fmt.Sprintf("%s is a list: write %s[]", name, name)
-	case property.kind == recordMember:
-		return property, bodyMember{}, recordPart(name, rest)
-	case property.kind == detailMember:
+	case property.Kind == recordMember:
+		return property, BodyMember{}, recordPart(name, rest)
+	case property.Kind == detailMember:
 		end, problem = detailPart(property, rest)
 		return property, end, problem
 	case deeper:
@@ -111,80 +111,80 @@ func recordPart(name, rest string) string {
 	return fmt.Sprintf("%s takes id, or fields.Name of a new record", name)
 }
 
-func detailPart(property bodyMember, rest string) (bodyMember, string) {
+func detailPart(property BodyMember, rest string) (BodyMember, string) {
 	if field, ok := strings.CutPrefix(rest, "fields."); ok && property.fields && !strings.Contains(field, ".") {
-		return bodyMember{}, ""
+		return BodyMember{}, ""
 	}
 	var names []string
 	for _, m := range property.members {
-		if m.name == rest {
+		if m.Name == rest {
 			return m, ""
 		}
-		names = append(names, m.name)
+		names = append(names, m.Name)
 	}
 	if property.fields {
 		names = append(names, "fields.Name")
 	}
-	return bodyMember{}, fmt.Sprintf("an item of %s takes %s", property.name, strings.Join(names, ", "))
+	return BodyMember{}, fmt.Sprintf("an item of %s takes %s", property.Name, strings.Join(names, ", "))
 }
 
 // separator reads a text that may be white space.
-func (r *reader) separator(n *yaml.Node) string {
+func (r *Reader) separator(n *yaml.Node) string {
 	if n.Kind != yaml.ScalarNode || len(n.Value) > 20 {
-		r.at(n, "join must be a text of at most 20 characters", `for example join: "; "`)
+		r.At(n, "join must be a text of at most 20 characters", `for example join: "; "`)
 		return ""
 	}
 	return n.Value
 }
 
 // bodyPaths checks the rows of a table against the body that they are part of.
-func (t *table) bodyPaths() Faults {
+func (t *Table) bodyPaths() Faults {
 	var faults Faults
-	schema := bodySchema(t.body)
+	schema := BodySchema(t.Body)
 	lists, limit := map[string]bool{}, 0
-	for _, w := range t.rows {
-		if w.field == "" {
+	for _, w := range t.Rows {
+		if w.Field == "" {
 			continue
 		}
-		property, end, problem := member(schema, w.field)
+		property, end, problem := FindMember(schema, w.Field)
 		if problem != "" {
-			faults = append(faults, w.fault(TableFault, problem, ""))
+			faults = append(faults, w.Fault(TableFault, problem, ""))
 			continue
 		}
-		w.length, w.flag = end.length, end.kind == flagMember
-		if end.kind == flagMember && w.otherwise.kind != sobject.Null && w.otherwise.kind != sobject.Bool {
-			faults = append(faults, w.fault(TableFault, w.field+" is true or false", "write the default without quotes"))
+		w.length, w.flag = end.Length, end.Kind == FlagMember
+		if end.Kind == FlagMember && w.otherwise.kind != sobject.Null && w.otherwise.kind != sobject.Bool {
+			faults = append(faults, w.Fault(TableFault, w.Field+" is true or false", "write the default without quotes"))
 		}
-		head, _, _ := strings.Cut(w.field, ".")
-		t.array = ""
+		head, _, _ := strings.Cut(w.Field, ".")
+		t.Array = ""
 		if property.list {
-			t.array = property.name
+			t.Array = property.Name
 		}
-		lists[t.array] = true
+		lists[t.Array] = true
 		faults = append(faults, w.repeated(t, head)...)
 		limit = property.max
 	}
-	if limit > 0 && t.max > limit {
-		faults = append(faults, t.fault(TableFault, fmt.Sprintf("%s takes at most %d", t.array, limit), fmt.Sprintf("write max: %d", limit)))
+	if limit > 0 && t.Max > limit {
+		faults = append(faults, t.Fault(TableFault, fmt.Sprintf("%s takes at most %d", t.Array, limit), fmt.Sprintf("write max: %d", limit)))
 	}
 	if len(lists) > 1 {
-		faults = append(faults, t.fault(TableFault, "the rows of one table are part of one list, or of none", "make a table for each list"))
+		faults = append(faults, t.Fault(TableFault, "the rows of one table are part of one list, or of none", "make a table for each list"))
 	}
 	return faults
 }
 
 // repeated finds a row that would give one member several times.
-func (w *row) repeated(t *table, head string) Faults {
+func (w *Row) repeated(t *Table, head string) Faults {
 	switch {
-	case w.joined && (t.forEach == nil || t.array != ""):
-		return Faults{w.fault(TableFault, "join needs a forEach, and a path outside of lists", "within one value write .join(', ') in the path")}
-	case w.joined && len(t.rows) > 1:
-		return Faults{w.fault(TableFault, "a table with join has one row", "make a table for each joined text")}
-	case t.forEach != nil && t.array == "" && !w.joined:
-		return Faults{w.fault(TableFault, fmt.Sprintf("forEach would give %s several times", w.field),
+	case w.Joined && (t.ForEach == nil || t.Array != ""):
+		return Faults{w.Fault(TableFault, "join needs a forEach, and a path outside of lists", "within one value write .join(', ') in the path")}
+	case w.Joined && len(t.Rows) > 1:
+		return Faults{w.Fault(TableFault, "a table with join has one row", "make a table for each joined text")}
+	case t.ForEach != nil && t.Array == "" && !w.Joined:
+		return Faults{w.Fault(TableFault, fmt.Sprintf("forEach would give %s several times", w.Field),
 			"write join, or a list such as performers[]")}
-	case strings.HasSuffix(w.field, "[]") && len(t.fields) > 1:
-		return Faults{w.fault(TableFault, head+" is a list of plain values: it takes one row", "")}
+	case strings.HasSuffix(w.Field, "[]") && len(t.fields) > 1:
+		return Faults{w.Fault(TableFault, head+" is a list of plain values: it takes one row", "")}
 	}
 	return nil
 }

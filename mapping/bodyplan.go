@@ -12,7 +12,7 @@ import (
 // written.
 type bodyPlan struct {
 	name   string
-	tables []*table
+	tables []*Table
 	cells  int // of all tables together
 	lists  []bodyList
 	root   []bodyNode
@@ -32,7 +32,7 @@ type bodyNode struct {
 	members  []bodyNode
 	required bool
 	oneOf    bool // id or fields, not both
-	at       place
+	at       Place
 }
 
 // linkBodies puts the tables of each body together and checks what stands across them.
@@ -41,7 +41,7 @@ func (s *Set) linkBodies() Faults {
 	for _, name := range bodyNames() {
 		p := &bodyPlan{name: name}
 		for _, t := range s.tables {
-			if t.body == name {
+			if t.Body == name {
 				faults = append(faults, t.bodyPaths()...)
 				p.tables = append(p.tables, t)
 			}
@@ -59,19 +59,19 @@ func (s *Set) linkBodies() Faults {
 // join gives every table its cells and builds the nodes.
 func (p *bodyPlan) join() Faults {
 	var faults Faults
-	given := map[string]place{}
+	given := map[string]Place{}
 	for _, t := range p.tables {
 		t.plan, t.base, t.list = p, p.cells, -1
 		p.cells += len(t.fields)
-		if t.array != "" {
+		if t.Array != "" {
 			t.list = p.listOf(t)
 			t.item = t.itemNodes()
 			continue
 		}
 		for i, path := range t.fields {
-			at := t.rows[slices.IndexFunc(t.rows, func(w *row) bool { return w.field == path })].place
+			at := t.Rows[slices.IndexFunc(t.Rows, func(w *Row) bool { return w.Field == path })].Place
 			if other, double := given[path]; double {
-				faults = append(faults, at.fault(TableFault, fmt.Sprintf("%s has its value from %s:%d already", path, other.file, other.line), ""))
+				faults = append(faults, at.Fault(TableFault, fmt.Sprintf("%s has its value from %s:%d already", path, other.File, other.Line), ""))
 				continue
 			}
 			given[path] = at
@@ -83,37 +83,37 @@ func (p *bodyPlan) join() Faults {
 }
 
 // listOf gives the number of the list that a table adds to; a new one gets a node.
-func (p *bodyPlan) listOf(t *table) int {
-	at := slices.IndexFunc(p.lists, func(l bodyList) bool { return l.name == t.array })
+func (p *bodyPlan) listOf(t *Table) int {
+	at := slices.IndexFunc(p.lists, func(l bodyList) bool { return l.name == t.Array })
 	if at >= 0 {
 		return at
 	}
-	schema := bodySchema(p.name)
-	property := schema[slices.IndexFunc(schema, func(m bodyMember) bool { return m.name == t.array })]
-	p.lists = append(p.lists, bodyList{name: t.array, max: property.max})
-	plant(&p.root, []string{t.array}, bodyNode{cell: -1, list: len(p.lists) - 1, at: t.place})
+	schema := BodySchema(p.name)
+	property := schema[slices.IndexFunc(schema, func(m BodyMember) bool { return m.Name == t.Array })]
+	p.lists = append(p.lists, bodyList{name: t.Array, max: property.max})
+	plant(&p.root, []string{t.Array}, bodyNode{cell: -1, list: len(p.lists) - 1, at: t.Place})
 	return len(p.lists) - 1
 }
 
-func (t *table) itemNodes() []bodyNode {
+func (t *Table) itemNodes() []bodyNode {
 	var out []bodyNode
 	for i, path := range t.fields {
 		_, rest, deeper := strings.Cut(path, "].")
 		if deeper {
-			plant(&out, strings.Split(rest, "."), bodyNode{cell: t.base + i, list: -1, at: t.rows[0].place})
+			plant(&out, strings.Split(rest, "."), bodyNode{cell: t.base + i, list: -1, at: t.Rows[0].Place})
 		}
 	}
 	for i := range out {
-		out[i].required = t.plan.needs(t.array, out[i].name)
+		out[i].required = t.plan.needs(t.Array, out[i].name)
 	}
 	return out
 }
 
 // needs tells whether an item of a list must have a member.
 func (p *bodyPlan) needs(list, name string) bool {
-	schema := bodySchema(p.name)
-	property := schema[slices.IndexFunc(schema, func(m bodyMember) bool { return m.name == list })]
-	return slices.ContainsFunc(property.members, func(m bodyMember) bool { return m.name == name && m.required })
+	schema := BodySchema(p.name)
+	property := schema[slices.IndexFunc(schema, func(m BodyMember) bool { return m.Name == list })]
+	return slices.ContainsFunc(property.members, func(m BodyMember) bool { return m.Name == name && m.required })
 }
 
 // plant adds a node under a path.
@@ -133,11 +133,11 @@ func plant(nodes *[]bodyNode, steps []string, leaf bodyNode) {
 
 // mark notes what the API needs, and which objects are Record Fields Inputs.
 func (p *bodyPlan) mark(nodes []bodyNode) {
-	for _, m := range bodySchema(p.name) {
-		i := slices.IndexFunc(nodes, func(n bodyNode) bool { return n.name == m.name })
+	for _, m := range BodySchema(p.name) {
+		i := slices.IndexFunc(nodes, func(n bodyNode) bool { return n.name == m.Name })
 		if i >= 0 {
 			nodes[i].required = m.required
-			nodes[i].oneOf = m.kind == recordMember && !m.list
+			nodes[i].oneOf = m.Kind == recordMember && !m.list
 		}
 	}
 }
@@ -146,17 +146,17 @@ func (p *bodyPlan) mark(nodes []bodyNode) {
 func (p *bodyPlan) complete() Faults {
 	var faults Faults
 	first := p.tables[0]
-	for _, m := range bodySchema(p.name) {
-		if m.required && p.row(m.name) == nil {
-			faults = append(faults, first.fault(TableFault, fmt.Sprintf("the %s body needs %s, and no row gives it", p.name, m.name), ""))
+	for _, m := range BodySchema(p.name) {
+		if m.required && p.row(m.Name) == nil {
+			faults = append(faults, first.Fault(TableFault, fmt.Sprintf("the %s body needs %s, and no row gives it", p.name, m.Name), ""))
 		}
 		for _, part := range m.members {
-			if part.required && p.row(m.name) != nil && p.row(m.name+"[]."+part.name) == nil {
-				faults = append(faults, p.row(m.name).fault(TableFault, fmt.Sprintf("an item of %s needs %s, and no row gives it", m.name, part.name), ""))
+			if part.required && p.row(m.Name) != nil && p.row(m.Name+"[]."+part.Name) == nil {
+				faults = append(faults, p.row(m.Name).Fault(TableFault, fmt.Sprintf("an item of %s needs %s, and no row gives it", m.Name, part.Name), ""))
 			}
 		}
-		if id := p.row(m.name + ".id"); m.kind == recordMember && id != nil && id.when == nil && p.row(m.name+".fields") != nil {
-			faults = append(faults, id.fault(TableFault, fmt.Sprintf("%s takes an id or fields, not both", m.name), "give both rows a when"))
+		if id := p.row(m.Name + ".id"); m.Kind == recordMember && id != nil && id.When == nil && p.row(m.Name+".fields") != nil {
+			faults = append(faults, id.Fault(TableFault, fmt.Sprintf("%s takes an id or fields, not both", m.Name), "give both rows a when"))
 		}
 	}
 	if p.name == "appointment" {
@@ -166,10 +166,10 @@ func (p *bodyPlan) complete() Faults {
 }
 
 // row gives the first row of a member, or of a part of it.
-func (p *bodyPlan) row(name string) *row {
+func (p *bodyPlan) row(name string) *Row {
 	for _, t := range p.tables {
-		for _, w := range t.rows {
-			rest, ok := strings.CutPrefix(w.field, name)
+		for _, w := range t.Rows {
+			rest, ok := strings.CutPrefix(w.Field, name)
 			if ok && (rest == "" || rest[0] == '.' || rest[0] == '[') {
 				return w
 			}
@@ -187,11 +187,11 @@ func (p *bodyPlan) scheduler() Faults {
 		w := p.row(name)
 		codes = codes || w != nil && (name == "appointmentTypes" || name == "serviceCategories" || name == "serviceTypes")
 		if w != nil && p.row("sourceSystem") == nil {
-			faults = append(faults, w.fault(TableFault, name+" are of an external system: the body needs sourceSystem", ""))
+			faults = append(faults, w.Fault(TableFault, name+" are of an external system: the body needs sourceSystem", ""))
 		}
 	}
 	if p.row("workTypeId") == nil && !codes {
-		faults = append(faults, p.tables[0].fault(TableFault, "the body needs workTypeId, or appointmentTypes, serviceCategories or "+
+		faults = append(faults, p.tables[0].Fault(TableFault, "the body needs workTypeId, or appointmentTypes, serviceCategories or "+
 			"serviceTypes with sourceSystem", ""))
 	}
 	return faults

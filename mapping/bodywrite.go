@@ -20,25 +20,28 @@ type listWork struct {
 // dst comes back as it was then.
 func (m *Mapper) AppendBody(dst []byte, name string, in Input) ([]byte, error) {
 	m.begin(in)
+	if len(m.set.faults) > 0 {
+		return dst, m.set.faults
+	}
 	m.tracing = false
 	for _, p := range m.set.bodies {
 		if p.name == name && p.reads(in.Focus) {
 			out := m.body(p, dst)
 			if len(m.faults) > 0 {
-				return dst, m.faults.err()
+				return dst, m.faults.Err()
 			}
 			return out, nil
 		}
 	}
 	m.faults = append(m.faults, m.set.noTable(in.Focus))
-	return dst, m.faults.err()
+	return dst, m.faults.Err()
 }
 
 // reads tells whether a table of the body reads a resource.
 func (p *bodyPlan) reads(focus fhir.Resource) bool {
 	typ := focus.Type()
 	for _, t := range p.tables {
-		if t.source == typ {
+		if t.Source == typ {
 			return true
 		}
 	}
@@ -67,10 +70,10 @@ func (m *Mapper) body(p *bodyPlan, dst []byte) []byte {
 	typ := m.in.Focus.Type()
 	for _, t := range p.tables {
 		switch {
-		case t.source != typ:
+		case t.Source != typ:
 		case t.list >= 0:
 			m.listItems(t)
-		case t.forEach != nil:
+		case t.ForEach != nil:
 			m.joinItems(t)
 		default:
 			m.run(t, m.part)
@@ -80,8 +83,8 @@ func (m *Mapper) body(p *bodyPlan, dst []byte) []byte {
 }
 
 // part works out a table that gives single members of the body.
-func (m *Mapper) part(t *table) bool {
-	if t.when == nil || m.holds(t.when) {
+func (m *Mapper) part(t *Table) bool {
+	if t.When == nil || m.holds(t.When) {
 		m.fill(t)
 		m.trace(-1)
 	}
@@ -89,13 +92,13 @@ func (m *Mapper) part(t *table) bool {
 }
 
 // listItems adds the items of a table to its list.
-func (m *Mapper) listItems(t *table) {
+func (m *Mapper) listItems(t *Table) {
 	taken, limit := 0, t.plan.lists[t.list].max
-	m.run(t, func(t *table) bool {
-		if t.when != nil && !m.holds(t.when) {
+	m.run(t, func(t *Table) bool {
+		if t.When != nil && !m.holds(t.When) {
 			return true
 		}
-		if t.max > 0 && taken == t.max {
+		if t.Max > 0 && taken == t.Max {
 			return false
 		}
 		m.fill(t)
@@ -107,9 +110,9 @@ func (m *Mapper) listItems(t *table) {
 		l.count++
 		taken++
 		if limit > 0 && l.count > limit {
-			f := t.fault(TooLong, fmt.Sprintf("%s has more than %d items, the API takes no more", t.array, limit),
+			f := t.Fault(TooLong, fmt.Sprintf("%s has more than %d items, the API takes no more", t.Array, limit),
 				fmt.Sprintf("write max: %d in the table to keep the first %d", limit, limit))
-			f.Field = t.array
+			f.Field = t.Array
 			m.faults = append(m.faults, f)
 			return false
 		}
@@ -118,7 +121,7 @@ func (m *Mapper) listItems(t *table) {
 }
 
 // listItem appends the current item to its list; it is false where the item is empty.
-func (m *Mapper) listItem(t *table, l *listWork) bool {
+func (m *Mapper) listItem(t *Table, l *listWork) bool {
 	before := len(l.items)
 	if before > 0 {
 		l.items = append(l.items, ',')
@@ -137,12 +140,12 @@ func (m *Mapper) listItem(t *table, l *listWork) bool {
 }
 
 // joinItems makes one text of the values of all elements.
-func (m *Mapper) joinItems(t *table) {
+func (m *Mapper) joinItems(t *Table) {
 	var first cell
 	m.joined = m.joined[:0]
 	n := 0
-	m.run(t, func(t *table) bool {
-		if t.when != nil && !m.holds(t.when) {
+	m.run(t, func(t *Table) bool {
+		if t.When != nil && !m.holds(t.When) {
 			return true
 		}
 		m.fill(t)
@@ -153,7 +156,7 @@ func (m *Mapper) joinItems(t *table) {
 		if n++; n == 1 {
 			first = c
 		} else {
-			m.joined = append(m.joined, c.row.join...)
+			m.joined = append(m.joined, c.row.Join...)
 			first.source, first.whole = fhir.Node{}, false
 		}
 		m.joined = append(m.joined, c.text...)
@@ -212,7 +215,7 @@ func (m *Mapper) nested(dst *[]byte, n *bodyNode) bool {
 }
 
 func (m *Mapper) lacking(n *bodyNode) {
-	f := n.at.fault(RequiredMissing, fmt.Sprintf("the API needs %s, and the source gives nothing for it", n.name), "")
+	f := n.at.Fault(RequiredMissing, fmt.Sprintf("the API needs %s, and the source gives nothing for it", n.name), "")
 	f.Field = n.name
 	m.faults = append(m.faults, f)
 }
@@ -227,7 +230,7 @@ func (m *Mapper) trace(at int) {
 		if c.kind == sobject.Null {
 			continue
 		}
-		path := c.row.field
+		path := c.row.Field
 		if at >= 0 {
 			path = strings.Replace(path, "[]", "["+strconv.Itoa(at)+"]", 1)
 		}

@@ -6,11 +6,11 @@ import "slices"
 // change, the source cannot tell the two values apart: there is nothing to carry, and nothing to report.
 func (s *Set) Carries(dialect, object, field string) bool {
 	for _, t := range s.tables {
-		if t.object != object {
+		if t.Object != object {
 			continue
 		}
-		for _, b := range t.back {
-			if b.dialect == dialect && len(b.to) == 0 && slices.Contains(b.changed, field) {
+		for _, b := range t.Back {
+			if b.Dialect == dialect && len(b.To) == 0 && slices.Contains(b.Changed, field) {
 				return true
 			}
 		}

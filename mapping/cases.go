@@ -115,7 +115,7 @@ func BundleOf(r fhir.Resource) (fhir.Bundle, bool) {
 
 // Test maps a sample and compares what comes out with what the case expects. Nothing is wrong where there is no Failure.
 func (s *Set) Test(c Case, in Sample) []Failure {
-	out, faults := s.mapAll(in)
+	out, faults := s.MapAll(in)
 	if len(c.holds) > 0 {
 		return c.held(faults)
 	}
@@ -163,7 +163,7 @@ func (c *caseCheck) expectation(e expectation) {
 	}
 	switch {
 	case e.count >= 0 && e.count != count:
-		c.fail(Failure{Line: e.line, Object: e.object, Message: plural(count, "record") + ", expected " + plural(e.count, "record")})
+		c.fail(Failure{Line: e.line, Object: e.object, Message: Plural(count, "record") + ", expected " + Plural(e.count, "record")})
 	case e.count == 0:
 	case len(same) == 0 && e.key != "":
 		c.fail(Failure{Line: e.line, Object: e.object, Key: e.key, Message: "there is no such record" + c.keys(e.object)})
@@ -232,9 +232,9 @@ func (c *caseCheck) value(m Mapped, field string) (sobject.Value, []Rule) {
 	}
 	var rules []Rule
 	for _, t := range c.set.tables {
-		for _, w := range t.rows {
-			if t.makes() == m.Record.Object && w.field == fieldName(field) && (t.body != "" || t.file == m.Key.File) {
-				rules = append(rules, Rule{File: w.file, Line: w.line})
+		for _, w := range t.Rows {
+			if t.Makes() == m.Record.Object && w.Field == FieldName(field) && (t.Body != "" || t.File == m.Key.File) {
+				rules = append(rules, Rule{File: w.File, Line: w.Line})
 			}
 		}
 	}

@@ -201,7 +201,7 @@ cases:
     expect: [{object: X Y, count: few}]
     hold: {kind: table}
 `), func(string) ([]byte, error) { return nil, fs.ErrNotExist })
-	got := strings.Split(faults.err().Error(), "\n")
+	got := strings.Split(faults.Err().Error(), "\n")
 	assert.Equal(t, []string{
 		`cases/bad.yaml:2:1: a file of cases does not take "wrong"`,
 		`cases/bad.yaml:4:5: the case expects nothing (write expect: with records, or hold: with a kind)`,

@@ -92,7 +92,7 @@ func (v *inventor) shaped(was string) string {
 	}
 	out := was
 	for round := 0; round < 100 && strings.Trim(was, "0-./_ ") != ""; round++ {
-		if out = v.shape(was, round); out != was && !holdsNHSNumber(out) {
+		if out = v.shape(was, round); out != was && !HoldsNHSNumber(out) {
 			break
 		}
 	}

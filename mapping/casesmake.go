@@ -37,7 +37,7 @@ func (s *Set) MakeCase(name string, in Sample, key []byte) (MadeCase, error) {
 	}
 	made.Replaced, made.Input = replaced, pretty(list)
 	synthetic := Sample{Bundle: fhir.Bundle{Focus: list[:len(in.Focus)], Related: list[len(in.Focus):]}, Variables: in.Variables, Now: in.Now}
-	records, faults := s.mapAll(synthetic)
+	records, faults := s.MapAll(synthetic)
 	made.Unlike = s.unlike(in, records, faults)
 	if made.Cases, err = caseFile(name, made.Name, synthetic, records, faults); err != nil {
 		return made, err
@@ -49,7 +49,7 @@ func (s *Set) MakeCase(name string, in Sample, key []byte) (MadeCase, error) {
 func (s *Set) proven(made MadeCase) error {
 	read := func(string) ([]byte, error) { return made.Input, nil }
 	cases, faults := readCases(made.Name+".yaml", made.Cases, read)
-	if err := faults.err(); err != nil {
+	if err := faults.Err(); err != nil {
 		return fmt.Errorf("the case cannot be read back: %w", err)
 	}
 	for _, c := range cases {
@@ -63,7 +63,7 @@ func (s *Set) proven(made MadeCase) error {
 
 // unlike says where a record and its synthetic copy become different things: records, fields with a value, reasons of a hold.
 func (s *Set) unlike(in Sample, records []Mapped, faults Faults) []string {
-	real, realFaults := s.mapAll(in)
+	real, realFaults := s.MapAll(in)
 	var out []string
 	for _, was := range outline(real, realFaults) {
 		if !slices.Contains(outline(records, faults), was) {
@@ -103,7 +103,7 @@ func caseFile(name, file string, in Sample, records []Mapped, faults Faults) ([]
 		one = append(one, nodeText("expect"), recordNodes(records))
 	}
 	var variables []*yaml.Node
-	for _, name := range builtIn() {
+	for _, name := range BuiltIn() {
 		value := &yaml.Node{Kind: yaml.ScalarNode, Value: "null", Tag: "!!null"} // a plain FHIR server has no system
 		if v := in.Variables[name]; v != "" {
 			value = nodeText(v)

@@ -74,7 +74,7 @@ func (s *synthesiser) personal(text string) bool {
 	within := func(in string) func(string) bool {
 		return func(secret string) bool { return strings.Contains(in, secret) }
 	}
-	return mailShape.MatchString(text) || strings.Contains(text, "://") && postcodeShape.MatchString(text) || holdsNHSNumber(text) ||
+	return mailShape.MatchString(text) || strings.Contains(text, "://") && postcodeShape.MatchString(text) || HoldsNHSNumber(text) ||
 		slices.ContainsFunc(s.secrets, within(text)) || slices.ContainsFunc(s.postcodes, within(closed)) ||
 		slices.ContainsFunc(s.names, within(text)) ||
 		slices.ContainsFunc(s.words, func(word string) bool { return slices.Contains(words, word) })

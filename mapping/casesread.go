@@ -33,21 +33,21 @@ func ReadCases(fsys fs.FS) ([]Case, error) {
 		more, wrong := readCases(name, src, func(name string) ([]byte, error) { return fs.ReadFile(fsys, name) })
 		cases, faults = append(cases, more...), append(faults, wrong...)
 	}
-	if err := faults.err(); err != nil {
+	if err := faults.Err(); err != nil {
 		return nil, err
 	}
 	return cases, nil
 }
 
 func readCases(name string, src []byte, read func(string) ([]byte, error)) ([]Case, Faults) {
-	r := &caseReader{reader: reader{file: CasesFolder + "/" + name}, read: read}
+	r := &caseReader{Reader: Reader{File: CasesFolder + "/" + name}, read: read}
 	cases := r.cases(src)
-	return cases, r.faults
+	return cases, r.Faults
 }
 
 // caseReader reads one file of cases. What stands above `cases` holds for all of them.
 type caseReader struct {
-	reader
+	Reader
 	read   func(name string) ([]byte, error) // a file beside the cases
 	common caseWorld
 }
@@ -67,20 +67,20 @@ func worldMembers() []string {
 }
 
 func (r *caseReader) cases(src []byte) []Case {
-	root := r.document(src)
+	root := r.Document(src)
 	if root == nil {
 		return nil
 	}
-	m := r.mapping(root, "a file of cases", append([]string{"cases", ""}, worldMembers()...)...)
+	m := r.Mapping(root, "a file of cases", append([]string{"cases", ""}, worldMembers()...)...)
 	start := caseWorld{now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), variables: map[string]string{
 		"source": "ers", "run": "live", "patientMode": "link", "system": fhir.SystemUBRN}}
 	r.common = r.world(m, start)
 	var out []Case
 	names := map[string]int{}
-	for _, n := range r.list(m["cases"], "cases") {
+	for _, n := range r.List(m["cases"], "cases") {
 		c := r.caseOf(n)
 		if at, ok := names[c.Name]; ok && c.Name != "" {
-			r.at(n, fmt.Sprintf("the case of line %d has this name already", at), "give each case a name of its own")
+			r.At(n, fmt.Sprintf("the case of line %d has this name already", at), "give each case a name of its own")
 		}
 		names[c.Name] = c.Line
 		out = append(out, c)
@@ -90,37 +90,37 @@ func (r *caseReader) cases(src []byte) []Case {
 
 // world adds what a mapping says to what holds already.
 func (r *caseReader) world(m map[string]*yaml.Node, w caseWorld) caseWorld {
-	r.text(m["purpose"], "purpose")
+	r.Text(m["purpose"], "purpose")
 	if m["input"] != nil {
 		w.input, w.set = m["input"], nil
 	}
 	if m["related"] != nil {
 		w.related = m["related"]
 	}
-	w.set = append(slices.Clone(w.set), r.pairs(m["set"], "set")...)
+	w.set = append(slices.Clone(w.set), r.Pairs(m["set"], "set")...)
 	w.variables = maps.Clone(w.variables)
-	for _, p := range r.pairs(m["variables"], "variables") {
-		if !slices.Contains(builtIn(), p[0].Value) {
-			r.at(p[0], fmt.Sprintf("there is no variable %q", short(p[0].Value)), nearest(p[0].Value, builtIn()))
+	for _, p := range r.Pairs(m["variables"], "variables") {
+		if !slices.Contains(BuiltIn(), p[0].Value) {
+			r.At(p[0], fmt.Sprintf("there is no variable %q", Short(p[0].Value)), Nearest(p[0].Value, BuiltIn()))
 		}
 		w.variables[p[0].Value] = ""
 		if p[1].ShortTag() != "!!null" {
-			w.variables[p[0].Value] = r.text(p[1], "a variable")
+			w.variables[p[0].Value] = r.Text(p[1], "a variable")
 		}
 	}
 	if m["now"] != nil {
 		var err error
-		if w.now, err = time.Parse(time.RFC3339, r.text(m["now"], "now")); err != nil {
-			r.at(m["now"], "now is not an instant", "write it as 2026-06-01T12:00:00Z")
+		if w.now, err = time.Parse(time.RFC3339, r.Text(m["now"], "now")); err != nil {
+			r.At(m["now"], "now is not an instant", "write it as 2026-06-01T12:00:00Z")
 		}
 	}
 	return w
 }
 
 func (r *caseReader) caseOf(n *yaml.Node) Case {
-	m := r.mapping(n, "a case", append([]string{"name", "", "expect", "hold"}, worldMembers()...)...)
+	m := r.Mapping(n, "a case", append([]string{"name", "", "expect", "hold"}, worldMembers()...)...)
 	w := r.world(m, r.common)
-	c := Case{File: r.file, Line: n.Line, Name: r.text(m["name"], "name"), Variables: w.variables, Now: w.now}
+	c := Case{File: r.File, Line: n.Line, Name: r.Text(m["name"], "name"), Variables: w.variables, Now: w.now}
 	if m["purpose"] != nil {
 		c.Purpose = m["purpose"].Value
 	}
@@ -130,19 +130,19 @@ func (r *caseReader) caseOf(n *yaml.Node) Case {
 			c.Related = append(c.Related, res)
 		}
 	}
-	for _, e := range r.list(m["expect"], "expect") {
+	for _, e := range r.List(m["expect"], "expect") {
 		c.expect = append(c.expect, r.expectation(e))
 	}
 	if m["hold"] != nil {
-		for _, h := range r.oneOrMore(m["hold"]) {
+		for _, h := range r.OneOrMore(m["hold"]) {
 			c.holds = append(c.holds, r.hold(h))
 		}
 	}
 	if len(c.expect) == 0 && len(c.holds) == 0 {
-		r.at(n, "the case expects nothing", "write expect: with records, or hold: with a kind")
+		r.At(n, "the case expects nothing", "write expect: with records, or hold: with a kind")
 	}
 	if len(c.expect) > 0 && len(c.holds) > 0 {
-		r.at(m["hold"], "a case has expect or hold, not both", "a record that is held has no fields")
+		r.At(m["hold"], "a case has expect or hold, not both", "a record that is held has no fields")
 	}
 	return c
 }
@@ -161,7 +161,7 @@ func (r *caseReader) oneOrMoreResources(n *yaml.Node) []*yaml.Node {
 // input gives the resource that a case maps, changed as it says.
 func (r *caseReader) input(at *yaml.Node, w caseWorld) fhir.Resource {
 	if w.input == nil {
-		r.at(at, "the case has no input", "input: the name of a JSON file beside this one, or the resource itself")
+		r.At(at, "the case has no input", "input: the name of a JSON file beside this one, or the resource itself")
 		return fhir.Resource{}
 	}
 	raw := r.raw(w.input)
@@ -180,7 +180,7 @@ func (r *caseReader) raw(n *yaml.Node) []byte {
 	if n.Kind == yaml.MappingNode {
 		return appendJSON(nil, r.tree(n))
 	}
-	text := r.text(n, "the name of a file")
+	text := r.Text(n, "the name of a file")
 	if strings.HasPrefix(strings.TrimSpace(text), "{") {
 		return []byte(text)
 	}
@@ -190,9 +190,9 @@ func (r *caseReader) raw(n *yaml.Node) []byte {
 	src, err := r.read(text)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		r.at(n, fmt.Sprintf("there is no file %q beside the cases", short(text)), "")
+		r.At(n, fmt.Sprintf("there is no file %q beside the cases", Short(text)), "")
 	case err != nil:
-		r.at(n, "the file cannot be read", "write the name of a file in this folder, without .. and without a leading /")
+		r.At(n, "the file cannot be read", "write the name of a file in this folder, without .. and without a leading /")
 	}
 	return src
 }
@@ -203,49 +203,49 @@ func (r *caseReader) resource(n *yaml.Node, raw []byte, what string) (fhir.Resou
 	}
 	out, err := fhir.Parse(raw)
 	if err != nil {
-		r.at(n, fmt.Sprintf("%s: %v", what, err), "")
+		r.At(n, fmt.Sprintf("%s: %v", what, err), "")
 	}
 	return out, err == nil
 }
 
 func (r *caseReader) hold(n *yaml.Node) expectedHold {
-	m := r.mapping(n, "a hold", "kind", "", "field")
+	m := r.Mapping(n, "a hold", "kind", "", "field")
 	kinds := []string{string(UnknownCode), string(PatientIdentity), string(RequiredMissing), string(TooLong), string(BadValue), string(TableFault)}
-	h := expectedHold{line: n.Line, field: r.text(m["field"], "field")}
+	h := expectedHold{line: n.Line, field: r.Text(m["field"], "field")}
 	if m["kind"] != nil {
-		h.kind = FaultKind(r.choice(m["kind"], "kind", kinds...))
+		h.kind = FaultKind(r.Choice(m["kind"], "kind", kinds...))
 	}
 	return h
 }
 
 func (r *caseReader) expectation(n *yaml.Node) expectation {
-	m := r.mapping(n, "an expected record", "object", "", "key", "count", "fields", "absent")
-	e := expectation{line: n.Line, object: r.shaped(m["object"], "object", objectName, "an sObject name such as ClinicalServiceRequest"),
-		key: r.text(m["key"], "key"), count: -1}
+	m := r.Mapping(n, "an expected record", "object", "", "key", "count", "fields", "absent")
+	e := expectation{line: n.Line, object: r.Shaped(m["object"], "object", objectName, "an sObject name such as ClinicalServiceRequest"),
+		key: r.Text(m["key"], "key"), count: -1}
 	if m["count"] != nil {
 		var err error
-		if e.count, err = strconv.Atoi(r.text(m["count"], "count")); err != nil || e.count < 0 {
-			r.at(m["count"], "count is not a number of records", "")
+		if e.count, err = strconv.Atoi(r.Text(m["count"], "count")); err != nil || e.count < 0 {
+			r.At(m["count"], "count is not a number of records", "")
 		}
 	}
 	e.fields = r.fields(m["fields"])
-	for _, a := range r.list(m["absent"], "absent") {
-		e.absent = append(e.absent, expectedField{line: a.Line, name: r.text(a, "the name of a field")})
+	for _, a := range r.List(m["absent"], "absent") {
+		e.absent = append(e.absent, expectedField{line: a.Line, name: r.Text(a, "the name of a field")})
 	}
 	return e
 }
 
 func (r *caseReader) fields(n *yaml.Node) []expectedField {
 	var out []expectedField
-	for _, p := range r.pairs(n, "fields") {
+	for _, p := range r.Pairs(n, "fields") {
 		f := expectedField{line: p[0].Line, name: p[0].Value}
 		switch {
 		case p[1].Kind == yaml.MappingNode:
 			f.at = append([]expectedField{}, r.fields(p[1])...)
 		case p[1].ShortTag() == "!!null" || p[1].Kind == yaml.ScalarNode && p[1].Value == "":
-			r.at(p[1], fmt.Sprintf("%s has no value", f.name), "where it must be empty, write it under absent")
+			r.At(p[1], fmt.Sprintf("%s has no value", f.name), "where it must be empty, write it under absent")
 		default:
-			f.text = r.text(p[1], "a value")
+			f.text = r.Text(p[1], "a value")
 		}
 		out = append(out, f)
 	}

@@ -151,7 +151,7 @@ func (s *synthesiser) note(what, was string) {
 
 // keep leaves a text that has the shape of a code or of a system; another becomes what stands in its place.
 func (s *synthesiser) keep(text string, shape *regexp.Regexp, otherwise string) string {
-	if !shape.MatchString(text) || holdsNHSNumber(text) || postcodeAlone.MatchString(text) {
+	if !shape.MatchString(text) || HoldsNHSNumber(text) || postcodeAlone.MatchString(text) {
 		s.note("text where a code belongs", text)
 		return otherwise
 	}

@@ -101,7 +101,7 @@ func (s *synthesiser) typed(n fhir.Node, name, was string) string {
 
 // display says which code it stands for: what people read of a code may be anything that somebody typed.
 func (s *synthesiser) display(code, was string) string {
-	if units(was) > 60 || !codeShape.MatchString(code) || holdsNHSNumber(code) || postcodeAlone.MatchString(code) {
+	if units(was) > 60 || !PlainCode(code) || HoldsNHSNumber(code) || postcodeAlone.MatchString(code) {
 		return placeholder(units(was))
 	}
 	return "Display of " + code

@@ -34,7 +34,7 @@ func (r *caseReader) tree(n *yaml.Node) any {
 	switch n.Kind {
 	case yaml.MappingNode:
 		out := map[string]any{}
-		for _, p := range r.pairs(n, "a resource") {
+		for _, p := range r.Pairs(n, "a resource") {
 			out[p[0].Value] = r.tree(p[1])
 			r.quoted(p[0].Value, p[1])
 		}
@@ -46,7 +46,7 @@ func (r *caseReader) tree(n *yaml.Node) any {
 		}
 		return out
 	case yaml.AliasNode:
-		r.at(n, "anchors and aliases are not read: write the value out", "")
+		r.At(n, "anchors and aliases are not read: write the value out", "")
 		return nil
 	}
 	switch tag := n.ShortTag(); {
@@ -64,7 +64,7 @@ func (r *caseReader) tree(n *yaml.Node) any {
 func (r *caseReader) quoted(name string, n *yaml.Node) {
 	texts := []string{"id", "versionId", "code", "version", "reference", "postalCode"}
 	if slices.Contains(texts, name) && (n.ShortTag() == "!!int" || n.ShortTag() == "!!float") {
-		r.at(n, fmt.Sprintf("%s is a text in FHIR", name), fmt.Sprintf("write it in quotes: %q", short(n.Value)))
+		r.At(n, fmt.Sprintf("%s is a text in FHIR", name), fmt.Sprintf("write it in quotes: %q", Short(n.Value)))
 	}
 }
 
@@ -82,7 +82,7 @@ func (r *caseReader) changed(raw []byte, set [][2]*yaml.Node) []byte {
 	for _, p := range set {
 		steps, ok := pathSteps(p[0].Value)
 		if !ok {
-			r.at(p[0], fmt.Sprintf("%q is not a path into the resource", short(p[0].Value)),
+			r.At(p[0], fmt.Sprintf("%q is not a path into the resource", Short(p[0].Value)),
 				"for example status, identifier[0].value or extension('https://…').valueCoding.code")
 			continue
 		}

@@ -15,8 +15,8 @@ import (
 // cell is what a row gave for the current item. Its text belongs to the resource, the tables or the Mapper: it is valid
 // until the Mapper begins with another resource.
 type cell struct {
-	row    *row  // nil: no row counted
-	from   *path // the path that gave it; nil where the default stood in
+	row    *Row  // nil: no row counted
+	from   *Path // the path that gave it; nil where the default stood in
 	kind   sobject.Kind
 	yes    bool
 	text   string
@@ -26,9 +26,9 @@ type cell struct {
 
 // rule gives the row behind the value.
 func (c *cell) rule() Rule {
-	r := Rule{File: c.row.file, Line: c.row.line, at: c.source}
+	r := Rule{File: c.row.File, Line: c.row.Line, at: c.source}
 	if c.from != nil {
-		r.From = c.from.text
+		r.From = c.from.Text
 	}
 	return r
 }
@@ -39,9 +39,9 @@ func (c *cell) value(text string) sobject.Value {
 	case sobject.Null:
 		return sobject.Value{}
 	case sobject.Ref:
-		return sobject.RefValue(c.row.ref, text)
+		return sobject.RefValue(c.row.Ref, text)
 	case sobject.Lookup:
-		return sobject.LookupValue(c.row.lookup, text)
+		return sobject.LookupValue(c.row.Lookup, text)
 	case sobject.Bool:
 		return sobject.BoolValue(c.yes)
 	case sobject.Number:
@@ -85,26 +85,26 @@ func (c *cell) as(m *Mapper) fhirpath.Collection {
 }
 
 // field works out a row for the current item.
-func (m *Mapper) field(c *cell, w *row) {
+func (m *Mapper) field(c *cell, w *Row) {
 	c.row = w
-	if len(w.paths) == 0 && !w.flag && w.length == 0 {
+	if len(w.Paths) == 0 && !w.flag && w.length == 0 {
 		c.set(w.otherwise)
 		return
 	}
-	if w.plain && !w.flag && w.length == 0 && m.direct(c, w.paths[0]) {
+	if w.plain && !w.flag && w.length == 0 && m.direct(c, w.Paths[0]) {
 		return
 	}
 	before := len(m.faults)
 	var f found
-	m.gather(&f, &w.source, w.place, w.field)
+	m.gather(&f, &w.Source, w.Place, w.Field)
 	c.from, c.source = f.from, f.origin
 	switch {
-	case w.values != nil:
-		c.set(m.listed(w.values, &f, w.field))
+	case w.Values != nil:
+		c.set(m.listed(w.Values, &f, w.Field))
 	case f.n == 1 && (f.node.Kind() == fhir.String || f.one().Primitive()):
 		m.scalar(c, &f)
 	case f.n > 0:
-		m.add(w.place, f.from, w.field, notOne(f.n))
+		m.add(w.Place, f.from, w.Field, notOne(f.n))
 	}
 	if len(m.faults) > before {
 		return
@@ -116,24 +116,24 @@ func (m *Mapper) field(c *cell, w *row) {
 		}
 	}
 	switch {
-	case c.kind == sobject.Null && w.required:
-		m.add(w.place, f.from, w.field, w.missing())
+	case c.kind == sobject.Null && w.Required:
+		m.add(w.Place, f.from, w.Field, w.missing())
 	case w.flag && c.kind != sobject.Null && c.kind != sobject.Bool:
-		m.add(w.place, f.from, w.field, badValue("the API takes true or false, the source gives something else"))
+		m.add(w.Place, f.from, w.Field, badValue("the API takes true or false, the source gives something else"))
 	case w.length > 0 && utf8.RuneCountInString(c.text) > w.length:
-		m.add(w.place, f.from, w.field, tooLong(utf8.RuneCountInString(c.text), w.length))
+		m.add(w.Place, f.from, w.Field, tooLong(utf8.RuneCountInString(c.text), w.length))
 	}
 }
 
 // direct does what field does, for a row that takes the text of one element as it is; it is false, and has done nothing, where
 // the source has something else.
-func (m *Mapper) direct(c *cell, p *path) bool {
+func (m *Mapper) direct(c *cell, p *Path) bool {
 	if m.depth == len(m.contexts) {
 		return false
 	}
 	context := m.contexts[m.depth]
 	m.depth++
-	node, n, err := p.expr.Node(context, m.item)
+	node, n, err := p.Expr.Node(context, m.item)
 	m.depth--
 	if n != 1 || err != nil || node.Kind() != fhir.String {
 		return false
@@ -163,10 +163,10 @@ func (m *Mapper) scalar(c *cell, f *found) {
 	w, node := c.row, f.node
 	c.text = f.text
 	switch {
-	case w.ref.Object != "":
+	case w.Ref.Object != "":
 		c.kind = sobject.Ref
 		return
-	case w.lookup.Object != "":
+	case w.Lookup.Object != "":
 		c.kind = sobject.Lookup
 		return
 	case w.kind != sobject.Text:
@@ -189,8 +189,8 @@ func (m *Mapper) scalar(c *cell, f *found) {
 }
 
 // missing is the trouble of a required field without a value.
-func (w *row) missing() *trouble {
-	if slices.ContainsFunc(w.transforms, func(t transform) bool { return t.name == "nhsNumber" }) {
+func (w *Row) missing() *trouble {
+	if slices.ContainsFunc(w.Transforms, func(t Transform) bool { return t.Name == "nhsNumber" }) {
 		return &trouble{PatientIdentity, fhir.ErrNHSNumberMissing.Error(), "the source must name the patient by NHS number"}
 	}
 	return &trouble{RequiredMissing, "the source has no value, and the field must have one",
@@ -221,7 +221,7 @@ func blankText(s string) bool {
 }
 
 // listed looks the codes of a row or a named value up in a value table.
-func (m *Mapper) listed(v *valueTable, f *found, field string) constant {
+func (m *Mapper) listed(v *ValueTable, f *found, field string) constant {
 	switch f.n {
 	case 0:
 		return constant{}
@@ -236,23 +236,23 @@ func (m *Mapper) listed(v *valueTable, f *found, field string) constant {
 	value, listed := v.lookup(m.codings)
 	if !listed {
 		fault := v.unknown(m.codings[0])
-		fault.Field, fault.Source = field, f.from.text
+		fault.Field, fault.Source = field, f.from.Text
 		m.faults = append(m.faults, fault)
 	}
 	return value
 }
 
 // appendCodings gives the codes of a code element, a Coding or a CodeableConcept.
-func appendCodings(out []coding, items fhirpath.Collection) []coding {
+func appendCodings(out []Coding, items fhirpath.Collection) []Coding {
 	for i := range items {
 		out = appendItem(out, items[i].Node(), items[i].Text())
 	}
 	return out
 }
 
-func appendItem(out []coding, n fhir.Node, text string) []coding {
+func appendItem(out []Coding, n fhir.Node, text string) []Coding {
 	if n.Kind() != fhir.Object {
-		return append(out, coding{code: text})
+		return append(out, Coding{Code: text})
 	}
 	list := n.Member(nameCoding)
 	switch list.Kind() {
@@ -267,12 +267,12 @@ func appendItem(out []coding, n fhir.Node, text string) []coding {
 	return appendCoding(out, list)
 }
 
-func appendCoding(out []coding, n fhir.Node) []coding {
+func appendCoding(out []Coding, n fhir.Node) []Coding {
 	code := n.Member(nameCode).Text()
 	if code == "" {
 		return out
 	}
-	return append(out, coding{n.Member(nameSystem).Text(), code})
+	return append(out, Coding{n.Member(nameSystem).Text(), code})
 }
 
 // Members that are looked up for every code.

@@ -120,11 +120,11 @@ func NewCoverage(s *Set) *Coverage {
 		codes: map[CodeCoverage]*tally{}, held: map[holdID]*HoldImpact{}, marks: map[fhir.Node][]int{}, beside: map[fhir.Node][]int{}}
 	c.rules = newWatcher(c)
 	for _, t := range s.tables {
-		for _, w := range t.rows {
-			f := c.field(t.makes(), w.field)
-			f.Rules = append(f.Rules, RuleCount{Rule: fmt.Sprintf("%s:%d", w.file, w.line)})
-			for _, p := range w.paths[:min(1, len(w.paths))] {
-				f.Rules[len(f.Rules)-1].From = p.text
+		for _, w := range t.Rows {
+			f := c.field(t.Makes(), w.Field)
+			f.Rules = append(f.Rules, RuleCount{Rule: fmt.Sprintf("%s:%d", w.File, w.Line)})
+			for _, p := range w.Paths[:min(1, len(w.Paths))] {
+				f.Rules[len(f.Rules)-1].From = p.Text
 			}
 		}
 	}
@@ -132,7 +132,7 @@ func NewCoverage(s *Set) *Coverage {
 }
 
 func (c *Coverage) field(object, name string) *FieldCoverage {
-	id := fieldID{object, fieldName(name)}
+	id := fieldID{object, FieldName(name)}
 	if c.fields[id] == nil {
 		c.fields[id] = &FieldCoverage{Object: object, Field: id.field}
 	}
@@ -142,7 +142,7 @@ func (c *Coverage) field(object, name string) *FieldCoverage {
 // Add counts one record.
 func (c *Coverage) Add(in Sample) {
 	c.sum.Records++
-	records, faults := c.set.mapAll(in)
+	records, faults := c.set.MapAll(in)
 	if len(faults) > 0 {
 		c.sum.Held++
 		count(c.held, faults)
@@ -160,7 +160,7 @@ func (c *Coverage) Add(in Sample) {
 	clear(c.marks)
 	clear(c.beside)
 	for _, focus := range in.Focus {
-		c.rules.watch(in.input(focus))
+		c.rules.watch(in.Input(focus))
 	}
 	for _, r := range append(slices.Clone(in.Focus), in.Related...) {
 		c.walk(r.Root(), c.root(typeName(r.Root())), nil)

@@ -62,7 +62,7 @@ func (c *Coverage) child(b *branch, step string) *branch {
 }
 
 func typeName(resource fhir.Node) string {
-	if typ := resource.Get("resourceType").Text(); resourceName.MatchString(typ) {
+	if typ := resource.Get("resourceType").Text(); ValidResourceName(typ) {
 		return strings.Clone(typ)
 	}
 	return "(a resource of no type)"
@@ -116,10 +116,10 @@ func itemStep(list, item fhir.Node) string {
 // extensionURL gives the url of an extension; that of a part of one is a word.
 func extensionURL(ext fhir.Node) string {
 	url := ext.Get("url").Text()
-	if codeShape.MatchString(url) && !holdsNHSNumber(url) {
+	if PlainCode(url) && !HoldsNHSNumber(url) {
 		return strings.Clone(url)
 	}
-	return strings.Clone(showSystem(url))
+	return strings.Clone(ShowSystem(url))
 }
 
 // leaf counts one value for the best of its uses.
@@ -226,4 +226,4 @@ func (p PathCoverage) best() State {
 }
 
 // at gives file:line.
-func (p place) at() string { return fmt.Sprintf("%s:%d", p.file, p.line) }
+func (p Place) at() string { return fmt.Sprintf("%s:%d", p.File, p.Line) }

@@ -15,7 +15,7 @@ type found struct {
 	item   fhirpath.Item       // the first
 	text   string              // of the only one, where it is a primitive
 	items  fhirpath.Collection // all of them, where there are several
-	from   *path               // that gave it; the first where none gave anything
+	from   *Path               // that gave it; the first where none gave anything
 	origin fhir.Node           // the element that it began with
 }
 
@@ -46,8 +46,8 @@ func (f *found) set(items fhirpath.Collection) {
 }
 
 // gather finds what the first path that has a value gives, through the transforms.
-func (m *Mapper) gather(f *found, s *source, at place, field string) {
-	for _, p := range s.paths {
+func (m *Mapper) gather(f *found, s *Source, at Place, field string) {
+	for _, p := range s.Paths {
 		m.first(f, p, field)
 		if f.from == nil || f.n > 0 {
 			f.from = p
@@ -60,8 +60,8 @@ func (m *Mapper) gather(f *found, s *source, at place, field string) {
 		return
 	}
 	f.origin = f.node
-	for i := range s.transforms {
-		trouble := m.transform(f, &s.transforms[i])
+	for i := range s.Transforms {
+		trouble := m.transform(f, &s.Transforms[i])
 		if trouble != nil {
 			m.add(at, f.from, field, trouble)
 			f.n = 0
@@ -73,7 +73,7 @@ func (m *Mapper) gather(f *found, s *source, at place, field string) {
 }
 
 // transform does one transform.
-func (m *Mapper) transform(f *found, t *transform) *trouble {
+func (m *Mapper) transform(f *found, t *Transform) *trouble {
 	if t.single == nil || f.n > 1 {
 		out, trouble := t.apply(m, f.all(m))
 		f.set(out)
@@ -88,23 +88,23 @@ func (m *Mapper) transform(f *found, t *transform) *trouble {
 }
 
 // first finds what a path gives, without what is blank.
-func (m *Mapper) first(f *found, p *path, field string) {
+func (m *Mapper) first(f *found, p *Path, field string) {
 	m.depth++
 	c := m.context()
 	var err error
 	f.n = -1
 	if p.walks {
-		f.node, f.n, err = p.expr.Node(c, m.item)
+		f.node, f.n, err = p.Expr.Node(c, m.item)
 		f.text = f.node.Text()
 	}
 	if f.n < 0 {
-		f.n, err = p.expr.One(c, m.item, &f.item)
+		f.n, err = p.Expr.One(c, m.item, &f.item)
 		f.node, f.text = f.item.Node(), f.item.Text()
 	}
 	m.depth--
 	switch {
 	case err != nil:
-		m.add(p.place, p, field, badValue("the path cannot be worked out for this resource: %v", err))
+		m.add(p.Place, p, field, badValue("the path cannot be worked out for this resource: %v", err))
 		f.n = 0
 	case f.n == 1:
 		if blankText(f.text) && f.one().Primitive() {
@@ -117,7 +117,7 @@ func (m *Mapper) first(f *found, p *path, field string) {
 
 // collect gives what the first path that has a value gave, through the transforms, and that path. Where none has a value
 // it gives the first path.
-func (m *Mapper) collect(s *source, at place, field string) (fhirpath.Collection, *path) {
+func (m *Mapper) collect(s *Source, at Place, field string) (fhirpath.Collection, *Path) {
 	var f found
 	m.gather(&f, s, at, field)
 	m.origin = f.origin
@@ -133,24 +133,24 @@ func (m *Mapper) context() *fhirpath.Context {
 }
 
 // eval gives what a path finds in the current item.
-func (m *Mapper) eval(p *path, field string) fhirpath.Collection {
+func (m *Mapper) eval(p *Path, field string) fhirpath.Collection {
 	m.depth++
-	out, err := p.expr.Eval(m.context(), m.item)
+	out, err := p.Expr.Eval(m.context(), m.item)
 	m.depth--
 	if err != nil {
-		m.add(p.place, p, field, badValue("the path cannot be worked out for this resource: %v", err))
+		m.add(p.Place, p, field, badValue("the path cannot be worked out for this resource: %v", err))
 		return nil
 	}
 	return out
 }
 
 // holds tells whether a condition is true. As in FHIRPath, nothing is false and values that are no boolean are true.
-func (m *Mapper) holds(p *path) bool {
+func (m *Mapper) holds(p *Path) bool {
 	m.depth++
-	yes, err := p.expr.Holds(m.context(), m.item)
+	yes, err := p.Expr.Holds(m.context(), m.item)
 	m.depth--
 	if err != nil {
-		m.add(p.place, p, "", badValue("the path cannot be worked out for this resource: %v", err))
+		m.add(p.Place, p, "", badValue("the path cannot be worked out for this resource: %v", err))
 	}
 	return yes
 }
@@ -178,26 +178,26 @@ func (m *Mapper) slot(i int) (fhir.Node, fhirpath.Collection) {
 		return fhir.Node{}, m.one(m.in.Variables["system"])
 	}
 	i -= builtInSlots
-	if i >= len(m.table.lets) {
-		return fhir.Node{}, m.row[i-len(m.table.lets)].as(m)
+	if i >= len(m.table.Lets) {
+		return fhir.Node{}, m.row[i-len(m.table.Lets)].as(m)
 	}
 	if !m.lets[i].done {
 		m.lets[i].done = true
-		m.lets[i].node, m.lets[i].items = m.let(&m.table.lets[i])
+		m.lets[i].node, m.lets[i].items = m.let(&m.table.Lets[i])
 	}
 	return m.lets[i].node, m.lets[i].items
 }
 
-func (m *Mapper) let(l *let) (fhir.Node, fhirpath.Collection) {
+func (m *Mapper) let(l *Let) (fhir.Node, fhirpath.Collection) {
 	var f found
-	m.gather(&f, &l.source, l.place, "")
-	if l.values == nil && f.n == 1 && f.node.Exists() {
+	m.gather(&f, &l.Source, l.Place, "")
+	if l.Values == nil && f.n == 1 && f.node.Exists() {
 		return f.node, nil
 	}
-	if l.values == nil {
+	if l.Values == nil {
 		return fhir.Node{}, f.all(m)
 	}
-	switch to := m.listed(l.values, &f, ""); to.kind {
+	switch to := m.listed(l.Values, &f, ""); to.kind {
 	case sobject.Null:
 		return fhir.Node{}, nil
 	case sobject.Bool:
@@ -233,11 +233,11 @@ func matches(r fhir.Resource, ref fhir.Reference, uuid string, isURN bool) bool 
 	return r.Type() == ref.Type && r.ID() == ref.ID
 }
 
-func (m *Mapper) add(at place, from *path, field string, t *trouble) {
-	f := at.fault(t.kind, t.message, t.hint)
+func (m *Mapper) add(at Place, from *Path, field string, t *trouble) {
+	f := at.Fault(t.kind, t.message, t.hint)
 	f.Field = field
 	if from != nil {
-		f.Source = from.text
+		f.Source = from.Text
 	}
 	m.faults = append(m.faults, f)
 }
@@ -255,7 +255,7 @@ func (m *Mapper) privateKeys() {
 	for _, r := range m.out.Records {
 		for _, n := range numbers {
 			if strings.Contains(r.Record.Key.Value, n) {
-				at := place{file: r.Key.File, line: r.Key.Line, column: 1}
+				at := Place{File: r.Key.File, Line: r.Key.Line, Column: 1}
 				m.add(at, nil, r.Record.Key.Field, badValue("the key would hold the patient's NHS number, and keys stand in URLs"))
 			}
 		}

@@ -70,11 +70,15 @@ func (f Faults) Has(kind FaultKind) bool {
 	return slices.ContainsFunc(f, func(x Fault) bool { return x.Kind == kind })
 }
 
-// err gives the faults as an error, sorted and each once; nil where there are none.
-func (f Faults) err() error {
+// Err gives the faults as an error, sorted and each once; nil where there are none.
+func (f Faults) Err() error {
 	if len(f) == 0 {
 		return nil
 	}
+	return f.sorted()
+}
+
+func (f Faults) sorted() Faults {
 	out := slices.Clone(f)
 	slices.SortStableFunc(out, func(a, b Fault) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
@@ -83,18 +87,8 @@ func (f Faults) err() error {
 	return slices.Compact(out)
 }
 
-// place is a position in a table: every rule keeps its own.
-type place struct {
-	file         string
-	line, column int
-}
-
-func (p place) fault(kind FaultKind, message, hint string) Fault {
-	return Fault{Kind: kind, File: p.file, Line: p.line, Column: p.column, Message: message, Hint: hint}
-}
-
-// nearest gives the name that a misspelt one may have meant, as a hint; empty where none is near.
-func nearest(name string, names []string) string {
+// Nearest gives the name that a misspelt one may have meant, as a hint; empty where none is near.
+func Nearest(name string, names []string) string {
 	best, distance := "", 1+min(1+len(name)/3, 3)
 	for _, n := range names {
 		if d := edits(strings.ToLower(name), strings.ToLower(n)); n != "" && d < distance {

@@ -34,12 +34,12 @@ func TestStarterTablesWriteFieldsThatHealthCloudHas(t *testing.T) {
 	}
 	require.NotEmpty(t, props)
 	for _, table := range starterTables(t).tables {
-		assert.Contains(t, props[table.object+"."+table.key.field], "C", "%s: the key", table.file)
-		for _, w := range table.rows {
-			p := props[table.object+"."+w.field]
-			assert.Contains(t, p, "C", "%s:%d: %s cannot be created", w.file, w.line, w.field)
+		assert.Contains(t, props[table.Object+"."+table.Key.Field], "C", "%s: the key", table.File)
+		for _, w := range table.Rows {
+			p := props[table.Object+"."+w.Field]
+			assert.Contains(t, p, "C", "%s:%d: %s cannot be created", w.File, w.Line, w.Field)
 			if !strings.Contains(p, "U") {
-				assert.Equal(t, sobject.CreateOnly, w.owner, "%s:%d: %s is taken on create only", w.file, w.line, w.field)
+				assert.Equal(t, sobject.CreateOnly, w.Owner, "%s:%d: %s is taken on create only", w.File, w.Line, w.Field)
 			}
 		}
 	}
@@ -48,33 +48,33 @@ func TestStarterTablesWriteFieldsThatHealthCloudHas(t *testing.T) {
 func TestEveryPartOfTheStarterTablesSaysWhatItIsFor(t *testing.T) {
 	set := starterTables(t)
 	for _, table := range set.tables {
-		assert.NotEmpty(t, table.purpose, table.file)
-		for _, w := range table.rows {
-			assert.NotEmpty(t, w.purpose, "%s:%d", w.file, w.line)
+		assert.NotEmpty(t, table.Purpose, table.File)
+		for _, w := range table.Rows {
+			assert.NotEmpty(t, w.Purpose, "%s:%d", w.File, w.Line)
 		}
-		for _, d := range table.drops {
-			assert.NotEmpty(t, d.purpose, "%s:%d", d.file, d.line)
+		for _, d := range table.Drops {
+			assert.NotEmpty(t, d.Purpose, "%s:%d", d.File, d.Line)
 		}
-		for _, b := range table.back {
-			assert.NotEmpty(t, b.purpose, "%s:%d", b.file, b.line)
+		for _, b := range table.Back {
+			assert.NotEmpty(t, b.Purpose, "%s:%d", b.File, b.Line)
 		}
 	}
 	for _, v := range set.values {
-		assert.NotEmpty(t, v.purpose, "%s:%d", v.file, v.line)
+		assert.NotEmpty(t, v.Purpose, "%s:%d", v.File, v.Line)
 	}
 }
 
 // The starter value tables must not be able to hold forever what they list: the way back knows every value of the way there.
 func TestTheWayBackKnowsEveryStatusThatTheWayThereGives(t *testing.T) {
 	set := starterTables(t)
-	for _, row := range set.values["request-status"].codes {
-		back, ok := set.values["request-status-back"].find(coding{code: row.to.Reveal()})
-		require.True(t, ok, row.code)
-		assert.Equal(t, row.code, back.to.Reveal(), "the statuses of a request go there and back one to one")
+	for _, row := range set.values["request-status"].Codes {
+		back, ok := set.values["request-status-back"].Find(Coding{Code: row.To.Reveal()})
+		require.True(t, ok, row.Code)
+		assert.Equal(t, row.Code, back.To.Reveal(), "the statuses of a request go there and back one to one")
 	}
-	p := backParameter{values: set.values["appointment-status-back"]}
-	for _, row := range set.values["appointment-status"].codes {
-		_, ok := p.lookup([]string{row.to.Reveal(), ""})
-		assert.True(t, ok, row.code)
+	p := BackParameter{Values: set.values["appointment-status-back"]}
+	for _, row := range set.values["appointment-status"].Codes {
+		_, ok := p.Lookup([]string{row.To.Reveal(), ""})
+		assert.True(t, ok, row.Code)
 	}
 }

@@ -113,8 +113,8 @@ func NewImpact(base, next *Set) *Impact {
 
 // Add compares one record.
 func (i *Impact) Add(in Sample) {
-	before, beforeFaults := i.base.mapAll(in)
-	after, afterFaults := i.next.mapAll(in)
+	before, beforeFaults := i.base.MapAll(in)
+	after, afterFaults := i.next.MapAll(in)
 	i.sum.Records++
 	if len(beforeFaults) > 0 {
 		i.sum.HeldBefore++
@@ -248,7 +248,7 @@ type fieldChange struct {
 
 // field compares one field. A rule that moved to another line and gives the same is no change.
 func (i *Impact) field(c fieldChange) bool {
-	name := fieldName(cmp.Or(c.from.Name, c.to.Name))
+	name := FieldName(cmp.Or(c.from.Name, c.to.Name))
 	policy := c.from.Name != c.to.Name || c.from.Owner != c.to.Owner || c.from.KeepIfAbsent != c.to.KeepIfAbsent
 	same := c.from.Value.Equal(c.to.Value)
 	if same && !policy {
@@ -329,7 +329,7 @@ type shown struct{ values map[string]map[string]bool }
 func (s *Set) shown() *shown {
 	out := &shown{values: map[string]map[string]bool{}}
 	for _, t := range s.tables {
-		for _, w := range t.rows {
+		for _, w := range t.Rows {
 			out.values[w.at()] = w.written()
 		}
 	}
@@ -337,19 +337,19 @@ func (s *Set) shown() *shown {
 }
 
 // written gives the values that the tables write down for a row.
-func (w *row) written() map[string]bool {
-	out := map[string]bool{w.fallback.Reveal(): true}
-	for _, p := range w.paths {
-		if m := literal.FindStringSubmatch(p.text); m != nil {
+func (w *Row) written() map[string]bool {
+	out := map[string]bool{w.Fallback.Reveal(): true}
+	for _, p := range w.Paths {
+		if m := literal.FindStringSubmatch(p.Text); m != nil {
 			out[m[1]] = true
 		}
 	}
-	if w.values == nil {
+	if w.Values == nil {
 		return out
 	}
-	out[w.values.other.Reveal()] = true
-	for _, c := range w.values.codes {
-		out[c.to.Reveal()] = true
+	out[w.Values.Other.Reveal()] = true
+	for _, c := range w.Values.Codes {
+		out[c.To.Reveal()] = true
 	}
 	return out
 }

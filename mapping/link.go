@@ -19,14 +19,14 @@ func (s *Set) link() Faults {
 	s.self = self
 	keys := s.keyFields(&faults)
 	for _, t := range s.tables {
-		for i := range t.lets {
-			t.lets[i].values = s.valuesOf(t.lets[i].valuesAt, t.lets[i].valuesName, &faults)
+		for i := range t.Lets {
+			t.Lets[i].Values = s.valuesOf(t.Lets[i].valuesAt, t.Lets[i].ValuesName, &faults)
 		}
-		for _, w := range t.rows {
-			w.values = s.valuesOf(w.valuesAt, w.valuesName, &faults)
+		for _, w := range t.Rows {
+			w.Values = s.valuesOf(w.valuesAt, w.ValuesName, &faults)
 			faults = append(faults, w.resolveRef(keys)...)
 		}
-		for _, b := range t.back {
+		for _, b := range t.Back {
 			s.linkBack(b, &faults)
 		}
 	}
@@ -39,15 +39,15 @@ func (s *Set) link() Faults {
 func (s *Set) oneTarget() Faults {
 	var faults Faults
 	for _, t := range s.tables {
-		if t.target != s.Target() {
-			faults = append(faults, t.fault(TableFault, "the tables are for different targets",
+		if t.Target != s.Target() {
+			faults = append(faults, t.Fault(TableFault, "the tables are for different targets",
 				fmt.Sprintf("write target: %s in every file that has an object or a body", s.Target())))
 		}
 	}
 	return faults
 }
 
-func (s *Set) valuesOf(at place, name string, faults *Faults) *valueTable {
+func (s *Set) valuesOf(at Place, name string, faults *Faults) *ValueTable {
 	if name == "" {
 		return nil
 	}
@@ -59,15 +59,15 @@ func (s *Set) valuesOf(at place, name string, faults *Faults) *valueTable {
 	case v != nil && slices.Contains(v.columns, column):
 		return v.views[slices.Index(v.columns, column)]
 	case v != nil && v.columns == nil:
-		*faults = append(*faults, at.fault(TableFault, fmt.Sprintf("value table %q has no columns", short(table)), "write "+table))
+		*faults = append(*faults, at.Fault(TableFault, fmt.Sprintf("value table %q has no columns", Short(table)), "write "+table))
 		return nil
 	case v != nil:
-		*faults = append(*faults, at.fault(TableFault, fmt.Sprintf("value table %q has no column %q", short(table), short(column)),
+		*faults = append(*faults, at.Fault(TableFault, fmt.Sprintf("value table %q has no column %q", Short(table), Short(column)),
 			"write "+table+"."+strings.Join(v.columns, " or "+table+".")))
 		return nil
 	}
 	names := slices.Sorted(maps.Keys(s.values))
-	*faults = append(*faults, at.fault(TableFault, fmt.Sprintf("there is no value table %q", short(name)), nearest(name, names)))
+	*faults = append(*faults, at.Fault(TableFault, fmt.Sprintf("there is no value table %q", Short(name)), Nearest(name, names)))
 	return nil
 }
 
@@ -75,32 +75,32 @@ func (s *Set) valuesOf(at place, name string, faults *Faults) *valueTable {
 func (s *Set) keyFields(faults *Faults) map[string]string {
 	keys := map[string]string{}
 	for _, t := range s.tables {
-		if t.object == "" {
+		if t.Object == "" {
 			continue
 		}
-		have := keys[t.object]
-		if have != "" && t.key.field != "" && have != t.key.field {
-			*faults = append(*faults, t.key.fault(TableFault,
-				fmt.Sprintf("%s has the key field %s in another table", t.object, have), "one object has one key field"))
+		have := keys[t.Object]
+		if have != "" && t.Key.Field != "" && have != t.Key.Field {
+			*faults = append(*faults, t.Key.Fault(TableFault,
+				fmt.Sprintf("%s has the key field %s in another table", t.Object, have), "one object has one key field"))
 		}
 		if have == "" {
-			keys[t.object] = t.key.field
+			keys[t.Object] = t.Key.Field
 		}
 	}
 	return keys
 }
 
 // resolveRef fills in the key field of `ref: Object`.
-func (w *row) resolveRef(keys map[string]string) Faults {
-	if w.ref.Object == "" || w.ref.Field != "" {
+func (w *Row) resolveRef(keys map[string]string) Faults {
+	if w.Ref.Object == "" || w.Ref.Field != "" {
 		return nil
 	}
-	field, ok := keys[w.ref.Object]
+	field, ok := keys[w.Ref.Object]
 	if !ok {
-		return Faults{w.refAt.fault(TableFault, fmt.Sprintf("no table makes %s, so its key field is not known", w.ref.Object),
-			strings.Join(strings.Fields(nearest(w.ref.Object, slices.Sorted(maps.Keys(keys)))+" otherwise write Object.KeyField"), " "))}
+		return Faults{w.refAt.Fault(TableFault, fmt.Sprintf("no table makes %s, so its key field is not known", w.Ref.Object),
+			strings.Join(strings.Fields(Nearest(w.Ref.Object, slices.Sorted(maps.Keys(keys)))+" otherwise write Object.KeyField"), " "))}
 	}
-	w.ref.Field = field
+	w.Ref.Field = field
 	return nil
 }
 
@@ -110,10 +110,10 @@ func (w *row) resolveRef(keys map[string]string) Faults {
 //	CodeSet  <------- CodeSetBundle <----- ClinicalServiceRequest <- its Identifiers and details, ServiceAppointment
 //	Account  <------- its Identifiers
 func (s *Set) order() Faults {
-	parents := map[*table][]*table{}
+	parents := map[*Table][]*Table{}
 	for _, t := range s.tables {
 		for _, other := range s.tables {
-			if other.object != t.object && t.pointsTo(other.object) {
+			if other.Object != t.Object && t.pointsTo(other.Object) {
 				parents[t] = append(parents[t], other)
 			}
 		}
@@ -121,32 +121,32 @@ func (s *Set) order() Faults {
 	for range s.tables {
 		for _, t := range s.tables {
 			for _, p := range parents[t] {
-				t.level = max(t.level, p.level+1)
+				t.Level = max(t.Level, p.Level+1)
 			}
 		}
 	}
 	for _, t := range s.tables {
-		if t.level >= len(s.tables) {
-			return Faults{t.fault(TableFault, t.object+" and what it points to point to each other",
+		if t.Level >= len(s.tables) {
+			return Faults{t.Fault(TableFault, t.Object+" and what it points to point to each other",
 				"one of the records has to be written first: leave out one of the refs")}
 		}
 	}
-	slices.SortStableFunc(s.tables, func(a, b *table) int { return a.level - b.level })
+	slices.SortStableFunc(s.tables, func(a, b *Table) int { return a.Level - b.Level })
 	return nil
 }
 
-func (t *table) pointsTo(object string) bool {
-	return slices.ContainsFunc(t.rows, func(w *row) bool { return w.ref.Object == object || w.lookup.Object == object })
+func (t *Table) pointsTo(object string) bool {
+	return slices.ContainsFunc(t.Rows, func(w *Row) bool { return w.Ref.Object == object || w.Lookup.Object == object })
 }
 
 // BackFields gives the fields of an object that the rules back read, sorted.
 func (s *Set) BackFields(object string) []string {
 	fields := map[string]bool{}
 	for _, t := range s.tables {
-		if t.object != object {
+		if t.Object != object {
 			continue
 		}
-		for _, b := range t.back {
+		for _, b := range t.Back {
 			for _, name := range b.reads() {
 				fields[name] = true
 			}

@@ -64,12 +64,10 @@ func LintStrict(fsys fs.FS, target Snapshot) (*LintReport, error) {
 
 func lintTables(fsys fs.FS, target Snapshot, strict bool) (*LintReport, error) {
 	l := &linter{target: target, strict: strict, report: &LintReport{Target: target.About, sources: map[string]*sourceText{}}}
-	l.set = &Set{values: map[string]*valueTable{}}
-	names, err := fs.Glob(fsys, "*.yaml")
+	names, err := Files(fsys)
 	if err != nil {
-		return nil, fmt.Errorf("list the tables: %w", err)
+		return nil, err
 	}
-	names = slices.DeleteFunc(names, func(name string) bool { return name == ownSnapshot })
 	for _, name := range names {
 		src, err := fs.ReadFile(fsys, name)
 		if err != nil {
@@ -78,15 +76,13 @@ func lintTables(fsys fs.FS, target Snapshot, strict bool) (*LintReport, error) {
 		l.report.sources[name] = readSource(name, src)
 	}
 	l.report.Tables = len(names)
-	set, err := Load(fsys, Options{})
-	var faults Faults
-	switch {
-	case err == nil:
-		l.set = set
-	case errors.As(err, &faults):
-		l.faulty(faults, fsys, names)
-	default:
+	set, faults, err := Read(fsys, Options{})
+	if err != nil {
 		return nil, err
+	}
+	l.set = set
+	for _, f := range faults {
+		l.report.Findings = append(l.report.Findings, Finding{LintError, loadCheck(f), l.placed(f)})
 	}
 	if err := l.own(fsys); err != nil {
 		return nil, err
@@ -105,19 +101,6 @@ type linter struct {
 	report *LintReport
 }
 
-// faulty notes what Load refuses and reads what there is, so that the other checks can look at it.
-func (l *linter) faulty(faults Faults, fsys fs.FS, names []string) {
-	for _, f := range faults {
-		l.report.Findings = append(l.report.Findings, Finding{LintError, loadCheck(f), l.placed(f)})
-	}
-	for _, name := range names {
-		if src, err := fs.ReadFile(fsys, name); err == nil {
-			l.set.read(name, src)
-		}
-	}
-	l.set.link()
-}
-
 // loadCheck names what Load found, where it has a name of its own.
 func loadCheck(f Fault) string {
 	switch {
@@ -133,7 +116,7 @@ func loadCheck(f Fault) string {
 
 // placed points into a folded text (>-), of which Load gives the beginning only.
 func (l *linter) placed(f Fault) Fault {
-	at := place{f.File, f.Line, f.Column}
+	at := Place{f.File, f.Line, f.Column}
 	n := l.scalar(at)
 	if n == nil || n.Style&yaml.FoldedStyle == 0 {
 		return f
@@ -142,7 +125,7 @@ func (l *linter) placed(f Fault) Fault {
 	_, err := fhirpath.Compile(n.Value, variablesOf(n.Value)...)
 	if errors.As(err, &refused) && strings.HasSuffix(f.Message, refused.Message) {
 		p := l.inside(at, n.Value, offsetOf(n.Value, refused.Line, refused.Column))
-		f.Line, f.Column = p.line, p.column
+		f.Line, f.Column = p.Line, p.Column
 	}
 	return f
 }
@@ -152,22 +135,22 @@ func (l *linter) run() {
 	for _, t := range l.set.tables {
 		v := l.sourcePaths(t)
 		switch {
-		case t.body != "":
+		case t.Body != "":
 			l.body(t, v)
-		case t.object != "":
+		case t.Object != "":
 			l.object(t, v)
 		}
-		for _, s := range t.lets {
-			l.codes(s.values, s.paths, v)
-			used[s.valuesName] = true
+		for _, s := range t.Lets {
+			l.codes(s.Values, s.Paths, v)
+			used[s.ValuesName] = true
 		}
-		for _, w := range t.rows {
-			l.codes(w.values, w.paths, v)
-			used[w.valuesName] = true
+		for _, w := range t.Rows {
+			l.codes(w.Values, w.Paths, v)
+			used[w.ValuesName] = true
 		}
 		l.rows(t)
 		l.purposes(t)
-		for _, b := range t.back {
+		for _, b := range t.Back {
 			l.backRule(t, b, used)
 		}
 	}
@@ -186,18 +169,18 @@ func (l *linter) unusedTables(used map[string]bool) {
 	}
 	for name, v := range l.set.values {
 		if !read[name] {
-			l.warn("unused", v.place, "", "no row uses value table "+short(name), "remove it, or name it in values: of a row")
+			l.warn("unused", v.Place, "", "no row uses value table "+Short(name), "remove it, or name it in values: of a row")
 		}
 	}
 }
 
-func (l *linter) fail(check string, at place, field, message, hint string) {
-	f := at.fault(TableFault, message, hint)
+func (l *linter) fail(check string, at Place, field, message, hint string) {
+	f := at.Fault(TableFault, message, hint)
 	f.Field = field
 	l.report.Findings = append(l.report.Findings, Finding{LintError, check, f})
 }
 
-func (l *linter) warn(check string, at place, field, message, hint string) {
+func (l *linter) warn(check string, at Place, field, message, hint string) {
 	l.fail(check, at, field, message, hint)
 	l.report.Findings[len(l.report.Findings)-1].Severity = LintWarning
 }
@@ -219,20 +202,18 @@ func (l *linter) finish() {
 // TargetObjects names the objects that tables write or point to, sorted: what to describe before Lint. Tables with
 // faults count as far as they can be read.
 func TargetObjects(fsys fs.FS) ([]string, error) {
-	l := &linter{set: &Set{values: map[string]*valueTable{}}}
-	names, err := fs.Glob(fsys, "*.yaml")
+	set, _, err := Read(fsys, Options{})
 	if err != nil {
-		return nil, fmt.Errorf("list the tables: %w", err)
+		return nil, err
 	}
-	l.faulty(nil, fsys, slices.DeleteFunc(names, func(name string) bool { return name == ownSnapshot }))
 	var out []string
-	for _, t := range l.set.tables {
-		out = append(out, t.object)
-		if t.body == "referral" && t.target == "" {
+	for _, t := range set.tables {
+		out = append(out, t.Object)
+		if t.Body == "referral" && t.Target == "" {
 			out = append(out, "Account", "ClinicalServiceRequest", "ClinicalServiceRequestDetail", "HealthcareProvider")
 		}
-		for _, w := range t.rows {
-			out = append(out, w.ref.Object, w.lookup.Object)
+		for _, w := range t.Rows {
+			out = append(out, w.Ref.Object, w.Lookup.Object)
 		}
 	}
 	slices.Sort(out)
@@ -277,33 +258,33 @@ func (s *sourceText) index(n *yaml.Node) {
 }
 
 // at gives the place of a member's value in the mapping that stands at p, and p where there is none.
-func (l *linter) at(p place, member string) place {
+func (l *linter) at(p Place, member string) Place {
 	if n := l.member(p, member); n != nil {
-		return place{file: p.file, line: n.Line, column: n.Column}
+		return Place{File: p.File, Line: n.Line, Column: n.Column}
 	}
 	return p
 }
 
 // member gives a member of the mapping that stands at p: a row, a key, a whole file at 1:1.
-func (l *linter) member(p place, member string) *yaml.Node {
-	s := l.report.sources[p.file]
+func (l *linter) member(p Place, member string) *yaml.Node {
+	s := l.report.sources[p.File]
 	if s == nil {
 		return nil
 	}
-	n := s.maps[[2]int{p.line, p.column}]
-	if p.line == 1 && p.column == 1 {
+	n := s.maps[[2]int{p.Line, p.Column}]
+	if p.Line == 1 && p.Column == 1 {
 		n = s.root // where a table keeps its place, whatever comments stand before it
 	}
 	return memberOf(n, member)
 }
 
 // named is member of the mapping behind the key that stands at p: a value table by its name.
-func (l *linter) named(p place, member string) *yaml.Node {
-	s := l.report.sources[p.file]
+func (l *linter) named(p Place, member string) *yaml.Node {
+	s := l.report.sources[p.File]
 	if s == nil {
 		return nil
 	}
-	return memberOf(s.after[[2]int{p.line, p.column}], member)
+	return memberOf(s.after[[2]int{p.Line, p.Column}], member)
 }
 
 func memberOf(n *yaml.Node, member string) *yaml.Node {

@@ -10,105 +10,105 @@ import (
 )
 
 // backRule checks a rule of the way back: its fields, its values, and that no value of Salesforce is forgotten.
-func (l *linter) backRule(t *table, b *backRule, used map[string]bool) {
-	for i := range b.parameters {
-		p := &b.parameters[i]
-		used[p.valuesName] = true
-		for _, f := range p.forward {
-			used[f.valuesName] = true
+func (l *linter) backRule(t *Table, b *BackRule, used map[string]bool) {
+	for i := range b.Parameters {
+		p := &b.Parameters[i]
+		used[p.ValuesName] = true
+		for _, f := range p.Forward {
+			used[f.ValuesName] = true
 		}
 		l.sent(t, b, p)
 	}
-	desc, ok := l.target.Object(t.object)
+	desc, ok := l.target.Object(t.Object)
 	if !ok {
 		return // reported where the object stands
 	}
-	for i, name := range b.changed {
-		f, ok := l.field(desc, name, l.at(b.place, "changed"))
-		for _, to := range b.to {
+	for i, name := range b.Changed {
+		f, ok := l.field(desc, name, l.at(b.Place, "changed"))
+		for _, to := range b.To {
 			if i == 0 && ok && f.Type != "boolean" && len(active(f)) > 0 && !slices.Contains(active(f), to) {
-				l.warn("unknown-value", l.at(b.place, "to"), name, fmt.Sprintf("picklist %s does not list %q: the rule never applies", name, short(to)),
-					nearest(to, active(f)))
+				l.warn("unknown-value", l.at(b.Place, "to"), name, fmt.Sprintf("picklist %s does not list %q: the rule never applies", name, Short(to)),
+					Nearest(to, active(f)))
 			}
 		}
 	}
-	for _, c := range b.while {
-		l.field(desc, c.field, c.place)
+	for _, c := range b.While {
+		l.field(desc, c.Field, c.Place)
 	}
-	for i := range b.parameters {
-		l.parameter(desc, &b.parameters[i])
+	for i := range b.Parameters {
+		l.parameter(desc, &b.Parameters[i])
 	}
 }
 
-func (l *linter) parameter(desc sobject.Description, p *backParameter) {
+func (l *linter) parameter(desc sobject.Description, p *BackParameter) {
 	var fields []sobject.FieldType
-	for _, name := range p.from {
-		f, ok := l.field(desc, name, l.at(p.place, "from"))
+	for _, name := range p.From {
+		f, ok := l.field(desc, name, l.at(p.Place, "from"))
 		if !ok {
 			return
 		}
 		fields = append(fields, f)
 	}
-	for _, c := range p.requiredFor {
-		l.field(desc, c.field, c.place)
+	for _, c := range p.RequiredFor {
+		l.field(desc, c.Field, c.Place)
 	}
-	for _, f := range p.forward {
-		l.field(desc, f.field, f.place)
+	for _, f := range p.Forward {
+		l.field(desc, f.Field, f.Place)
 	}
-	if p.values != nil && len(fields) > 0 {
+	if p.Values != nil && len(fields) > 0 {
 		l.answered(p, fields)
 	}
 }
 
 // answered warns of picklist values that people can choose and that the way back has no row for.
-func (l *linter) answered(p *backParameter, fields []sobject.FieldType) {
+func (l *linter) answered(p *BackParameter, fields []sobject.FieldType) {
 	var missing []string
 	for _, value := range active(fields[0]) {
 		if !p.answers(value, fields) {
 			missing = append(missing, value)
 		}
 	}
-	meant := l.named(p.values.place, "unlisted") != nil
-	if len(missing) > 0 && p.values.unlisted == unlistedHold && !meant {
-		l.warn("uncovered-code", p.values.place, fields[0].Name,
-			fmt.Sprintf("value table %s has no row for %s of %s: such a change is held", short(p.values.name), strings.Join(missing, ", "), fields[0].Name),
+	meant := l.named(p.Values.Place, "unlisted") != nil
+	if len(missing) > 0 && p.Values.Unlisted == UnlistedHold && !meant {
+		l.warn("uncovered-code", p.Values.Place, fields[0].Name,
+			fmt.Sprintf("value table %s has no row for %s of %s: such a change is held", Short(p.Values.Name), strings.Join(missing, ", "), fields[0].Name),
 			"add rows, or write unlisted: hold to say that it is meant")
 	}
 }
 
-func (p *backParameter) answers(value string, fields []sobject.FieldType) bool {
+func (p *BackParameter) answers(value string, fields []sobject.FieldType) bool {
 	if len(fields) == 1 {
-		_, ok := p.lookup([]string{value})
+		_, ok := p.Lookup([]string{value})
 		return ok
 	}
-	if _, ok := p.lookup([]string{value, ""}); ok {
+	if _, ok := p.Lookup([]string{value, ""}); ok {
 		return true
 	}
 	seconds := active(fields[1])
 	return len(seconds) > 0 && !slices.ContainsFunc(seconds, func(second string) bool {
-		_, ok := p.lookup([]string{value, second})
+		_, ok := p.Lookup([]string{value, second})
 		return !ok
 	})
 }
 
 // sent checks the codes of an update: the source is bound to a set of them.
-func (l *linter) sent(t *table, b *backRule, p *backParameter) {
-	set, bound := boundTo(t.source + "." + p.name)
-	if b.name != fhir.OperationUpdate || !bound {
+func (l *linter) sent(t *Table, b *BackRule, p *BackParameter) {
+	set, bound := boundTo(t.Source + "." + p.Name)
+	if b.Name != fhir.OperationUpdate || !bound {
 		return
 	}
 	message := func(code string) string {
-		return fmt.Sprintf("%s has no code %s: the server would refuse it", set.name, showCode(code))
+		return fmt.Sprintf("%s has no code %s: the server would refuse it", set.name, ShowCode(code))
 	}
-	if p.code != "" && !slices.Contains(set.codes, p.code) {
-		l.fail("unknown-code", l.at(p.place, "code"), "", message(p.code), nearest(p.code, set.codes))
+	if p.Code != "" && !slices.Contains(set.codes, p.Code) {
+		l.fail("unknown-code", l.at(p.Place, "code"), "", message(p.Code), Nearest(p.Code, set.codes))
 	}
-	if p.values == nil {
+	if p.Values == nil {
 		return
 	}
-	for _, c := range p.values.codes {
-		if code := c.to.Reveal(); code != "" && !slices.Contains(set.codes, code) {
-			l.fail("unknown-code", l.at(c.place, "to"), "", message(code), nearest(code, set.codes))
+	for _, c := range p.Values.Codes {
+		if code := c.To.Reveal(); code != "" && !slices.Contains(set.codes, code) {
+			l.fail("unknown-code", l.at(c.Place, "to"), "", message(code), Nearest(code, set.codes))
 		}
 	}
 }

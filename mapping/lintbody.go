@@ -12,10 +12,7 @@ import (
 	"refbridge/sfdc/sobject"
 )
 
-// ownSnapshot is the file beside tables that say target: what that target takes, for it is no default org.
-const ownSnapshot = "snapshot.yaml"
-
-// ownTarget is what an ownSnapshot says.
+// ownTarget is what a SnapshotFile says.
 type ownTarget struct {
 	About string `yaml:"about"`
 	// Objects are objects as describe gives them, for tables of records.
@@ -35,14 +32,14 @@ type ownMember struct {
 // own reads the snapshot that stands beside the tables, where the tables name a target of their own.
 func (l *linter) own(fsys fs.FS) error {
 	l.bodies = map[string]map[string]ownMember{}
-	i := slices.IndexFunc(l.set.tables, func(t *table) bool { return t.target != "" })
+	i := slices.IndexFunc(l.set.tables, func(t *Table) bool { return t.Target != "" })
 	if i < 0 {
 		return nil
 	}
-	src, err := fs.ReadFile(fsys, ownSnapshot)
+	src, err := fs.ReadFile(fsys, SnapshotFile)
 	if err != nil {
 		t := l.set.tables[i]
-		l.fail("no-snapshot", l.at(t.place, "target"), "", "a target of its own needs a file "+ownSnapshot+" beside the tables",
+		l.fail("no-snapshot", l.at(t.Place, "target"), "", "a target of its own needs a file "+SnapshotFile+" beside the tables",
 			"with bodies: (path: {type, length, values}) or objects: as describe gives them")
 		return nil
 	}
@@ -50,7 +47,7 @@ func (l *linter) own(fsys fs.FS) error {
 	d := yaml.NewDecoder(strings.NewReader(string(src)))
 	d.KnownFields(true)
 	if err := d.Decode(&own); err != nil {
-		return fmt.Errorf("read %s: %s", ownSnapshot, strings.TrimPrefix(err.Error(), "yaml: "))
+		return fmt.Errorf("read %s: %s", SnapshotFile, strings.TrimPrefix(err.Error(), "yaml: "))
 	}
 	l.target = Snapshot{About: own.About, Objects: own.Objects}
 	l.report.Target, l.bodies = own.About, own.Bodies
@@ -58,23 +55,23 @@ func (l *linter) own(fsys fs.FS) error {
 }
 
 // body checks the rows of a table that makes a part of a JSON body.
-func (l *linter) body(t *table, v *view) {
-	for _, w := range t.rows {
+func (l *linter) body(t *Table, v *view) {
+	for _, w := range t.Rows {
 		f, known := l.bodyField(t, w)
 		if known {
 			l.value(w, f, v)
 		}
 	}
-	for path, m := range l.bodies[t.body] {
+	for path, m := range l.bodies[t.Body] {
 		if m.Required {
 			l.bodyNeeds(t, path)
 		}
 	}
-	if t.target != "" {
+	if t.Target != "" {
 		return
 	}
 	for member, fields := range map[string][]string{"patient": {"LastName"}, "referral": {"Type", "Status"}} {
-		made := slices.ContainsFunc(t.rows, func(w *row) bool { return strings.HasPrefix(w.field, member+".fields.") })
+		made := slices.ContainsFunc(t.Rows, func(w *Row) bool { return strings.HasPrefix(w.Field, member+".fields.") })
 		for _, field := range fields {
 			if made {
 				l.bodyNeeds(t, member+".fields."+field)
@@ -84,22 +81,22 @@ func (l *linter) body(t *table, v *view) {
 }
 
 // bodyNeeds checks that some table gives a member that the target insists on.
-func (l *linter) bodyNeeds(t *table, path string) {
-	gives := slices.ContainsFunc(l.set.tables, func(t *table) bool {
-		return slices.ContainsFunc(t.rows, func(w *row) bool { return w.field == path })
+func (l *linter) bodyNeeds(t *Table, path string) {
+	gives := slices.ContainsFunc(l.set.tables, func(t *Table) bool {
+		return slices.ContainsFunc(t.Rows, func(w *Row) bool { return w.Field == path })
 	})
 	if !gives {
-		l.fail("required-field", l.at(t.place, "body"), path, fmt.Sprintf("the target needs %s, and no row gives it", path), "add a row")
+		l.fail("required-field", l.at(t.Place, "body"), path, fmt.Sprintf("the target needs %s, and no row gives it", path), "add a row")
 	}
 }
 
 // bodyField gives what a path of a body takes: by the snapshot of its own target, by the object whose fields stand there,
 // or by the API.
-func (l *linter) bodyField(t *table, w *row) (sobject.FieldType, bool) {
-	if t.target != "" {
+func (l *linter) bodyField(t *Table, w *Row) (sobject.FieldType, bool) {
+	if t.Target != "" {
 		return l.ownField(t, w)
 	}
-	head, name, record := strings.Cut(w.field, ".fields.")
+	head, name, record := strings.Cut(w.Field, ".fields.")
 	objects := bodyObjects(strings.TrimSuffix(head, "[]"))
 	if !record || objects == nil {
 		return l.apiField(t, w)
@@ -109,16 +106,16 @@ func (l *linter) bodyField(t *table, w *row) (sobject.FieldType, bool) {
 		desc, _ := l.target.Object(object)
 		if f, ok := desc.Field(name); ok {
 			if !f.Createable {
-				l.fail("read-only", l.at(w.place, "path"), w.field, fmt.Sprintf("%s does not take %s when a record is created", object, name), "remove the row")
+				l.fail("read-only", l.at(w.Place, "path"), w.Field, fmt.Sprintf("%s does not take %s when a record is created", object, name), "remove the row")
 			}
-			f.Name = w.field
+			f.Name = w.Field
 			return f, true
 		}
 		names = append(names, fieldNames(desc)...)
 	}
 	if len(names) > 0 {
-		l.fail("unknown-field", l.at(w.place, "path"), w.field, fmt.Sprintf("%s has no field %s", strings.Join(objects, " or "), short(name)),
-			nearest(name, names))
+		l.fail("unknown-field", l.at(w.Place, "path"), w.Field, fmt.Sprintf("%s has no field %s", strings.Join(objects, " or "), Short(name)),
+			Nearest(name, names))
 	}
 	return sobject.FieldType{}, false
 }
@@ -137,16 +134,16 @@ func bodyObjects(member string) []string {
 	return nil
 }
 
-func (l *linter) ownField(t *table, w *row) (sobject.FieldType, bool) {
-	paths := l.bodies[t.body]
-	m, ok := paths[w.field]
+func (l *linter) ownField(t *Table, w *Row) (sobject.FieldType, bool) {
+	paths := l.bodies[t.Body]
+	m, ok := paths[w.Field]
 	if !ok {
-		if len(paths) > 0 && w.field != "" {
-			l.fail("unknown-field", l.at(w.place, "path"), w.field, "the target has no "+short(w.field), nearest(w.field, slices.Sorted(maps.Keys(paths))))
+		if len(paths) > 0 && w.Field != "" {
+			l.fail("unknown-field", l.at(w.Place, "path"), w.Field, "the target has no "+Short(w.Field), Nearest(w.Field, slices.Sorted(maps.Keys(paths))))
 		}
 		return sobject.FieldType{}, false
 	}
-	f := sobject.FieldType{Name: w.field, Type: m.Type, Length: m.Length, Createable: true, Updateable: true}
+	f := sobject.FieldType{Name: w.Field, Type: m.Type, Length: m.Length, Createable: true, Updateable: true}
 	for _, value := range m.Values {
 		f.Type, f.RestrictedPicklist = "picklist", true
 		f.PicklistValues = append(f.PicklistValues, sobject.PicklistValue{Value: value, Active: true})
@@ -155,20 +152,20 @@ func (l *linter) ownField(t *table, w *row) (sobject.FieldType, bool) {
 }
 
 // apiField gives what the API itself says of a member that is no field of a record.
-func (l *linter) apiField(t *table, w *row) (sobject.FieldType, bool) {
-	_, end, problem := member(bodySchema(t.body), w.field)
-	f := sobject.FieldType{Name: w.field, Length: end.length}
+func (l *linter) apiField(t *Table, w *Row) (sobject.FieldType, bool) {
+	_, end, problem := FindMember(BodySchema(t.Body), w.Field)
+	f := sobject.FieldType{Name: w.Field, Length: end.Length}
 	switch {
-	case problem != "" || end.name == "":
+	case problem != "" || end.Name == "":
 		return f, false
-	case end.kind == flagMember:
+	case end.Kind == FlagMember:
 		f.Type = "boolean"
-	case end.length > 0:
+	case end.Length > 0:
 		f.Type = "string"
-	case end.name == "detailType":
+	case end.Name == "detailType":
 		desc, _ := l.target.Object("ClinicalServiceRequestDetail")
 		detail, ok := desc.Field("DetailType")
-		detail.Name = w.field
+		detail.Name = w.Field
 		return detail, ok
 	}
 	return f, true

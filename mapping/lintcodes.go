@@ -91,7 +91,7 @@ func boundTo(element string) (codeSet, bool) {
 
 // codes compares a value table with the value sets that its source can have: by the element of a path, or by the
 // systems that the table names.
-func (l *linter) codes(values *valueTable, paths []*path, v *view) {
+func (l *linter) codes(values *ValueTable, paths []*Path, v *view) {
 	if values == nil {
 		return
 	}
@@ -102,7 +102,7 @@ func (l *linter) codes(values *valueTable, paths []*path, v *view) {
 		}
 	}
 	for _, set := range codeSets() {
-		if slices.ContainsFunc(values.codes, func(c codeRow) bool { return c.system == set.system }) {
+		if slices.ContainsFunc(values.Codes, func(c CodeRow) bool { return c.System == set.system }) {
 			l.covers(values, set, false)
 		}
 	}
@@ -110,28 +110,28 @@ func (l *linter) codes(values *valueTable, paths []*path, v *view) {
 
 // covers warns of codes of the set without a row, where they would hold the record without the author's word, and of
 // rows that no code of the set can reach.
-func (l *linter) covers(values *valueTable, set codeSet, plain bool) {
+func (l *linter) covers(values *ValueTable, set codeSet, plain bool) {
 	var missing []string
 	for _, code := range set.codes {
-		c := coding{set.system, code}
+		c := Coding{set.system, code}
 		if plain {
-			c.system = ""
+			c.System = ""
 		}
-		if _, ok := values.find(c); !ok {
+		if _, ok := values.Find(c); !ok {
 			missing = append(missing, code)
 		}
 	}
-	meant := l.named(values.place, "unlisted") != nil
-	if len(missing) > 0 && values.unlisted == unlistedHold && !meant {
-		l.warn("uncovered-code", values.place, "",
-			fmt.Sprintf("value table %s has no row for %s of %s: such a record is held", short(values.name), strings.Join(missing, ", "), set.name),
+	meant := l.named(values.Place, "unlisted") != nil
+	if len(missing) > 0 && values.Unlisted == UnlistedHold && !meant {
+		l.warn("uncovered-code", values.Place, "",
+			fmt.Sprintf("value table %s has no row for %s of %s: such a record is held", Short(values.Name), strings.Join(missing, ", "), set.name),
 			"add rows, or write unlisted: hold to say that it is meant")
 	}
-	for _, c := range values.codes {
-		mine := c.system == set.system || plain && c.system == ""
-		if mine && c.code != "" && !slices.Contains(set.codes, c.code) && !slices.Contains(set.also, c.code) {
-			l.warn("unknown-code", l.at(c.place, "code"), "", fmt.Sprintf("%s has no code %s: the row is never used", set.name, showCode(c.code)),
-				nearest(c.code, set.codes))
+	for _, c := range values.Codes {
+		mine := c.System == set.system || plain && c.System == ""
+		if mine && c.Code != "" && !slices.Contains(set.codes, c.Code) && !slices.Contains(set.also, c.Code) {
+			l.warn("unknown-code", l.at(c.Place, "code"), "", fmt.Sprintf("%s has no code %s: the row is never used", set.name, ShowCode(c.Code)),
+				Nearest(c.Code, set.codes))
 		}
 	}
 }

@@ -15,19 +15,19 @@ var plainPath = regexp.MustCompile(`^[a-z][A-Za-z]*(\.[a-z][A-Za-z]*)*$`)
 
 // several warns of a path through an element that R4 lets repeat, where the field takes one value: the first record with
 // two of them would be held.
-func (l *linter) several(w *row, p *path, v *view) {
+func (l *linter) several(w *Row, p *Path, v *view) {
 	src := strings.TrimSpace(l.text(p))
-	if w.values != nil || w.joined || !plainPath.MatchString(src) {
+	if w.Values != nil || w.Joined || !plainPath.MatchString(src) {
 		return
 	}
-	folds := func(t transform) bool {
-		return slices.Contains([]string{"humanName", "nhsNumber", "patientKey"}, t.name)
+	folds := func(t Transform) bool {
+		return slices.Contains([]string{"humanName", "nhsNumber", "patientKey"}, t.Name)
 	}
-	if slices.ContainsFunc(w.transforms, folds) {
+	if slices.ContainsFunc(w.Transforms, folds) {
 		return
 	}
 	if element := repeats(modelOf(v.start), strings.Split(src, ".")); element != "" {
-		l.warn("several", p.place, w.field, fmt.Sprintf("%s can stand several times, the row takes one value: two of them hold the record", element),
+		l.warn("several", p.Place, w.Field, fmt.Sprintf("%s can stand several times, the row takes one value: two of them hold the record", element),
 			"choose one with .first() or .where(…), or write them together with .join('; ')")
 	}
 }

@@ -9,14 +9,14 @@ import (
 )
 
 // object checks a table against the object that it writes.
-func (l *linter) object(t *table, v *view) {
-	desc, ok := l.described(t.object, l.at(t.place, "object"))
+func (l *linter) object(t *Table, v *view) {
+	desc, ok := l.described(t.Object, l.at(t.Place, "object"))
 	if !ok {
 		return
 	}
 	l.key(t, desc)
-	for _, w := range t.rows {
-		f, ok := l.field(desc, w.field, l.at(w.place, "field"))
+	for _, w := range t.Rows {
+		f, ok := l.field(desc, w.Field, l.at(w.Place, "field"))
 		if !ok {
 			continue
 		}
@@ -25,37 +25,37 @@ func (l *linter) object(t *table, v *view) {
 		l.value(w, f, v)
 	}
 	l.required(t, desc)
-	for _, g := range t.gone {
-		if f, ok := l.field(desc, g.field, l.at(g.place, "field")); ok {
+	for _, g := range t.Gone {
+		if f, ok := l.field(desc, g.Field, l.at(g.Place, "field")); ok {
 			l.gone(g, f)
 		}
 	}
 }
 
 // described gives an object of the target.
-func (l *linter) described(object string, at place) (sobject.Description, bool) {
+func (l *linter) described(object string, at Place) (sobject.Description, bool) {
 	desc, ok := l.target.Object(object)
 	if !ok {
-		hint := nearest(object, l.target.names())
+		hint := Nearest(object, l.target.names())
 		if hint == "" {
 			hint = "take it from the org: refbridge describe --save FILE"
 		}
-		l.fail("unknown-object", at, "", fmt.Sprintf("the target has no object %s", short(object)), hint)
+		l.fail("unknown-object", at, "", fmt.Sprintf("the target has no object %s", Short(object)), hint)
 	}
 	return desc, ok
 }
 
 // field gives a field of an object; empty names are Load's business.
-func (l *linter) field(desc sobject.Description, name string, at place) (sobject.FieldType, bool) {
+func (l *linter) field(desc sobject.Description, name string, at Place) (sobject.FieldType, bool) {
 	f, ok := desc.Field(name)
 	if ok || name == "" {
 		return f, ok
 	}
-	hint := nearest(name, fieldNames(desc))
+	hint := Nearest(name, fieldNames(desc))
 	if hint == "" {
 		hint = "create it, or grant the integration user field-level security: a field that the user may not see is absent"
 	}
-	l.fail("unknown-field", at, name, fmt.Sprintf("%s has no field %s", desc.Name, short(name)), hint)
+	l.fail("unknown-field", at, name, fmt.Sprintf("%s has no field %s", desc.Name, Short(name)), hint)
 	return f, false
 }
 
@@ -69,17 +69,17 @@ func fieldNames(desc sobject.Description) []string {
 
 // writable checks that the owner of a row can do what it has to: all write when a record is new, source and latest
 // later too.
-func (l *linter) writable(w *row, f sobject.FieldType) {
-	at := l.at(w.place, "field")
-	if l.member(w.place, "owner") != nil {
-		at = l.at(w.place, "owner")
+func (l *linter) writable(w *Row, f sobject.FieldType) {
+	at := l.at(w.Place, "field")
+	if l.member(w.Place, "owner") != nil {
+		at = l.at(w.Place, "owner")
 	}
-	updates := w.owner == sobject.Source || w.owner == sobject.Latest
+	updates := w.Owner == sobject.Source || w.Owner == sobject.Latest
 	switch {
 	case !f.Createable && !f.Updateable:
-		l.fail("read-only", l.at(w.place, "field"), f.Name, "the target does not let anybody write "+f.Name, "remove the row")
+		l.fail("read-only", l.at(w.Place, "field"), f.Name, "the target does not let anybody write "+f.Name, "remove the row")
 	case !f.Createable:
-		l.fail("read-only", l.at(w.place, "field"), f.Name, "the target does not take "+f.Name+" when a record is created",
+		l.fail("read-only", l.at(w.Place, "field"), f.Name, "the target does not take "+f.Name+" when a record is created",
 			"remove the row, or grant the integration user edit access")
 	case !f.Updateable && updates:
 		l.fail("create-only", at, f.Name, "the target takes "+f.Name+" on create only, and the owner writes every difference",
@@ -88,9 +88,9 @@ func (l *linter) writable(w *row, f sobject.FieldType) {
 }
 
 // key checks that records can be found again by their key.
-func (l *linter) key(t *table, desc sobject.Description) {
-	at := l.at(t.key.place, "field")
-	f, ok := l.field(desc, t.key.field, at)
+func (l *linter) key(t *Table, desc sobject.Description) {
+	at := l.at(t.Key.Place, "field")
+	f, ok := l.field(desc, t.Key.Field, at)
 	if !ok {
 		return
 	}
@@ -113,12 +113,12 @@ func (l *linter) key(t *table, desc sobject.Description) {
 }
 
 // reference checks rows that point to another record.
-func (l *linter) reference(w *row, f sobject.FieldType) {
-	to, member := w.ref, "ref"
-	if w.lookup.Object != "" {
-		to, member = w.lookup, "lookup"
+func (l *linter) reference(w *Row, f sobject.FieldType) {
+	to, member := w.Ref, "ref"
+	if w.Lookup.Object != "" {
+		to, member = w.Lookup, "lookup"
 	}
-	at := l.at(w.place, member)
+	at := l.at(w.Place, member)
 	switch {
 	case to.Object == "":
 		return
@@ -126,10 +126,10 @@ func (l *linter) reference(w *row, f sobject.FieldType) {
 		l.fail("reference", at, f.Name, fmt.Sprintf("%s is a %s and points to no record", f.Name, f.Type), "remove "+member)
 		return
 	case len(f.ReferenceTo) > 0 && !slices.Contains(f.ReferenceTo, to.Object):
-		l.fail("reference", at, f.Name, fmt.Sprintf("%s does not point to %s", f.Name, short(to.Object)),
+		l.fail("reference", at, f.Name, fmt.Sprintf("%s does not point to %s", f.Name, Short(to.Object)),
 			"it points to "+strings.Join(f.ReferenceTo, ", "))
 		return
-	case w.ref.Object == "":
+	case w.Ref.Object == "":
 		return
 	case f.RelationshipName == "":
 		l.fail("reference", at, f.Name, f.Name+" has no relationship name: records cannot be named in it by key", "")
@@ -138,35 +138,35 @@ func (l *linter) reference(w *row, f sobject.FieldType) {
 }
 
 // refKey checks the field by which a ref names its record.
-func (l *linter) refKey(w *row, at place) {
-	desc, ok := l.target.Object(w.ref.Object)
+func (l *linter) refKey(w *Row, at Place) {
+	desc, ok := l.target.Object(w.Ref.Object)
 	if !ok {
-		l.warn("reference", at, w.field, fmt.Sprintf("the snapshot does not have %s: its key field is not checked", short(w.ref.Object)),
-			"refbridge describe --save FILE --object "+short(w.ref.Object))
+		l.warn("reference", at, w.Field, fmt.Sprintf("the snapshot does not have %s: its key field is not checked", Short(w.Ref.Object)),
+			"refbridge describe --save FILE --object "+Short(w.Ref.Object))
 		return
 	}
-	f, ok := desc.Field(w.ref.Field)
+	f, ok := desc.Field(w.Ref.Field)
 	switch {
-	case w.ref.Field == "":
+	case w.Ref.Field == "":
 	case !ok:
-		l.fail("reference", at, w.field, fmt.Sprintf("%s has no field %s", desc.Name, short(w.ref.Field)),
-			nearest(w.ref.Field, fieldNames(desc)))
+		l.fail("reference", at, w.Field, fmt.Sprintf("%s has no field %s", desc.Name, Short(w.Ref.Field)),
+			Nearest(w.Ref.Field, fieldNames(desc)))
 	case !f.ExternalID && !f.IDLookup:
-		l.fail("reference", at, w.field, fmt.Sprintf("%s of %s is not an external id: no record can be named by it", f.Name, desc.Name), "")
+		l.fail("reference", at, w.Field, fmt.Sprintf("%s of %s is not an external id: no record can be named by it", f.Name, desc.Name), "")
 	}
 }
 
 // required checks that every field which a new record must have gets a value.
-func (l *linter) required(t *table, desc sobject.Description) {
+func (l *linter) required(t *Table, desc sobject.Description) {
 	gives := func(name string) bool {
-		return slices.ContainsFunc(t.rows, func(w *row) bool { return w.field == name })
+		return slices.ContainsFunc(t.Rows, func(w *Row) bool { return w.Field == name })
 	}
 	for _, f := range desc.Fields {
-		needed := f.Createable && !f.Nillable && !f.DefaultedOnCreate && f.Type != "boolean" && f.Name != t.key.field
+		needed := f.Createable && !f.Nillable && !f.DefaultedOnCreate && f.Type != "boolean" && f.Name != t.Key.Field
 		switch {
 		case !needed, desc.Name == "Account" && f.Name == "Name" && gives("LastName"): // the platform writes a person's name together
 		case !gives(f.Name):
-			l.fail("required-field", l.at(t.place, "object"), f.Name, fmt.Sprintf("a new %s needs %s, and no row gives it", desc.Name, f.Name),
+			l.fail("required-field", l.at(t.Place, "object"), f.Name, fmt.Sprintf("a new %s needs %s, and no row gives it", desc.Name, f.Name),
 				"add a row")
 		default:
 			l.requiredRows(t, f.Name)
@@ -175,36 +175,36 @@ func (l *linter) required(t *table, desc sobject.Description) {
 }
 
 // requiredRows warns where the rows of a required field may give nothing.
-func (l *linter) requiredRows(t *table, field string) {
+func (l *linter) requiredRows(t *Table, field string) {
 	always := false
-	var last *row
-	for _, w := range t.rows {
-		if w.field != field {
+	var last *Row
+	for _, w := range t.Rows {
+		if w.Field != field {
 			continue
 		}
 		last, always = w, always || w.always()
-		if !w.required && w.fallback.IsNull() {
-			l.warn("required-field", w.place, field, fmt.Sprintf("a new %s needs %s, and this row may give none: Salesforce would refuse the record",
-				t.object, field), "required: true holds it with a reason; or give it a default")
+		if !w.Required && w.Fallback.IsNull() {
+			l.warn("required-field", w.Place, field, fmt.Sprintf("a new %s needs %s, and this row may give none: Salesforce would refuse the record",
+				t.Object, field), "required: true holds it with a reason; or give it a default")
 		}
 	}
 	if !always {
-		l.warn("required-field", last.place, field, fmt.Sprintf("a new %s needs %s, and no row counts where no when holds", t.object, field),
+		l.warn("required-field", last.Place, field, fmt.Sprintf("a new %s needs %s, and no row counts where no when holds", t.Object, field),
 			"add a last row without a when")
 	}
 }
 
-func (l *linter) gone(g goneRow, f sobject.FieldType) {
+func (l *linter) gone(g GoneRow, f sobject.FieldType) {
 	if !f.Updateable {
-		l.fail("create-only", l.at(g.place, "field"), f.Name, "the target does not let "+f.Name+" be changed", "mark the record in another field")
+		l.fail("create-only", l.at(g.Place, "field"), f.Name, "the target does not let "+f.Name+" be changed", "mark the record in another field")
 	}
-	l.fixed(fixed{value: g.value, place: l.at(g.place, "to")}, f)
+	l.fixed(fixed{value: g.Value, Place: l.at(g.Place, "to")}, f)
 	l.only(g, f)
 }
 
 // only warns of values that a record can never have, so that it would not be marked. No record is held for it, and an org
 // may do without a value that another has.
-func (l *linter) only(g goneRow, f sobject.FieldType) {
+func (l *linter) only(g GoneRow, f sobject.FieldType) {
 	if !picklist(f.Type) || len(f.PicklistValues) == 0 {
 		return
 	}
@@ -212,62 +212,62 @@ func (l *linter) only(g goneRow, f sobject.FieldType) {
 	for i, v := range f.PicklistValues {
 		values[i] = v.Value
 	}
-	r := reader{}
-	for _, n := range r.list(l.member(g.place, "only"), "only") {
+	r := Reader{}
+	for _, n := range r.List(l.member(g.Place, "only"), "only") {
 		if !slices.Contains(values, n.Value) {
-			l.warn("unknown-value", place{g.file, n.Line, n.Column}, f.Name,
-				fmt.Sprintf("picklist %s does not list %q: no record has it", f.Name, short(n.Value)), nearest(n.Value, values))
+			l.warn("unknown-value", Place{g.File, n.Line, n.Column}, f.Name,
+				fmt.Sprintf("picklist %s does not list %q: no record has it", f.Name, Short(n.Value)), Nearest(n.Value, values))
 		}
 	}
 }
 
 // always tells whether a row counts for every record.
-func (w *row) always() bool { return w.when == nil || w.condition() == "true" }
+func (w *Row) always() bool { return w.When == nil || w.condition() == "true" }
 
 // condition gives the when of a row in one line, empty where it has none.
-func (w *row) condition() string {
-	if w.when == nil {
+func (w *Row) condition() string {
+	if w.When == nil {
 		return ""
 	}
-	return strings.Join(strings.Fields(w.when.text), " ")
+	return strings.Join(strings.Fields(w.When.Text), " ")
 }
 
 // rows finds rows that can never count beyond those that Load refuses.
-func (l *linter) rows(t *table) {
-	seen := map[[2]string]place{} // by field and condition
-	for _, w := range t.rows {
-		if w.when != nil && w.field != "" {
+func (l *linter) rows(t *Table) {
+	seen := map[[2]string]Place{} // by field and condition
+	for _, w := range t.Rows {
+		if w.When != nil && w.Field != "" {
 			l.counts(w, seen)
 		}
-		if at, always := seen[[2]string{w.field, "true"}]; always && at != w.place && w.condition() != "true" {
-			l.fail("unreachable", w.place, w.field, fmt.Sprintf("the row of line %d always counts: this one never does", at.line),
+		if at, always := seen[[2]string{w.Field, "true"}]; always && at != w.Place && w.condition() != "true" {
+			l.fail("unreachable", w.Place, w.Field, fmt.Sprintf("the row of line %d always counts: this one never does", at.Line),
 				"remove one of the two, or give the first a condition that may not hold")
 		}
 	}
 }
 
 // counts notes the condition of a row and finds one that cannot hold, or that an earlier row has.
-func (l *linter) counts(w *row, seen map[[2]string]place) {
-	c := [2]string{w.field, w.condition()}
+func (l *linter) counts(w *Row, seen map[[2]string]Place) {
+	c := [2]string{w.Field, w.condition()}
 	if c[1] == "false" {
-		l.fail("unreachable", w.when.place, w.field, "the condition never holds", "remove the row")
+		l.fail("unreachable", w.When.Place, w.Field, "the condition never holds", "remove the row")
 	}
 	if at, twice := seen[c]; twice {
-		l.fail("unreachable", w.when.place, w.field, fmt.Sprintf("the row of line %d has the same condition: this one never counts", at.line),
+		l.fail("unreachable", w.When.Place, w.Field, fmt.Sprintf("the row of line %d has the same condition: this one never counts", at.Line),
 			"remove one of the two")
 		return
 	}
-	seen[c] = w.place
+	seen[c] = w.Place
 }
 
 // purposes warns of rows that do not say why they are there, where their table does not say it for all of them either.
-func (l *linter) purposes(t *table) {
-	if !l.strict || t.purpose != "" {
+func (l *linter) purposes(t *Table) {
+	if !l.strict || t.Purpose != "" {
 		return
 	}
-	for _, w := range t.rows {
-		if w.purpose == "" {
-			l.warn("no-purpose", w.place, w.field, "neither the row nor its table says what it is for", "add a purpose to the row, or one to the table for all of its rows")
+	for _, w := range t.Rows {
+		if w.Purpose == "" {
+			l.warn("no-purpose", w.Place, w.Field, "neither the row nor its table says what it is for", "add a purpose to the row, or one to the table for all of its rows")
 		}
 	}
 }

@@ -139,34 +139,34 @@ func standIn(typ string) string {
 }
 
 // sourcePaths checks every path of a table against the elements of its source, and gives the view of its rows.
-func (l *linter) sourcePaths(t *table) *view {
-	v := &view{names: builtIn(), stand: map[string]string{"resource": standIn(t.source)}, own: t.target != ""}
-	if t.source != "" {
-		v.start = t.source
+func (l *linter) sourcePaths(t *Table) *view {
+	v := &view{names: BuiltIn(), stand: map[string]string{"resource": standIn(t.Source)}, own: t.Target != ""}
+	if t.Source != "" {
+		v.start = t.Source
 		var refused *fhirpath.Error
-		if _, err := fhirpath.Compile(t.source); errors.As(err, &refused) {
+		if _, err := fhirpath.Compile(t.Source); errors.As(err, &refused) {
 			v.start = ""
-			l.fail("unknown-element", l.at(t.place, "source"), "", refused.Message, refused.Hint)
+			l.fail("unknown-element", l.at(t.Place, "source"), "", refused.Message, refused.Hint)
 		}
 	}
-	if t.forEach != nil {
-		l.path(v, t.forEach)
-		v.start = v.each(l.text(t.forEach))
+	if t.ForEach != nil {
+		l.path(v, t.ForEach)
+		v.start = v.each(l.text(t.ForEach))
 	}
-	for _, s := range t.lets {
-		l.source(v, &s.source)
-		v.names = append(v.names, s.name)
-		v.stand[s.name] = v.letStandIn(&s, l)
+	for _, s := range t.Lets {
+		l.source(v, &s.Source)
+		v.names = append(v.names, s.Name)
+		v.stand[s.Name] = v.letStandIn(&s, l)
 	}
-	l.source(v, &t.key.source)
-	l.condition(v, t.when)
-	v.names = append(v.names, t.results()...)
-	for _, w := range t.rows {
-		l.source(v, &w.source)
-		l.condition(v, w.when)
+	l.source(v, &t.Key.Source)
+	l.condition(v, t.When)
+	v.names = append(v.names, t.Results()...)
+	for _, w := range t.Rows {
+		l.source(v, &w.Source)
+		l.condition(v, w.When)
 	}
-	for _, d := range t.drops {
-		l.path(v, d.path)
+	for _, d := range t.Drops {
+		l.path(v, d.Path)
 	}
 	l.unusedLets(t)
 	return v
@@ -184,32 +184,32 @@ func (v *view) each(src string) string {
 	return v.within(text)
 }
 
-func (v *view) letStandIn(s *let, l *linter) string {
-	if s.valuesName != "" {
+func (v *view) letStandIn(s *Let, l *linter) string {
+	if s.ValuesName != "" {
 		return ""
 	}
-	if len(s.transforms) > 0 {
+	if len(s.Transforms) > 0 {
 		return standIn("System.String")
 	}
-	if len(s.paths) != 1 {
+	if len(s.Paths) != 1 {
 		return ""
 	}
-	return standIn(v.typeOf(l.text(s.paths[0])))
+	return standIn(v.typeOf(l.text(s.Paths[0])))
 }
 
 // unusedLets looks at every text of the file, as a path with a fault reads its names too.
-func (l *linter) unusedLets(t *table) {
+func (l *linter) unusedLets(t *Table) {
 	read := map[string]bool{}
-	if s := l.report.sources[t.file]; s != nil {
+	if s := l.report.sources[t.File]; s != nil {
 		for _, n := range s.scalars {
 			for _, name := range variablesOf(n.Value) {
 				read[name] = true
 			}
 		}
 	}
-	for _, s := range t.lets {
-		if !read[s.name] {
-			l.warn("unused", s.place, "", fmt.Sprintf("nothing reads %%%s", short(s.name)), "remove it")
+	for _, s := range t.Lets {
+		if !read[s.Name] {
+			l.warn("unused", s.Place, "", fmt.Sprintf("nothing reads %%%s", Short(s.Name)), "remove it")
 		}
 	}
 }
@@ -221,41 +221,41 @@ func variablesOf(src string) []string {
 	return slices.Collect(maps.Keys(v.used))
 }
 
-func (l *linter) source(v *view, s *source) {
-	for _, p := range s.paths {
+func (l *linter) source(v *view, s *Source) {
+	for _, p := range s.Paths {
 		l.path(v, p)
 	}
 }
 
 // condition checks a when. What is no boolean counts as true wherever it is there, and rarely means that.
-func (l *linter) condition(v *view, p *path) {
+func (l *linter) condition(v *view, p *Path) {
 	if p == nil {
 		return
 	}
 	l.path(v, p)
 	if typ := v.typeOf(l.text(p)); typ != "" && kindOf(typ) != sobject.Bool {
-		l.warn("wrong-type", p.place, "", fmt.Sprintf("the condition gives a %s: it holds wherever there is one", typ), "write .exists(), or compare it")
+		l.warn("wrong-type", p.Place, "", fmt.Sprintf("the condition gives a %s: it holds wherever there is one", typ), "write .exists(), or compare it")
 	}
 }
 
 // text gives a path as it was written; the place of a fault counts from there.
-func (l *linter) text(p *path) string {
-	if n := l.scalar(p.place); n != nil {
+func (l *linter) text(p *Path) string {
+	if n := l.scalar(p.Place); n != nil {
 		return n.Value
 	}
-	return p.text
+	return p.Text
 }
 
-func (l *linter) scalar(p place) *yaml.Node {
-	s := l.report.sources[p.file]
+func (l *linter) scalar(p Place) *yaml.Node {
+	s := l.report.sources[p.File]
 	if s == nil {
 		return nil
 	}
-	return s.scalars[[2]int{p.line, p.column}]
+	return s.scalars[[2]int{p.Line, p.Column}]
 }
 
 // path checks the elements of one path. Load has compiled it already, from an unknown start.
-func (l *linter) path(v *view, p *path) {
+func (l *linter) path(v *view, p *Path) {
 	if p == nil {
 		return
 	}
@@ -277,8 +277,8 @@ func (l *linter) path(v *view, p *path) {
 	if at < 0 || at >= len(origin) {
 		return // about what was put around the path, for example its length
 	}
-	fault := l.inside(p.place, src, origin[at]).fault(TableFault, refused.Message, refused.Hint)
-	fault.Source = p.text
+	fault := l.inside(p.Place, src, origin[at]).Fault(TableFault, refused.Message, refused.Hint)
+	fault.Source = p.Text
 	l.report.Findings = append(l.report.Findings, Finding{LintError, "unknown-element", fault})
 }
 
@@ -295,8 +295,8 @@ func offsetOf(text string, line, column int) int {
 }
 
 // inside gives the place in the file of a character of a path, also in a text that is folded (>-).
-func (l *linter) inside(p place, src string, at int) place {
-	n, s := l.scalar(p), l.report.sources[p.file]
+func (l *linter) inside(p Place, src string, at int) Place {
+	n, s := l.scalar(p), l.report.sources[p.File]
 	if n == nil {
 		return p
 	}
@@ -304,18 +304,18 @@ func (l *linter) inside(p place, src string, at int) place {
 		return s.folded(p, at)
 	}
 	lines := strings.Split(string([]rune(src)[:min(at, len([]rune(src)))]), "\n")
-	r := reader{file: p.file, lines: s.lines}
-	return r.inside(n, len(lines), len([]rune(lines[len(lines)-1]))+1)
+	r := Reader{File: p.File, Lines: s.lines}
+	return r.Inside(n, len(lines), len([]rune(lines[len(lines)-1]))+1)
 }
 
 // folded walks the lines of a folded text: each but the last gives its characters and one space.
-func (s *sourceText) folded(p place, at int) place {
-	r := reader{file: p.file, lines: s.lines}
-	indent := r.indent(p.line)
-	for line := p.line; line < len(s.lines); line++ {
+func (s *sourceText) folded(p Place, at int) Place {
+	r := Reader{File: p.File, Lines: s.lines}
+	indent := r.Indent(p.Line)
+	for line := p.Line; line < len(s.lines); line++ {
 		have := len([]rune(s.lines[line])) - indent
 		if at <= have {
-			return place{file: p.file, line: line + 1, column: indent + at + 1}
+			return Place{File: p.File, Line: line + 1, Column: indent + at + 1}
 		}
 		at -= max(have, 0) + 1
 	}
@@ -323,21 +323,21 @@ func (s *sourceText) folded(p place, at int) place {
 }
 
 // extensions warns of extensions under the URLs of NHS e-RS and of refbridge that no referral of e-RS carries.
-func (l *linter) extensions(p *path, src string) {
+func (l *linter) extensions(p *Path, src string) {
 	for _, m := range extensionCall.FindAllStringSubmatchIndex(src, -1) {
 		url := src[m[2]:m[3]]
 		if !strings.HasPrefix(url, "urn:refbridge:") && !strings.HasPrefix(url, "https://fhir.nhs.uk/") {
 			continue
 		}
-		at := func(i int) place { return l.inside(p.place, src, len([]rune(src[:i]))) }
+		at := func(i int) Place { return l.inside(p.Place, src, len([]rune(src[:i]))) }
 		parts, known := ersExtensions()[url]
 		switch {
 		case !known:
-			l.warn("unknown-extension", at(m[2]), "", "no referral of e-RS carries the extension "+showSystem(url),
-				nearest(url, slices.Sorted(maps.Keys(ersExtensions()))))
+			l.warn("unknown-extension", at(m[2]), "", "no referral of e-RS carries the extension "+ShowSystem(url),
+				Nearest(url, slices.Sorted(maps.Keys(ersExtensions()))))
 		case m[4] >= 0 && !slices.Contains(parts, src[m[4]:m[5]]):
-			l.warn("unknown-extension", at(m[4]), "", fmt.Sprintf("the extension has no part %q", short(src[m[4]:m[5]])),
-				cmpHint(nearest(src[m[4]:m[5]], parts), parts))
+			l.warn("unknown-extension", at(m[4]), "", fmt.Sprintf("the extension has no part %q", Short(src[m[4]:m[5]])),
+				cmpHint(Nearest(src[m[4]:m[5]], parts), parts))
 		}
 	}
 }

@@ -158,7 +158,7 @@ func (l *linter) identities(s *sourceText) {
 	for i, line := range s.lines {
 		for _, span := range tenDigits.FindAllStringIndex(line, -1) {
 			if identity(line, span) {
-				at := place{s.name, i + 1, len([]rune(line[:span[0]])) + 1}
+				at := Place{s.name, i + 1, len([]rune(line[:span[0]])) + 1}
 				l.warn("nhs-number", at, "", "the number may be a patient's NHS number", "tables are no place for patients: take it out")
 			}
 		}

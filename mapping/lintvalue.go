@@ -21,7 +21,7 @@ const noLimit = 1 << 30
 
 // fixed is a value that a table writes down, with its place.
 type fixed struct {
-	place
+	Place
 	value sobject.Value
 }
 
@@ -44,22 +44,22 @@ func kindOf(typ string) sobject.Kind {
 }
 
 // value checks what a row gives against what its field takes.
-func (l *linter) value(w *row, f sobject.FieldType, v *view) {
-	if !w.fallback.IsNull() {
-		l.fixed(fixed{value: w.fallback, place: l.at(w.place, "default")}, f)
+func (l *linter) value(w *Row, f sobject.FieldType, v *view) {
+	if !w.Fallback.IsNull() {
+		l.fixed(fixed{value: w.Fallback, Place: l.at(w.Place, "default")}, f)
 	}
-	if w.values != nil {
+	if w.Values != nil {
 		l.outputs(w, f)
 	}
-	unknown := func(t transform) bool { return !slices.Contains(transformNames(), t.name) }
-	if slices.ContainsFunc(w.transforms, unknown) {
+	unknown := func(t Transform) bool { return !slices.Contains(TransformNames(), t.Name) }
+	if slices.ContainsFunc(w.Transforms, unknown) {
 		return // what it would give is not known; Load says so
 	}
-	for _, p := range w.paths {
+	for _, p := range w.Paths {
 		l.several(w, p, v)
 		src := l.text(p)
-		if text, ok := quotedText(src); ok && w.values == nil && len(w.transforms) == 0 && w.ref.Object == "" && w.lookup.Object == "" {
-			l.fixed(fixed{value: sobject.TextValue(text), place: p.place}, f)
+		if text, ok := quotedText(src); ok && w.Values == nil && len(w.Transforms) == 0 && w.Ref.Object == "" && w.Lookup.Object == "" {
+			l.fixed(fixed{value: sobject.TextValue(text), Place: p.Place}, f)
 			continue
 		}
 		g := given{typ: v.typeOf(src)}
@@ -92,18 +92,18 @@ func typeLimit(typ string) int {
 }
 
 // transformed follows the transforms of a row; it is false where one of them cannot take what it gets.
-func (l *linter) transformed(w *row, g *given) bool {
-	at := l.at(w.place, "transform")
-	for i, t := range w.transforms {
-		if wants := takes(t.name); i == 0 && g.typ != "" && wants != nil && !slices.Contains(wants, g.typ) {
-			l.fail("wrong-type", at, w.field, fmt.Sprintf("%s cannot take a %s", t.name, g.typ), "it takes "+strings.Join(wants, ", "))
+func (l *linter) transformed(w *Row, g *given) bool {
+	at := l.at(w.Place, "transform")
+	for i, t := range w.Transforms {
+		if wants := takes(t.Name); i == 0 && g.typ != "" && wants != nil && !slices.Contains(wants, g.typ) {
+			l.fail("wrong-type", at, w.Field, fmt.Sprintf("%s cannot take a %s", t.Name, g.typ), "it takes "+strings.Join(wants, ", "))
 			return false
 		}
-		if i == 0 && structured(g.typ) && takes(t.name) == nil && t.name != "text" {
-			l.fail("wrong-type", at, w.field, fmt.Sprintf("%s cannot take a %s: it has several parts", t.name, g.typ), "take a part of it, or write transform: text first")
+		if i == 0 && structured(g.typ) && takes(t.Name) == nil && t.Name != "text" {
+			l.fail("wrong-type", at, w.Field, fmt.Sprintf("%s cannot take a %s: it has several parts", t.Name, g.typ), "take a part of it, or write transform: text first")
 			return false
 		}
-		g.after(t.name, l.argument(w, i))
+		g.after(t.Name, l.argument(w, i))
 	}
 	return true
 }
@@ -150,13 +150,13 @@ func (g *given) after(transform string, n int) {
 }
 
 // argument gives the number in the brackets of a transform of a row, 0 where there is none.
-func (l *linter) argument(w *row, i int) int {
-	n := l.member(w.place, "transform")
+func (l *linter) argument(w *Row, i int) int {
+	n := l.member(w.Place, "transform")
 	if n == nil {
 		return 0
 	}
-	r := reader{}
-	items := r.oneOrMore(n)
+	r := Reader{}
+	items := r.OneOrMore(n)
 	if i >= len(items) {
 		return 0
 	}
@@ -170,31 +170,31 @@ func (l *linter) argument(w *row, i int) int {
 }
 
 // fits compares the value of a path with its field.
-func (l *linter) fits(w *row, p *path, g given, f sobject.FieldType) {
+func (l *linter) fits(w *Row, p *Path, g given, f sobject.FieldType) {
 	switch {
-	case w.values != nil:
+	case w.Values != nil:
 		if structured(g.typ) && g.typ != "Coding" && g.typ != "CodeableConcept" {
-			l.fail("wrong-type", p.place, w.field, fmt.Sprintf("the source gives a %s, a value table takes codes", g.typ), "take the code of it")
+			l.fail("wrong-type", p.Place, w.Field, fmt.Sprintf("the source gives a %s, a value table takes codes", g.typ), "take the code of it")
 		}
 		return
 	case structured(g.typ):
-		l.fail("wrong-type", p.place, w.field, fmt.Sprintf("the source gives a %s, the field takes one value", g.typ),
+		l.fail("wrong-type", p.Place, w.Field, fmt.Sprintf("the source gives a %s, the field takes one value", g.typ),
 			"take a part of it, or write transform: text")
 		return
-	case w.ref.Object != "" || w.lookup.Object != "":
+	case w.Ref.Object != "" || w.Lookup.Object != "":
 		return
 	}
 	if severity, hint := mismatch(g.kind, f.Type, g.typ); severity != "" {
-		l.judged(severity, "wrong-type", p.place, w.field, fmt.Sprintf("the row gives %s, %s is %s", kindText(g.kind), f.Name, typeText(f.Type)), hint)
+		l.judged(severity, "wrong-type", p.Place, w.Field, fmt.Sprintf("the row gives %s, %s is %s", kindText(g.kind), f.Name, typeText(f.Type)), hint)
 		return
 	}
 	l.length(w, p, g, f)
 	if g.kind == sobject.Text && f.RestrictedPicklist && len(f.PicklistValues) > 0 {
-		l.warn("unknown-value", p.place, w.field, "any text of the source goes into a picklist that takes listed values only", "give the row a value table")
+		l.warn("unknown-value", p.Place, w.Field, "any text of the source goes into a picklist that takes listed values only", "give the row a value table")
 	}
 }
 
-func (l *linter) judged(s Severity, check string, at place, field string, texts ...string) {
+func (l *linter) judged(s Severity, check string, at Place, field string, texts ...string) {
 	if s == LintError {
 		l.fail(check, at, field, texts[0], texts[1])
 		return
@@ -203,20 +203,20 @@ func (l *linter) judged(s Severity, check string, at place, field string, texts 
 }
 
 // length compares the longest text with the field's length.
-func (l *linter) length(w *row, p *path, g given, f sobject.FieldType) {
+func (l *linter) length(w *Row, p *Path, g given, f sobject.FieldType) {
 	if g.kind != sobject.Text || f.Length == 0 || !textType(f.Type) {
 		return
 	}
-	cutAt := slices.ContainsFunc(w.transforms, func(t transform) bool { return t.name == "truncate" })
+	cutAt := slices.ContainsFunc(w.Transforms, func(t Transform) bool { return t.Name == "truncate" })
 	switch {
 	case g.limit == noLimit:
-		l.warn("too-long", p.place, w.field, fmt.Sprintf("the source sets no limit, %s takes %d characters: Salesforce would refuse the record", f.Name, f.Length),
+		l.warn("too-long", p.Place, w.Field, fmt.Sprintf("the source sets no limit, %s takes %d characters: Salesforce would refuse the record", f.Name, f.Length),
 			fmt.Sprintf("transform: truncate(%d, hold)", f.Length))
 	case g.limit > f.Length && cutAt:
-		l.fail("too-long", l.at(w.place, "transform"), w.field, fmt.Sprintf("%d characters may pass, %s takes %d", g.limit, f.Name, f.Length),
+		l.fail("too-long", l.at(w.Place, "transform"), w.Field, fmt.Sprintf("%d characters may pass, %s takes %d", g.limit, f.Name, f.Length),
 			fmt.Sprintf("truncate(%d, hold)", f.Length))
 	case g.limit > f.Length:
-		l.fail("too-long", p.place, w.field, fmt.Sprintf("the value may have %d characters, %s takes %d", g.limit, f.Name, f.Length), "")
+		l.fail("too-long", p.Place, w.Field, fmt.Sprintf("the value may have %d characters, %s takes %d", g.limit, f.Name, f.Length), "")
 	}
 }
 
@@ -285,16 +285,16 @@ func typeText(typ string) string {
 }
 
 // outputs checks every value of a row's value table.
-func (l *linter) outputs(w *row, f sobject.FieldType) {
-	for _, c := range w.values.codes {
-		at := l.at(c.place, "to")
-		l.fixed(fixed{value: c.to, place: at}, f)
+func (l *linter) outputs(w *Row, f sobject.FieldType) {
+	for _, c := range w.Values.Codes {
+		at := l.at(c.Place, "to")
+		l.fixed(fixed{value: c.To, Place: at}, f)
 	}
-	if n := l.named(w.values.place, "unlisted"); n != nil && w.values.unlisted == "" {
-		l.fixed(fixed{value: w.values.other, place: place{w.values.file, n.Line, n.Column}}, f)
+	if n := l.named(w.Values.Place, "unlisted"); n != nil && w.Values.Unlisted == "" {
+		l.fixed(fixed{value: w.Values.Other, Place: Place{w.Values.File, n.Line, n.Column}}, f)
 	}
-	if w.values.unlisted == unlistedKeep && f.RestrictedPicklist && len(f.PicklistValues) > 0 {
-		l.warn("unknown-value", l.at(w.place, "values"), w.field, "codes that are not listed go into a picklist that takes listed values only",
+	if w.Values.Unlisted == UnlistedKeep && f.RestrictedPicklist && len(f.PicklistValues) > 0 {
+		l.warn("unknown-value", l.at(w.Place, "values"), w.Field, "codes that are not listed go into a picklist that takes listed values only",
 			"unlisted: hold")
 	}
 }
@@ -309,20 +309,20 @@ func (l *linter) fixed(c fixed, f sobject.FieldType) {
 		if f.Type == "boolean" {
 			hint = "write true or false without quotes"
 		}
-		l.judged(severity, "wrong-type", c.place, f.Name, fmt.Sprintf("the value is %s, %s is %s", kindText(kind), f.Name, typeText(f.Type)), hint)
+		l.judged(severity, "wrong-type", c.Place, f.Name, fmt.Sprintf("the value is %s, %s is %s", kindText(kind), f.Name, typeText(f.Type)), hint)
 		return
 	}
 	text := c.value.Reveal()
 	if n := units(text); textType(f.Type) && f.Length > 0 && n > f.Length {
-		l.fail("too-long", c.place, f.Name, fmt.Sprintf("the value has %d characters, %s takes %d", n, f.Name, f.Length), "")
+		l.fail("too-long", c.Place, f.Name, fmt.Sprintf("the value has %d characters, %s takes %d", n, f.Name, f.Length), "")
 	}
 	if picklist(f.Type) {
-		l.picked(c.place, text, f)
+		l.picked(c.Place, text, f)
 	}
 }
 
 // picked checks that a picklist has a value; multi-select values stand together with semicolons.
-func (l *linter) picked(at place, text string, f sobject.FieldType) {
+func (l *linter) picked(at Place, text string, f sobject.FieldType) {
 	values := active(f)
 	if len(values) == 0 {
 		return
@@ -335,13 +335,13 @@ func (l *linter) picked(at place, text string, f sobject.FieldType) {
 		if slices.Contains(values, part) {
 			continue
 		}
-		hint := nearest(part, values)
+		hint := Nearest(part, values)
 		if hint == "" {
 			hint = "it has " + strings.Join(values[:min(len(values), 12)], ", ")
 		}
-		severity, message := LintWarning, fmt.Sprintf("picklist %s does not list %q: people would not find it", f.Name, short(part))
+		severity, message := LintWarning, fmt.Sprintf("picklist %s does not list %q: people would not find it", f.Name, Short(part))
 		if f.RestrictedPicklist {
-			severity, message = LintError, fmt.Sprintf("picklist %s does not take %q", f.Name, short(part))
+			severity, message = LintError, fmt.Sprintf("picklist %s does not take %q", f.Name, Short(part))
 		}
 		l.judged(severity, "unknown-value", at, f.Name, message, hint)
 	}

@@ -141,11 +141,11 @@ func TestCodesStayAsTheyAreWritten(t *testing.T) {
 	require.NoError(t, err)
 	v := set.values["verification"]
 	for code, want := range map[string]string{"01": "0123", "1.50": "no", "2024-05-08": "yes", "true": "true"} {
-		row, ok := v.find(coding{code: code})
+		row, ok := v.Find(Coding{Code: code})
 		require.True(t, ok, code)
-		assert.Equal(t, want, row.to.Reveal())
+		assert.Equal(t, want, row.To.Reveal())
 	}
-	_, ok := v.find(coding{code: "1"})
+	_, ok := v.Find(Coding{Code: "1"})
 	assert.False(t, ok)
 }
 
@@ -160,14 +160,14 @@ func TestACodeOfTwoSystemsIsNotGuessed(t *testing.T) {
 `)}}, Options{})
 	require.NoError(t, err)
 	v := set.values["v"]
-	row, ok := v.find(coding{"urn:b", "x"})
+	row, ok := v.Find(Coding{"urn:b", "x"})
 	assert.True(t, ok)
-	assert.Equal(t, "B", row.to.Reveal())
-	_, ok = v.find(coding{"", "x"})
+	assert.Equal(t, "B", row.To.Reveal())
+	_, ok = v.Find(Coding{"", "x"})
 	assert.False(t, ok, "without a system x could be either")
-	_, ok = v.find(coding{"", "y"})
+	_, ok = v.Find(Coding{"", "y"})
 	assert.True(t, ok)
-	_, ok = v.find(coding{"urn:c", "y"})
+	_, ok = v.Find(Coding{"urn:c", "y"})
 	assert.False(t, ok, "another system is another code")
 }
 

@@ -79,8 +79,8 @@ func (s *Set) Map(in Input) (Output, error) {
 // Target is the name of the target that the tables are for, empty for the default: a Health Cloud org as it comes.
 func (s *Set) Target() string {
 	for _, t := range s.tables {
-		if t.target != "" {
-			return t.target
+		if t.Target != "" {
+			return t.Target
 		}
 	}
 	return ""
@@ -98,7 +98,7 @@ func (s *Set) BodyNames() []string {
 func (s *Set) noTable(focus fhir.Resource) Fault {
 	var sources []string
 	for _, t := range s.tables {
-		sources = append(sources, t.source)
+		sources = append(sources, t.Source)
 	}
 	slices.Sort(sources)
 	message := "no table reads this resource"

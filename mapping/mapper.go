@@ -17,7 +17,7 @@ type Mapper struct {
 	faults Faults
 	seen   map[string]bool // object and key of the records that there are
 
-	table *table
+	table *Table
 	item  fhir.Node
 	lets  []letValue // of the current item, as table.lets
 	cells []cell     // of all tables of a body, or of one table of records
@@ -30,7 +30,7 @@ type Mapper struct {
 	texts    []byte    // computed texts of this resource
 	items    []fhirpath.Item
 	nodes    []fhir.Node // of a forEach
-	codings  []coding
+	codings  []Coding
 
 	lists   []listWork // as bodyPlan.lists
 	joined  []byte
@@ -50,6 +50,9 @@ func (s *Set) Mapper() *Mapper { return &Mapper{set: s, seen: map[string]bool{}}
 // Map is Set.Map. What it gives owns its memory.
 func (m *Mapper) Map(in Input) (Output, error) {
 	m.begin(in)
+	if len(m.set.faults) > 0 {
+		return Output{}, m.set.faults
+	}
 	m.out, m.tracing = Output{}, true
 	known := m.records()
 	for _, p := range m.set.bodies {
@@ -61,7 +64,7 @@ func (m *Mapper) Map(in Input) (Output, error) {
 	if !known {
 		m.faults = append(m.faults, m.set.noTable(in.Focus))
 	}
-	if err := m.faults.err(); err != nil {
+	if err := m.faults.Err(); err != nil {
 		return Output{}, err
 	}
 	return m.out, nil
@@ -88,7 +91,7 @@ func (m *Mapper) forget() {
 func (m *Mapper) records() bool {
 	known, nameless := false, m.in.Variables["source"] == ""
 	for _, t := range m.set.tables {
-		known = known || t.body == "" && t.source == m.in.Focus.Type()
+		known = known || t.Body == "" && t.Source == m.in.Focus.Type()
 	}
 	if nameless && (known || len(m.set.bodies) == 0) {
 		m.faults = append(m.faults, Fault{Kind: RequiredMissing, Message: "the variable source is not set",
@@ -96,7 +99,7 @@ func (m *Mapper) records() bool {
 		return true
 	}
 	for _, t := range m.set.tables {
-		if t.body == "" && t.source == m.in.Focus.Type() {
+		if t.Body == "" && t.Source == m.in.Focus.Type() {
 			m.run(t, m.record)
 		}
 	}
@@ -106,26 +109,26 @@ func (m *Mapper) records() bool {
 }
 
 // run makes what a table makes of each of its items; make is false when it has had enough.
-func (m *Mapper) run(t *table, make func(*table) bool) {
+func (m *Mapper) run(t *Table, make func(*Table) bool) {
 	m.table = t
 	m.on(m.in.Focus.Root())
-	if t.forEach == nil {
+	if t.ForEach == nil {
 		make(t)
 		return
 	}
 	m.depth++
-	nodes, ok, err := t.forEach.expr.Elements(m.nodes[:0], m.context(), m.item)
+	nodes, ok, err := t.ForEach.Expr.Elements(m.nodes[:0], m.context(), m.item)
 	m.depth--
 	m.nodes = nodes
 	switch {
 	case err != nil:
-		m.add(t.forEach.place, t.forEach, "", badValue("the path cannot be worked out for this resource: %v", err))
+		m.add(t.ForEach.Place, t.ForEach, "", badValue("the path cannot be worked out for this resource: %v", err))
 		return
 	case !ok:
-		m.add(t.forEach.place, t.forEach, "", badValue("forEach must give elements of the resource, not computed values"))
+		m.add(t.ForEach.Place, t.ForEach, "", badValue("forEach must give elements of the resource, not computed values"))
 		return
 	case len(nodes) > maxItems:
-		m.add(t.forEach.place, t.forEach, "", badValue("forEach gives %d elements, at most %d are mapped", len(nodes), maxItems))
+		m.add(t.ForEach.Place, t.ForEach, "", badValue("forEach gives %d elements, at most %d are mapped", len(nodes), maxItems))
 		return
 	}
 	for _, item := range nodes {
@@ -139,27 +142,27 @@ func (m *Mapper) run(t *table, make func(*table) bool) {
 // on makes an element the current item.
 func (m *Mapper) on(item fhir.Node) {
 	m.item = item
-	n := len(m.table.lets)
+	n := len(m.table.Lets)
 	m.lets = slices.Grow(m.lets[:0], n)[:n]
 	clear(m.lets)
 }
 
 // record makes the record of the current item.
-func (m *Mapper) record(t *table) bool {
+func (m *Mapper) record(t *Table) bool {
 	before := len(m.faults)
-	if t.when != nil && !m.holds(t.when) {
+	if t.When != nil && !m.holds(t.When) {
 		return true
 	}
 	key, rule, ok := m.key(t)
-	if ok && m.seen[t.object+"\x00"+key] {
+	if ok && m.seen[t.Object+"\x00"+key] {
 		return true
 	}
 	m.fill(t)
 	if len(m.faults) > before {
 		return true
 	}
-	m.seen[t.object+"\x00"+key] = true
-	out := Mapped{Record: sobject.Record{Object: t.object, Key: sobject.Key{Field: t.key.field}}, Key: rule}
+	m.seen[t.Object+"\x00"+key] = true
+	out := Mapped{Record: sobject.Record{Object: t.Object, Key: sobject.Key{Field: t.Key.Field}}, Key: rule}
 	out.Record.Fields, out.Rules = make([]sobject.Field, 0, len(m.row)), make([]Rule, 0, len(m.row))
 	own := newOwner(key, m.row)
 	out.Record.Key.Value = own.text(key)
@@ -169,7 +172,7 @@ func (m *Mapper) record(t *table) bool {
 			continue
 		}
 		out.Record.Fields = append(out.Record.Fields,
-			sobject.Field{Name: c.row.field, Value: c.value(own.text(c.text)), Owner: c.row.owner, KeepIfAbsent: c.row.keepIfAbsent})
+			sobject.Field{Name: c.row.Field, Value: c.value(own.text(c.text)), Owner: c.row.Owner, KeepIfAbsent: c.row.KeepIfAbsent})
 		out.Rules = append(out.Rules, c.rule())
 	}
 	m.out.Records = append(m.out.Records, out)
@@ -177,32 +180,32 @@ func (m *Mapper) record(t *table) bool {
 }
 
 // fill works out the rows of a table for the current item; of several rows for one field the first counts whose `when` holds.
-func (m *Mapper) fill(t *table) {
+func (m *Mapper) fill(t *Table) {
 	if n := t.base + len(t.fields); n > len(m.cells) {
 		m.cells = slices.Grow(m.cells[:0], n)[:n]
 	}
 	m.row = m.cells[t.base : t.base+len(t.fields)]
 	clear(m.row)
-	for _, w := range t.rows {
+	for _, w := range t.Rows {
 		c := &m.row[w.slot]
-		if c.row != nil || w.when != nil && !m.holds(w.when) {
+		if c.row != nil || w.When != nil && !m.holds(w.When) {
 			continue
 		}
 		m.field(c, w)
 	}
 }
 
-func (m *Mapper) key(t *table) (string, Rule, bool) {
-	items, from := m.collect(&t.key.source, t.key.place, t.key.field)
-	rule := Rule{File: t.file, Line: t.key.line, at: m.origin}
+func (m *Mapper) key(t *Table) (string, Rule, bool) {
+	items, from := m.collect(&t.Key.Source, t.Key.Place, t.Key.Field)
+	rule := Rule{File: t.File, Line: t.Key.Line, at: m.origin}
 	if from != nil {
-		rule.From = from.text
+		rule.From = from.Text
 	}
 	switch {
 	case len(items) == 0:
-		m.add(t.key.place, from, t.key.field, &trouble{RequiredMissing, "the source has nothing to make a key of", ""})
+		m.add(t.Key.Place, from, t.Key.Field, &trouble{RequiredMissing, "the source has nothing to make a key of", ""})
 	case len(items) > 1 || !keyShape.MatchString(items[0].Text()):
-		m.add(t.key.place, from, t.key.field, badValue("the key must be one text of at most 255 letters, digits, '.', '_' or '-'"))
+		m.add(t.Key.Place, from, t.Key.Field, badValue("the key must be one text of at most 255 letters, digits, '.', '_' or '-'"))
 	default:
 		return items[0].Text(), rule, true
 	}

@@ -45,63 +45,88 @@ type Options struct {
 
 // Set is a loaded set of tables.
 type Set struct {
-	tables     []*table // parents first
-	values     map[string]*valueTable
+	tables     []*Table // parents first
+	values     map[string]*ValueTable
 	hash       string
 	zone       *time.Location
 	patientKey func(fhir.NHSNumber) string
 	self       *fhirpath.Expr // $this: makes an Item of a node
 	bodies     []*bodyPlan
 	mappers    sync.Pool
+	faults     Faults // of what Read gave
+	unread     bool   // there is a file of which nothing could be read
 }
+
+// SnapshotFile is the file beside the tables that says what their target takes, where it is no org. It is no table.
+const SnapshotFile = "snapshot.yaml"
 
 // Load reads every *.yaml file of a directory (not of its subdirectories). The error is Faults: everything that is wrong
 // in any of the files, with file, line and column.
 func Load(fsys fs.FS, o Options) (*Set, error) {
+	s, faults, err := Read(fsys, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := faults.Err(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Read is Load for tools that look at tables with faults: it gives them as far as they can be read, what could not be read
+// being nil or empty. A Set with faults maps nothing. The error is about files that cannot be read at all.
+func Read(fsys fs.FS, o Options) (*Set, Faults, error) {
+	names, err := Files(fsys)
+	if err != nil {
+		return nil, nil, err
+	}
+	zone, err := time.LoadLocation(zoneName)
+	if err != nil {
+		return nil, nil, fmt.Errorf("load the time zone %s: %w", zoneName, err)
+	}
+	s := &Set{values: map[string]*ValueTable{}, zone: zone, patientKey: o.PatientKey}
+	hash := sha256.New()
+	for _, name := range names {
+		src, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			return nil, nil, fmt.Errorf("read table %s: %w", name, err)
+		}
+		fmt.Fprintf(hash, "%d:%s%d:", len(name), name, len(src))
+		hash.Write(src)
+		s.read(name, src)
+	}
+	s.hash = hex.EncodeToString(hash.Sum(nil))
+	if len(names) == 0 {
+		s.faults = append(s.faults, Fault{Kind: TableFault, Message: "there are no tables", Hint: "the folder must hold *.yaml files"})
+	}
+	if links := s.link(); !s.unread { // what a file that cannot be read holds is not missing
+		s.faults = append(s.faults, links...)
+	}
+	s.faults = s.faults.sorted()
+	return s, s.faults, nil
+}
+
+// Files names the files of a folder that are tables, in the order in which they count.
+func Files(fsys fs.FS) ([]string, error) {
 	names, err := fs.Glob(fsys, "*.yaml")
 	if err != nil {
 		return nil, fmt.Errorf("list the tables: %w", err)
 	}
-	zone, err := time.LoadLocation(zoneName)
-	if err != nil {
-		return nil, fmt.Errorf("load the time zone %s: %w", zoneName, err)
-	}
-	s := &Set{values: map[string]*valueTable{}, zone: zone, patientKey: o.PatientKey}
-	var faults Faults
-	hash := sha256.New()
 	slices.Sort(names)
-	for _, name := range names {
-		if name == "snapshot.yaml" { // what the target takes, for lint
-			continue
-		}
-		src, err := fs.ReadFile(fsys, name)
-		if err != nil {
-			return nil, fmt.Errorf("read table %s: %w", name, err)
-		}
-		fmt.Fprintf(hash, "%d:%s%d:", len(name), name, len(src))
-		hash.Write(src)
-		faults = append(faults, s.read(name, src)...)
-	}
-	s.hash = hex.EncodeToString(hash.Sum(nil))
-	if len(names) == 0 {
-		faults = append(faults, Fault{Kind: TableFault, Message: "there are no tables", Hint: "the folder must hold *.yaml files"})
-	}
-	faults = append(faults, s.link()...)
-	if err := faults.err(); err != nil {
-		return nil, err
-	}
-	return s, nil
+	return slices.DeleteFunc(names, func(name string) bool { return name == SnapshotFile }), nil
 }
 
 // Hash is the SHA-256 of the tables' names and texts, in hexadecimal: it changes with every edit.
 func (s *Set) Hash() string { return s.hash }
 
 // read adds one file: a table, shared value tables, or both.
-func (s *Set) read(name string, src []byte) Faults {
-	r := &reader{file: name}
-	root := r.document(src)
+func (s *Set) read(name string, src []byte) {
+	r := &Reader{File: name}
+	defer func() { s.faults = append(s.faults, r.Faults...) }()
+	root := r.Document(src)
 	if root == nil {
-		return r.faults
+		s.unread = s.unread || r.unread
+		return
 	}
 	shared, body := true, false
 	for i := 0; i+1 < len(root.Content); i += 2 {
@@ -113,12 +138,11 @@ func (s *Set) read(name string, src []byte) Faults {
 		}
 	}
 	if shared {
-		m := r.mapping(root, "a file of value tables", "values", "", "purpose")
-		r.text(m["purpose"], "purpose")
-		return r.faults
+		m := r.Mapping(root, "a file of value tables", "values", "", "purpose")
+		r.Text(m["purpose"], "purpose")
+		return
 	}
 	s.tables = append(s.tables, r.table(root, body))
-	return r.faults
 }
 
 // Object is what the tables write of one Salesforce object: what has to be retrieved to compare.
@@ -133,19 +157,19 @@ type Object struct {
 func (s *Set) Objects() []Object {
 	var out []Object
 	for _, t := range slices.Backward(s.tables) {
-		if t.object == "" {
+		if t.Object == "" {
 			continue
 		}
-		i := slices.IndexFunc(out, func(o Object) bool { return o.Name == t.object })
+		i := slices.IndexFunc(out, func(o Object) bool { return o.Name == t.Object })
 		if i < 0 {
 			i = len(out)
-			out = append(out, Object{Name: t.object, KeyField: t.key.field, Fields: s.BackFields(t.object),
+			out = append(out, Object{Name: t.Object, KeyField: t.Key.Field, Fields: s.BackFields(t.Object),
 				Refs: map[string]sobject.Target{}})
 		}
-		for _, w := range t.rows {
-			out[i].Fields = append(out[i].Fields, w.field)
-			if w.ref.Object != "" {
-				out[i].Refs[w.field] = w.ref
+		for _, w := range t.Rows {
+			out[i].Fields = append(out[i].Fields, w.Field)
+			if w.Ref.Object != "" {
+				out[i].Refs[w.Field] = w.Ref
 			}
 		}
 	}
@@ -161,9 +185,9 @@ func (s *Set) Objects() []Object {
 // nothing, where two tables make records like this one (the image tells them apart by what it points to), or where the
 // record is past the state that may be marked: an appointment that took place stays what it is.
 func (s *Set) Gone(image sobject.Record) []sobject.Field {
-	var made []*table
+	var made []*Table
 	for _, t := range s.tables {
-		if t.object == image.Object && t.couldMake(image) {
+		if t.Object == image.Object && t.couldMake(image) {
 			made = append(made, t)
 		}
 	}
@@ -173,25 +197,25 @@ func (s *Set) Gone(image sobject.Record) []sobject.Field {
 	return made[0].goneFields(image)
 }
 
-func (t *table) couldMake(image sobject.Record) bool {
+func (t *Table) couldMake(image sobject.Record) bool {
 	for _, f := range image.Fields {
 		pointing := f.Value.Kind() == sobject.Ref
-		same := func(w *row) bool { return w.field == f.Name && w.ref == f.Value.To() }
-		if pointing && !slices.ContainsFunc(t.rows, same) {
+		same := func(w *Row) bool { return w.Field == f.Name && w.Ref == f.Value.To() }
+		if pointing && !slices.ContainsFunc(t.Rows, same) {
 			return false
 		}
 	}
 	return true
 }
 
-func (t *table) goneFields(image sobject.Record) []sobject.Field {
+func (t *Table) goneFields(image sobject.Record) []sobject.Field {
 	var out []sobject.Field
-	for _, g := range t.gone {
-		is, _ := image.Get(g.field)
-		if len(g.only) > 0 && !slices.Contains(g.only, is.Reveal()) {
+	for _, g := range t.Gone {
+		is, _ := image.Get(g.Field)
+		if len(g.Only) > 0 && !slices.Contains(g.Only, is.Reveal()) {
 			return nil
 		}
-		out = append(out, sobject.Field{Name: g.field, Value: g.value})
+		out = append(out, sobject.Field{Name: g.Field, Value: g.Value})
 	}
 	return out
 }

@@ -57,8 +57,8 @@ func firstText(nodes ...fhir.Node) string {
 
 // humanNameTransform: humanName(part) picks the name to use among all names of a person (official, else usual, else
 // the first; never one that is old) and gives a part of it.
-func humanNameTransform(args []string) (transform, error) {
-	t := transform{name: "humanName"}
+func humanNameTransform(args []string) (Transform, error) {
+	t := Transform{Name: "humanName"}
 	if len(args) != 1 {
 		return t, fmt.Errorf("humanName takes one of family, given, middle, prefix, full, for example humanName(family)")
 	}

@@ -166,8 +166,8 @@ func (pathFormat) schema(*schemaWriter) schemaNode {
 }
 
 func (callFormat) schema(*schemaWriter) schemaNode {
-	return schemaNode{"type": "string", "pattern": `^\s*(` + strings.Join(transformNames(), "|") + `)\s*(\([^()]*\))?\s*$`,
-		"examples": transformNames()}
+	return schemaNode{"type": "string", "pattern": `^\s*(` + strings.Join(TransformNames(), "|") + `)\s*(\([^()]*\))?\s*$`,
+		"examples": TransformNames()}
 }
 
 func (namedFormat) schema(s *schemaWriter) schemaNode {
@@ -176,7 +176,7 @@ func (namedFormat) schema(s *schemaWriter) schemaNode {
 }
 
 func (unlistedFormat) schema(s *schemaWriter) schemaNode {
-	return anyOf(schemaNode{"enum": []string{unlistedHold, unlistedKeep, unlistedNone}}, schemaNode{"type": "object",
+	return anyOf(schemaNode{"enum": []string{UnlistedHold, UnlistedKeep, UnlistedNone}}, schemaNode{"type": "object",
 		"required": []string{"to"}, "properties": schemaNode{"to": s.of(reflect.TypeFor[scalarFormat]())}, "additionalProperties": false})
 }
 

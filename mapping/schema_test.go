@@ -65,7 +65,7 @@ func TestTheSchemaHasTheMembersThatTheReaderTakes(t *testing.T) {
 	}
 }
 
-// readerCalls gives the texts of every call of reader.mapping in this package.
+// readerCalls gives the texts of every call of Reader.Mapping in this package.
 func readerCalls(t *testing.T) [][]string {
 	t.Helper()
 	files, err := filepath.Glob("*.go")
@@ -80,7 +80,7 @@ func readerCalls(t *testing.T) [][]string {
 			if !ok {
 				return true
 			}
-			if s, ok := call.Fun.(*ast.SelectorExpr); !ok || s.Sel.Name != "mapping" {
+			if s, ok := call.Fun.(*ast.SelectorExpr); !ok || s.Sel.Name != "Mapping" {
 				return true
 			}
 			var texts []string

@@ -97,7 +97,7 @@ type reviewExample struct {
 // Review gives the tables for reading. Each row shows what it gives in the first example that reaches it.
 func (s *Set) Review(o ReviewOptions) Review {
 	out := Review{Version: o.Version, Hash: s.hash, Target: s.Target()}
-	seen := map[place]reviewValue{}
+	seen := map[Place]reviewValue{}
 	for _, e := range o.Examples {
 		view, used := s.tryExample(e, len(out.Examples)+1, seen)
 		if used || !e.Optional {
@@ -107,13 +107,13 @@ func (s *Set) Review(o ReviewOptions) Review {
 	used := map[string][]string{}
 	for _, t := range s.readingOrder() {
 		table := s.reviewTable(t, seen)
-		out.Files, out.Rows = append(out.Files, t.file), out.Rows+len(table.Rows)
+		out.Files, out.Rows = append(out.Files, t.File), out.Rows+len(table.Rows)
 		out.Tables = append(out.Tables, table)
 		t.uses(used)
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.values)) {
 		out.Values = append(out.Values, s.values[name].review(used[name]))
-		out.Files = append(out.Files, s.values[name].file)
+		out.Files = append(out.Files, s.values[name].File)
 	}
 	slices.Sort(out.Files)
 	out.Files = slices.Compact(out.Files)
@@ -122,100 +122,100 @@ func (s *Set) Review(o ReviewOptions) Review {
 
 // readingOrder gives first what is made of a whole resource, the longest table first; then its parts, and last what these
 // point to.
-func (s *Set) readingOrder() []*table {
-	var whole, parts []*table
+func (s *Set) readingOrder() []*Table {
+	var whole, parts []*Table
 	for _, t := range s.tables {
-		if t.forEach == nil {
+		if t.ForEach == nil {
 			whole = append(whole, t)
 		} else {
 			parts = append(parts, t)
 		}
 	}
-	slices.SortStableFunc(whole, func(a, b *table) int { return len(b.rows) - len(a.rows) })
-	slices.SortStableFunc(parts, func(a, b *table) int { return b.level - a.level })
+	slices.SortStableFunc(whole, func(a, b *Table) int { return len(b.Rows) - len(a.Rows) })
+	slices.SortStableFunc(parts, func(a, b *Table) int { return b.Level - a.Level })
 	return append(whole, parts...)
 }
 
-func (s *Set) reviewTable(t *table, seen map[place]reviewValue) reviewTable {
-	out := reviewTable{ID: strings.TrimSuffix(t.file, ".yaml"), File: t.file, Object: t.object, Source: t.source, Purpose: t.purpose,
-		Each: wordsOf(t.forEach), When: wordsOf(t.when)}
-	out.Key = reviewRow{Field: t.key.field, From: pathWords(t.key.paths), Steps: transformRules(t.key.transforms),
-		Example: seen[place{file: t.file, line: t.key.line}]}
-	if t.body != "" {
-		out.Object, out.Body, out.Limit = bodyWords(t), t.body, limitWords(t)
+func (s *Set) reviewTable(t *Table, seen map[Place]reviewValue) reviewTable {
+	out := reviewTable{ID: strings.TrimSuffix(t.File, ".yaml"), File: t.File, Object: t.Object, Source: t.Source, Purpose: t.Purpose,
+		Each: wordsOf(t.ForEach), When: wordsOf(t.When)}
+	out.Key = reviewRow{Field: t.Key.Field, From: pathWords(t.Key.Paths), Steps: transformRules(t.Key.Transforms),
+		Example: seen[Place{File: t.File, Line: t.Key.Line}]}
+	if t.Body != "" {
+		out.Object, out.Body, out.Limit = bodyWords(t), t.Body, limitWords(t)
 	}
-	for i := range t.lets {
-		l := &t.lets[i]
-		view := reviewLet{Name: l.name, From: pathWords(l.paths), Steps: transformRules(l.transforms), Values: l.valuesName}
+	for i := range t.Lets {
+		l := &t.Lets[i]
+		view := reviewLet{Name: l.Name, From: pathWords(l.Paths), Steps: transformRules(l.Transforms), Values: l.ValuesName}
 		out.Lets = append(out.Lets, view)
 	}
 	fields := map[string]bool{}
-	for _, w := range t.rows {
+	for _, w := range t.Rows {
 		row := w.review(seen)
-		row.Otherwise = fields[w.field]
-		if t.body != "" {
+		row.Otherwise = fields[w.Field]
+		if t.Body != "" {
 			row.Owner = "" // a body is made anew each time
 		}
-		if w.required && !slices.Contains(out.Required, w.field) {
-			out.Required = append(out.Required, w.field)
+		if w.Required && !slices.Contains(out.Required, w.Field) {
+			out.Required = append(out.Required, w.Field)
 		}
-		fields[w.field] = true
+		fields[w.Field] = true
 		out.Rows = append(out.Rows, row)
 	}
 	out.Fields = len(fields)
-	for _, d := range t.drops {
-		out.Drops = append(out.Drops, reviewDrop{*wordsOf(d.path), d.purpose})
+	for _, d := range t.Drops {
+		out.Drops = append(out.Drops, reviewDrop{*wordsOf(d.Path), d.Purpose})
 	}
-	for _, g := range t.gone {
-		out.Gone = append(out.Gone, reviewGone{g.field, g.value.Reveal(), listed(g.only, "or"), g.purpose})
+	for _, g := range t.Gone {
+		out.Gone = append(out.Gone, reviewGone{g.Field, g.Value.Reveal(), listed(g.Only, "or"), g.Purpose})
 	}
-	for _, b := range t.back {
+	for _, b := range t.Back {
 		out.Back = append(out.Back, b.review())
 	}
 	return out
 }
 
-func (w *row) review(seen map[place]reviewValue) reviewRow {
-	out := reviewRow{Field: w.field, Place: fmt.Sprintf("%s:%d", w.file, w.line), Purpose: w.purpose, Owner: ownerWords(w.owner),
-		From: pathWords(w.paths), When: wordsOf(w.when), Values: w.valuesName, Required: w.required,
-		Steps: transformRules(w.transforms), Example: seen[place{file: w.file, line: w.line}]}
-	if w.values != nil {
-		out.Unlisted = w.values.unlistedWords()
+func (w *Row) review(seen map[Place]reviewValue) reviewRow {
+	out := reviewRow{Field: w.Field, Place: fmt.Sprintf("%s:%d", w.File, w.Line), Purpose: w.Purpose, Owner: ownerWords(w.Owner),
+		From: pathWords(w.Paths), When: wordsOf(w.When), Values: w.ValuesName, Required: w.Required,
+		Steps: transformRules(w.Transforms), Example: seen[Place{File: w.File, Line: w.Line}]}
+	if w.Values != nil {
+		out.Unlisted = w.Values.unlistedWords()
 	}
 	out.Rules = w.otherRules()
 	return out
 }
 
 // uses notes under each value table the fields that it translates for.
-func (t *table) uses(into map[string][]string) {
+func (t *Table) uses(into map[string][]string) {
 	add := func(name, field string) {
-		if use := cmp.Or(t.object, t.body) + "." + field; name != "" && !slices.Contains(into[name], use) {
+		if use := cmp.Or(t.Object, t.Body) + "." + field; name != "" && !slices.Contains(into[name], use) {
 			into[name] = append(into[name], use)
 		}
 	}
-	for _, w := range t.rows {
-		add(w.valuesName, w.field)
+	for _, w := range t.Rows {
+		add(w.ValuesName, w.Field)
 	}
-	for i := range t.lets {
-		add(t.lets[i].valuesName, "%"+t.lets[i].name)
+	for i := range t.Lets {
+		add(t.Lets[i].ValuesName, "%"+t.Lets[i].Name)
 	}
-	for _, b := range t.back {
-		for _, p := range b.parameters {
-			add(p.valuesName, strings.Join(p.from, reverseSeparator)+", on the way back")
+	for _, b := range t.Back {
+		for _, p := range b.Parameters {
+			add(p.ValuesName, strings.Join(p.From, ReverseSeparator)+", on the way back")
 		}
 	}
 }
 
-func (v *valueTable) review(used []string) reviewValues {
-	out := reviewValues{Name: v.name, Purpose: v.purpose, Unlisted: v.unlistedWords(), UsedBy: used,
-		Place: fmt.Sprintf("%s:%d", v.file, v.line)}
-	for i, c := range v.codes {
+func (v *ValueTable) review(used []string) reviewValues {
+	out := reviewValues{Name: v.Name, Purpose: v.Purpose, Unlisted: v.unlistedWords(), UsedBy: used,
+		Place: fmt.Sprintf("%s:%d", v.File, v.Line)}
+	for i, c := range v.Codes {
 		if i == 0 {
-			out.System = c.system
+			out.System = c.System
 		}
-		out.Systems = out.Systems || c.system != out.System
-		out.Notes = out.Notes || c.purpose != ""
-		out.Codes = append(out.Codes, reviewCode{c.system, c.code, c.to.Reveal(), c.purpose})
+		out.Systems = out.Systems || c.System != out.System
+		out.Notes = out.Notes || c.Purpose != ""
+		out.Codes = append(out.Codes, reviewCode{c.System, c.Code, c.To.Reveal(), c.Purpose})
 	}
 	if out.Systems {
 		out.System = ""

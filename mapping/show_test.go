@@ -32,17 +32,17 @@ func TestTheReviewShowsEveryPartOfTheStarterTables(t *testing.T) {
 		assert.Contains(t, out, "v1.2.3")
 		assert.Contains(t, out, s.Hash())
 		for _, table := range s.tables {
-			for _, w := range table.rows {
-				assert.Contains(t, out, fmt.Sprintf("%s:%d", w.file, w.line), "row for %s.%s", table.object, w.field)
+			for _, w := range table.Rows {
+				assert.Contains(t, out, fmt.Sprintf("%s:%d", w.File, w.Line), "row for %s.%s", table.Object, w.Field)
 			}
-			for _, b := range table.back {
-				assert.Contains(t, out, fmt.Sprintf("%s:%d", b.file, b.line), "rule of the way back of %s", table.object)
+			for _, b := range table.Back {
+				assert.Contains(t, out, fmt.Sprintf("%s:%d", b.File, b.Line), "rule of the way back of %s", table.Object)
 			}
 			assert.GreaterOrEqual(t, strings.Count(out, "Left out on purpose"), 1)
 		}
 		for name, v := range s.values {
-			for _, c := range v.codes {
-				assert.Contains(t, out, c.code, "code of %s", name)
+			for _, c := range v.Codes {
+				assert.Contains(t, out, c.Code, "code of %s", name)
 			}
 		}
 	}
@@ -189,9 +189,9 @@ func TestAnExampleThatIsHeldSaysWhy(t *testing.T) {
 func TestTheReferenceAndTheReviewNameEveryTransform(t *testing.T) {
 	page, err := os.ReadFile("../docs/tables.md")
 	require.NoError(t, err)
-	for _, name := range transformNames() {
+	for _, name := range TransformNames() {
 		assert.Regexp(t, "`"+name+"[`(]", string(page), "docs/tables.md documents each transform")
-		said := transform{name: name, text: name + "(family)"}.words()
+		said := Transform{Name: name, Text: name + "(family)"}.words()
 		assert.NotEqual(t, name+"(family)", said, "the review says in words what %s does", name)
 	}
 }

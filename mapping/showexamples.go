@@ -80,7 +80,7 @@ func ExamplesOf(cases []Case) []Example {
 			continue
 		}
 		for _, focus := range in.Focus {
-			out = append(out, Example{Name: c.Name, About: "A case of " + c.File + ".", Input: in.input(focus), Optional: true})
+			out = append(out, Example{Name: c.Name, About: "A case of " + c.File + ".", Input: in.Input(focus), Optional: true})
 		}
 	}
 	return out
@@ -88,7 +88,7 @@ func ExamplesOf(cases []Case) []Example {
 
 // tryExample maps one example and keeps what each row gave first; a value wins over an empty one. used tells whether it
 // gave anything that no earlier one did.
-func (s *Set) tryExample(e Example, number int, seen map[place]reviewValue) (view reviewExample, used bool) {
+func (s *Set) tryExample(e Example, number int, seen map[Place]reviewValue) (view reviewExample, used bool) {
 	view = reviewExample{Number: number, Name: e.Name, About: e.About}
 	out, err := s.Map(e.Input)
 	if err != nil {
@@ -97,7 +97,7 @@ func (s *Set) tryExample(e Example, number int, seen map[place]reviewValue) (vie
 	}
 	view.Records = len(out.Records) + len(out.Bodies)
 	keep := func(r Rule, v sobject.Value) {
-		at := place{file: r.File, line: r.Line}
+		at := Place{File: r.File, Line: r.Line}
 		if have, ok := seen[at]; !ok || have.Text == "" && !v.IsNull() {
 			used = true
 			seen[at] = reviewValue{Text: exampleText(v), Was: valueBefore(r.at, v), Example: number}

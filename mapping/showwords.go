@@ -7,18 +7,18 @@ import (
 	"refbridge/sfdc/sobject"
 )
 
-func wordsOf(p *path) *reviewPath {
+func wordsOf(p *Path) *reviewPath {
 	if p == nil {
 		return nil
 	}
-	out := &reviewPath{Text: strings.Join(strings.Fields(p.text), " "), Words: p.expr.Words()}
+	out := &reviewPath{Text: strings.Join(strings.Fields(p.Text), " "), Words: p.Expr.Words()}
 	if !strings.ContainsAny(out.Text, ".('&|=[ ") {
 		out.Words = "" // "the status" says no more than status
 	}
 	return out
 }
 
-func pathWords(paths []*path) []reviewPath {
+func pathWords(paths []*Path) []reviewPath {
 	var out []reviewPath
 	for _, p := range paths {
 		out = append(out, *wordsOf(p))
@@ -39,7 +39,7 @@ func ownerWords(o sobject.Owner) string {
 	return "source decides"
 }
 
-func transformRules(transforms []transform) []string {
+func transformRules(transforms []Transform) []string {
 	var out []string
 	for _, t := range transforms {
 		out = append(out, t.words())
@@ -48,11 +48,11 @@ func transformRules(transforms []transform) []string {
 }
 
 // words says what a transform does; docs/tables.md says it with an example.
-func (t transform) words() string {
-	_, rest, _ := strings.Cut(t.text, "(")
+func (t Transform) words() string {
+	_, rest, _ := strings.Cut(t.Text, "(")
 	first, second, _ := strings.Cut(strings.TrimSuffix(strings.TrimSpace(rest), ")"), ",")
 	argument := strings.TrimSpace(first)
-	switch t.name {
+	switch t.Name {
 	case "utc":
 		if argument == "UTC" {
 			return "as an instant in UTC; a day alone begins at midnight UTC"
@@ -71,10 +71,10 @@ func (t transform) words() string {
 	case "hash":
 		return "as a hash of " + argument + " digits"
 	}
-	if said := plainTransform(t.name); said != "" {
+	if said := plainTransform(t.Name); said != "" {
 		return said
 	}
-	return t.text
+	return t.Text
 }
 
 func plainTransform(name string) string {
@@ -102,26 +102,26 @@ func plainTransform(name string) string {
 }
 
 // otherRules says what a row does beside its transforms and its value table.
-func (w *row) otherRules() []string {
+func (w *Row) otherRules() []string {
 	var out []string
 	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
-	if w.ref.Object != "" {
-		add("points to the %s with this key", w.ref.Object)
+	if w.Ref.Object != "" {
+		add("points to the %s with this key", w.Ref.Object)
 	}
-	if w.lookup.Object != "" {
-		add("finds the %s that has it; none, or more than one: the record is not written", w.lookup.Object)
+	if w.Lookup.Object != "" {
+		add("finds the %s that has it; none, or more than one: the record is not written", w.Lookup.Object)
 	}
-	if !w.fallback.IsNull() {
-		if len(w.paths) == 0 {
-			add("always %s", constantWords(w.fallback))
+	if !w.Fallback.IsNull() {
+		if len(w.Paths) == 0 {
+			add("always %s", constantWords(w.Fallback))
 		} else {
-			add("without a value: %s", constantWords(w.fallback))
+			add("without a value: %s", constantWords(w.Fallback))
 		}
 	}
-	if w.joined {
-		add("all values joined by %q", w.join)
+	if w.Joined {
+		add("all values joined by %q", w.Join)
 	}
-	if w.keepIfAbsent {
+	if w.KeepIfAbsent {
 		add("without a value Salesforce keeps what it has")
 	}
 	return out
@@ -135,16 +135,16 @@ func constantWords(v sobject.Value) string {
 }
 
 // unlistedWords says what becomes of a code that has no line.
-func (v *valueTable) unlistedWords() string {
-	switch v.unlisted {
-	case unlistedHold:
+func (v *ValueTable) unlistedWords() string {
+	switch v.Unlisted {
+	case UnlistedHold:
 		return "any other code: the record is held until somebody adds it"
-	case unlistedKeep:
+	case UnlistedKeep:
 		return "any other code is kept as it is"
-	case unlistedNone:
+	case UnlistedNone:
 		return "any other code gives no value"
 	}
-	return "any other code becomes " + constantWords(v.other)
+	return "any other code becomes " + constantWords(v.Other)
 }
 
 // listed joins words: a, b or c.
@@ -161,20 +161,20 @@ type reviewBack struct {
 	Parameters                                        []string
 }
 
-func (b *backRule) review() reviewBack {
-	out := reviewBack{Source: map[string]string{"ers": "NHS e-RS", "fhir": "FHIR R4 servers"}[b.dialect], Purpose: b.purpose,
-		Code: b.name, Place: fmt.Sprintf("%s:%d", b.file, b.line), Action: operationWords(b.name)}
-	out.When = listed(b.changed, "or") + " is changed in Salesforce"
-	if len(b.to) > 0 {
-		out.When = b.changed[0] + " becomes " + listed(valueTexts(b.to), "or") + " in Salesforce"
+func (b *BackRule) review() reviewBack {
+	out := reviewBack{Source: map[string]string{"ers": "NHS e-RS", "fhir": "FHIR R4 servers"}[b.Dialect], Purpose: b.Purpose,
+		Code: b.Name, Place: fmt.Sprintf("%s:%d", b.File, b.Line), Action: operationWords(b.Name)}
+	out.When = listed(b.Changed, "or") + " is changed in Salesforce"
+	if len(b.To) > 0 {
+		out.When = b.Changed[0] + " becomes " + listed(valueTexts(b.To), "or") + " in Salesforce"
 	}
 	var while []string
-	for _, c := range b.while {
-		while = append(while, c.field+" was "+listed(valueTexts(c.values), "or"))
+	for _, c := range b.While {
+		while = append(while, c.Field+" was "+listed(valueTexts(c.Values), "or"))
 	}
 	out.While = strings.Join(while, " and ")
-	for i := range b.parameters {
-		out.Parameters = append(out.Parameters, b.parameters[i].words())
+	for i := range b.Parameters {
+		out.Parameters = append(out.Parameters, b.Parameters[i].words())
 	}
 	return out
 }
@@ -207,39 +207,39 @@ func operationWords(name string) string {
 	return "update the resource, if nobody changed it meanwhile"
 }
 
-func (p *backParameter) words() string {
-	if p.code != "" {
-		return p.name + ": always " + p.code
+func (p *BackParameter) words() string {
+	if p.Code != "" {
+		return p.Name + ": always " + p.Code
 	}
-	s := p.name + ": what stands in " + listed(p.from, "and")
-	if p.valuesName != "" {
-		s += ", translated by " + p.valuesName
+	s := p.Name + ": what stands in " + listed(p.From, "and")
+	if p.ValuesName != "" {
+		s += ", translated by " + p.ValuesName
 	}
-	if p.length > 0 {
-		s += fmt.Sprintf(", at most %d characters", p.length)
+	if p.Length > 0 {
+		s += fmt.Sprintf(", at most %d characters", p.Length)
 	}
 	switch {
-	case p.required:
+	case p.Required:
 		s += "; without it nothing is sent and the change is held"
-	case len(p.requiredFor) > 0:
+	case len(p.RequiredFor) > 0:
 		var needs []string
-		for _, c := range p.requiredFor {
-			needs = append(needs, c.field+" is "+listed(valueTexts(c.values), "or"))
+		for _, c := range p.RequiredFor {
+			needs = append(needs, c.Field+" is "+listed(valueTexts(c.Values), "or"))
 		}
 		s += "; needed where " + strings.Join(needs, " and ")
 	}
-	if len(p.forward) > 0 {
+	if len(p.Forward) > 0 {
 		s += "; not sent where the source could not see a difference"
 	}
 	return s
 }
 
 // bodyWords names the part of a body that a table makes.
-func bodyWords(t *table) string {
-	name := map[string]string{"referral": "Referral Management API", "appointment": "Book Appointment API"}[t.body]
-	part := t.array
-	for i, w := range t.rows {
-		head, _, _ := strings.Cut(w.field, ".")
+func bodyWords(t *Table) string {
+	name := map[string]string{"referral": "Referral Management API", "appointment": "Book Appointment API"}[t.Body]
+	part := t.Array
+	for i, w := range t.Rows {
+		head, _, _ := strings.Cut(w.Field, ".")
 		if i > 0 && head != part {
 			return name
 		}
@@ -248,12 +248,12 @@ func bodyWords(t *table) string {
 	return name + ": " + strings.TrimSuffix(part, "[]")
 }
 
-func limitWords(t *table) string {
-	if t.forEach == nil || t.array == "" {
+func limitWords(t *Table) string {
+	if t.ForEach == nil || t.Array == "" {
 		return ""
 	}
-	if t.max > 0 {
-		return fmt.Sprintf("at most %d, the rest is left out", t.max)
+	if t.Max > 0 {
+		return fmt.Sprintf("at most %d, the rest is left out", t.Max)
 	}
 	return "as many as the API takes; more hold the record"
 }

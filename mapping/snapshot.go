@@ -72,7 +72,7 @@ func (s Snapshot) check() error {
 	seen := map[string]bool{}
 	for _, o := range s.Objects {
 		switch {
-		case !objectName.MatchString(o.Name):
+		case !ValidObjectName(o.Name):
 			return errors.New("an object has no name")
 		case seen[strings.ToLower(o.Name)]:
 			return fmt.Errorf("object %s stands in it twice", o.Name)

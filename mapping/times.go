@@ -15,8 +15,8 @@ const minYear = 1700
 // utcTransform: utc gives instants in UTC, to the millisecond. R4 lets a dateTime stop at the day, month or year: such a
 // one becomes its first moment in Europe/London, so 2026-06-15 gives 2026-06-14T23:00:00.000Z. utc(UTC) takes a day to begin
 // at midnight UTC, as systems do that know no zone, and gives nothing for a month or a year.
-func utcTransform(args []string) (transform, error) {
-	t := transform{name: "utc"}
+func utcTransform(args []string) (Transform, error) {
+	t := Transform{Name: "utc"}
 	switch {
 	case len(args) == 0:
 		t.each(func(m *Mapper, s string) (string, *trouble) { return m.utc(s, m.british) })

@@ -16,9 +16,9 @@ import (
 
 // A transform turns what a path gave into what a field takes. The list is closed: a table names a transform, it
 // cannot write one. Each is documented with an example in docs/tables.md.
-type transform struct {
-	name   string
-	text   string // as written: truncate(255, hold)
+type Transform struct {
+	Name   string
+	Text   string // as written: truncate(255, hold)
 	apply  func(*Mapper, fhirpath.Collection) (fhirpath.Collection, *trouble)
 	single func(*Mapper, string) (string, *trouble) // the same for a single text; nil where it works on more than texts
 }
@@ -33,14 +33,15 @@ func badValue(format string, args ...any) *trouble {
 	return &trouble{kind: BadValue, message: fmt.Sprintf(format, args...)}
 }
 
-func transformNames() []string {
+// TransformNames gives the names of all transforms.
+func TransformNames() []string {
 	return []string{"utc", "date", "nhsNumber", "patientKey", "truncate", "codingKey", "conceptKey", "hash", "referenceId",
 		"humanName", "phone", "upper", "lower", "text"}
 }
 
 // newTransform gives a transform by name; the error is for the author of the table.
-func newTransform(name string, args []string) (transform, error) {
-	t := transform{name: name}
+func newTransform(name string, args []string) (Transform, error) {
+	t := Transform{Name: name}
 	switch name {
 	case "truncate":
 		return truncateTransform(args)
@@ -82,13 +83,13 @@ func newTransform(name string, args []string) (transform, error) {
 	case "text":
 		t.apply = readable
 	default:
-		return t, fmt.Errorf("there is no transform %q", short(name))
+		return t, fmt.Errorf("there is no transform %q", Short(name))
 	}
 	return t, nil
 }
 
 // each makes a transform of a function of one text; what it gives nothing for is left out.
-func (t *transform) each(f func(*Mapper, string) (string, *trouble)) {
+func (t *Transform) each(f func(*Mapper, string) (string, *trouble)) {
 	t.single = f
 	t.apply = func(m *Mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble) {
 		var out fhirpath.Collection
@@ -109,8 +110,8 @@ func sure(f func(*Mapper, string) string) func(*Mapper, string) (string, *troubl
 }
 
 // nhsNumberTransform: nhsNumber holds what is no valid number; nhsNumber(none) gives nothing for it.
-func nhsNumberTransform(args []string) (transform, error) {
-	t := transform{name: "nhsNumber", apply: nhsNumber}
+func nhsNumberTransform(args []string) (Transform, error) {
+	t := Transform{Name: "nhsNumber", apply: nhsNumber}
 	switch {
 	case len(args) == 0, len(args) == 1 && args[0] == "hold":
 		return t, nil
@@ -208,8 +209,8 @@ func digest(s string, n int) string {
 }
 
 // hashTransform: hash(n) gives the first n hexadecimal digits of SHA-256, for keys of parts that have no id.
-func hashTransform(args []string) (transform, error) {
-	t := transform{name: "hash"}
+func hashTransform(args []string) (Transform, error) {
+	t := Transform{Name: "hash"}
 	if len(args) != 1 {
 		return t, fmt.Errorf("hash takes a number of digits, for example hash(12)")
 	}
@@ -223,8 +224,8 @@ func hashTransform(args []string) (transform, error) {
 
 // truncateTransform: truncate(n) holds what is longer than n, truncate(n, cut) cuts it. Lengths are counted in UTF-16
 // units, which is never less than Salesforce counts.
-func truncateTransform(args []string) (transform, error) {
-	t := transform{name: "truncate"}
+func truncateTransform(args []string) (Transform, error) {
+	t := Transform{Name: "truncate"}
 	if len(args) == 0 || len(args) > 2 || len(args) == 2 && args[1] != "hold" && args[1] != "cut" {
 		return t, fmt.Errorf("truncate takes a length and hold or cut, for example truncate(255, hold)")
 	}

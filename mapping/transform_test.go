@@ -71,7 +71,7 @@ func TestTransformsDoWhatTheDocumentSays(t *testing.T) {
 	used := map[string]bool{}
 	for _, c := range cases {
 		used[strings.SplitN(c.transform, "(", 2)[0]] = true
-		t.Run(c.transform+" "+short(c.source), func(t *testing.T) {
+		t.Run(c.transform+" "+Short(c.source), func(t *testing.T) {
 			table := "object: X__c\nsource: Basic\nkey: {field: K__c, from: id}\nrows: [{field: F__c, from: extension.value, transform: \"" + c.transform + "\"}]\n"
 			if strings.HasPrefix(c.transform, "[") {
 				table = strings.ReplaceAll(table, `"`+c.transform+`"`, c.transform)
@@ -87,7 +87,7 @@ func TestTransformsDoWhatTheDocumentSays(t *testing.T) {
 			assert.Equal(t, c.want, reveal(t, out.Records[0].Record, "F__c"))
 		})
 	}
-	for _, name := range transformNames() {
+	for _, name := range TransformNames() {
 		assert.True(t, used[name], "no example of %s", name)
 	}
 }

@@ -12,29 +12,31 @@ import (
 	"refbridge/sfdc/sobject"
 )
 
-// valueTable maps codes of the source to values of the target, in the spirit of a FHIR ConceptMap.
-type valueTable struct {
-	place
-	name     string
-	purpose  string
-	unlisted string        // hold, keep, none, or "" where other holds the value
-	other    sobject.Value // of unlisted: {to: …}
-	codes    []codeRow     // as written
-	coded    map[coding]int
+// ValueTable maps codes of the source to values of the target, in the spirit of a FHIR ConceptMap.
+type ValueTable struct {
+	Place
+	Name     string
+	Purpose  string
+	Unlisted string        // hold, keep, none, or "" where other holds the value
+	Other    sobject.Value // of unlisted: {to: …}
+	Codes    []CodeRow     // as written
+	coded    map[Coding]int
 	plain    map[string]int // by code alone; -1 where two systems give the code different values
 	columns  []string       // of a table that gives several values for a code; to is the first of them
-	views    []*valueTable  // parallel to columns: the table with one of its values, named table.column
+	views    []*ValueTable  // parallel to columns: the table with one of its values, named table.column
 	anywhere bool           // no row has a system
 	rest     constant       // other
 }
 
-type coding struct{ system, code string }
+// Coding is a code of a code system; an element of type code has no system.
+type Coding struct{ System, Code string }
 
-type codeRow struct {
-	place
-	coding
-	to      sobject.Value
-	purpose string
+// CodeRow is one code of a value table.
+type CodeRow struct {
+	Place
+	Coding
+	To      sobject.Value
+	Purpose string
 	is      constant // to
 }
 
@@ -53,44 +55,44 @@ func constantOf(v sobject.Value) constant {
 
 // choices of `unlisted`.
 const (
-	unlistedHold = "hold"
-	unlistedKeep = "keep"
-	unlistedNone = "none"
+	UnlistedHold = "hold"
+	UnlistedKeep = "keep"
+	UnlistedNone = "none"
 )
 
-func (r *reader) valueTables(n *yaml.Node, into map[string]*valueTable) {
-	for _, p := range r.pairs(n, "values") {
+func (r *Reader) valueTables(n *yaml.Node, into map[string]*ValueTable) {
+	for _, p := range r.Pairs(n, "values") {
 		v := r.valueTable(p[0], p[1])
-		if have := into[v.name]; have != nil {
-			r.at(p[0], fmt.Sprintf("value table %q is there already, in %s:%d", short(v.name), have.file, have.line),
+		if have := into[v.Name]; have != nil {
+			r.At(p[0], fmt.Sprintf("value table %q is there already, in %s:%d", Short(v.Name), have.File, have.Line),
 				"names of value tables are shared by all files")
 			continue
 		}
-		into[v.name] = v
+		into[v.Name] = v
 	}
 }
 
-func (r *reader) valueTable(name, n *yaml.Node) *valueTable {
-	v := &valueTable{place: r.place(name), name: name.Value, unlisted: unlistedHold}
-	m := r.mapping(n, "a value table", "codes", "", "purpose", "system", "columns", "unlisted")
-	v.purpose = r.text(m["purpose"], "purpose")
+func (r *Reader) valueTable(name, n *yaml.Node) *ValueTable {
+	v := &ValueTable{Place: r.place(name), Name: name.Value, Unlisted: UnlistedHold}
+	m := r.Mapping(n, "a value table", "codes", "", "purpose", "system", "columns", "unlisted")
+	v.Purpose = r.Text(m["purpose"], "purpose")
 	v.columns = r.columns(v, m["columns"])
-	system := r.text(m["system"], "system")
+	system := r.Text(m["system"], "system")
 	if u := m["unlisted"]; u != nil && u.Kind == yaml.MappingNode {
-		v.unlisted, v.other = "", r.constant(r.mapping(u, "unlisted", "to", "")["to"])
-		v.rest = constantOf(v.other)
+		v.Unlisted, v.Other = "", r.constant(r.Mapping(u, "unlisted", "to", "")["to"])
+		v.rest = constantOf(v.Other)
 		if v.columns != nil {
-			r.at(u, "a value table with columns has no one value for what is not listed", "write default in the row")
+			r.At(u, "a value table with columns has no one value for what is not listed", "write default in the row")
 		}
 	} else if u != nil {
-		v.unlisted = r.choice(u, "unlisted", unlistedHold, unlistedKeep, unlistedNone)
+		v.Unlisted = r.Choice(u, "unlisted", UnlistedHold, UnlistedKeep, UnlistedNone)
 	}
 	for _, view := range v.views {
-		view.purpose, view.unlisted = v.purpose, v.unlisted
+		view.Purpose, view.Unlisted = v.Purpose, v.Unlisted
 	}
-	codes := r.list(m["codes"], "codes")
-	for _, t := range append([]*valueTable{v}, v.views...) {
-		t.codes, t.coded, t.plain = make([]codeRow, 0, len(codes)), make(map[coding]int, len(codes)), make(map[string]int, len(codes))
+	codes := r.List(m["codes"], "codes")
+	for _, t := range append([]*ValueTable{v}, v.views...) {
+		t.Codes, t.coded, t.plain = make([]CodeRow, 0, len(codes)), make(map[Coding]int, len(codes)), make(map[string]int, len(codes))
 		t.anywhere = true
 	}
 	for _, item := range codes {
@@ -100,36 +102,36 @@ func (r *reader) valueTable(name, n *yaml.Node) *valueTable {
 }
 
 // columns reads the names of the values that a table gives for each code, and makes a view for each.
-func (r *reader) columns(v *valueTable, n *yaml.Node) []string {
+func (r *Reader) columns(v *ValueTable, n *yaml.Node) []string {
 	var out []string
-	for _, item := range r.list(n, "columns") {
-		name := r.shaped(item, "a column", letName, "a name such as term")
+	for _, item := range r.List(n, "columns") {
+		name := r.Shaped(item, "a column", letName, "a name such as term")
 		if slices.Contains(out, name) {
-			r.at(item, fmt.Sprintf("column %q stands twice", short(name)), "")
+			r.At(item, fmt.Sprintf("column %q stands twice", Short(name)), "")
 			continue
 		}
 		out = append(out, name)
-		v.views = append(v.views, &valueTable{place: v.place, name: v.name + "." + name})
+		v.views = append(v.views, &ValueTable{Place: v.Place, Name: v.Name + "." + name})
 	}
 	return out
 }
 
-func (r *reader) codeRow(v *valueTable, n *yaml.Node, system string) {
-	m := r.mapping(n, "a code", "code", "to", "", "system", "purpose")
-	row := codeRow{place: r.place(n), coding: coding{system, r.text(m["code"], "code")}}
-	if s := r.text(m["system"], "system"); s != "" {
-		row.system = s
+func (r *Reader) codeRow(v *ValueTable, n *yaml.Node, system string) {
+	m := r.Mapping(n, "a code", "code", "to", "", "system", "purpose")
+	row := CodeRow{Place: r.place(n), Coding: Coding{system, r.Text(m["code"], "code")}}
+	if s := r.Text(m["system"], "system"); s != "" {
+		row.System = s
 	}
-	row.purpose = r.text(m["purpose"], "purpose")
-	if have, ok := v.coded[row.coding]; ok && row.code != "" {
-		r.at(n, fmt.Sprintf("code %q stands in line %d already", short(row.code), v.codes[have].line), "")
+	row.Purpose = r.Text(m["purpose"], "purpose")
+	if have, ok := v.coded[row.Coding]; ok && row.Code != "" {
+		r.At(n, fmt.Sprintf("code %q stands in line %d already", Short(row.Code), v.Codes[have].Line), "")
 		return
 	}
 	if v.columns == nil || m["to"] == nil {
 		v.add(row, r.constant(m["to"]))
 		return
 	}
-	to := r.mapping(m["to"], "to of a table with columns", append([]string{""}, v.columns...)...)
+	to := r.Mapping(m["to"], "to of a table with columns", append([]string{""}, v.columns...)...)
 	for i, column := range v.columns {
 		var value sobject.Value
 		if to[column] != nil {
@@ -142,47 +144,47 @@ func (r *reader) codeRow(v *valueTable, n *yaml.Node, system string) {
 	}
 }
 
-func (v *valueTable) add(row codeRow, to sobject.Value) {
-	row.to, row.is = to, constantOf(to)
-	at := len(v.codes)
-	v.codes = append(v.codes, row)
-	v.coded[row.coding] = at
-	v.anywhere = v.anywhere && row.system == ""
-	if have, ok := v.plain[row.code]; ok && (have < 0 || !v.codes[have].to.Equal(row.to)) {
+func (v *ValueTable) add(row CodeRow, to sobject.Value) {
+	row.To, row.is = to, constantOf(to)
+	at := len(v.Codes)
+	v.Codes = append(v.Codes, row)
+	v.coded[row.Coding] = at
+	v.anywhere = v.anywhere && row.System == ""
+	if have, ok := v.plain[row.Code]; ok && (have < 0 || !v.Codes[have].To.Equal(row.To)) {
 		at = -1
 	}
-	v.plain[row.code] = at
+	v.plain[row.Code] = at
 }
 
 // constant gives the value that a table writes down: an unquoted true or false is a checkbox, all else is text.
-func (r *reader) constant(n *yaml.Node) sobject.Value {
-	text := r.text(n, "the value")
+func (r *Reader) constant(n *yaml.Node) sobject.Value {
+	text := r.Text(n, "the value")
 	if n != nil && n.ShortTag() == "!!bool" {
 		return sobject.BoolValue(strings.EqualFold(text, "true"))
 	}
 	return sobject.TextValue(text)
 }
 
-// find gives the row of a code. A code without a system (an element of type code) is found by the code alone; a
+// Find gives the row of a code. A code without a system (an element of type code) is found by the code alone; a
 // row without a system answers to any system.
-func (v *valueTable) find(c coding) (codeRow, bool) {
+func (v *ValueTable) Find(c Coding) (CodeRow, bool) {
 	if at := v.index(c); at >= 0 {
-		return v.codes[at], true
+		return v.Codes[at], true
 	}
-	return codeRow{}, false
+	return CodeRow{}, false
 }
 
 // index gives the place of a code in codes, -1 where there is none.
-func (v *valueTable) index(c coding) int {
+func (v *ValueTable) index(c Coding) int {
 	at, ok := -1, false
 	if !v.anywhere {
 		at, ok = v.coded[c]
 	}
-	if !ok && (v.anywhere || c.system == "") {
-		at, ok = v.plain[c.code]
+	if !ok && (v.anywhere || c.System == "") {
+		at, ok = v.plain[c.Code]
 	}
-	if !ok && c.system != "" && !v.anywhere {
-		at, ok = v.coded[coding{code: c.code}]
+	if !ok && c.System != "" && !v.anywhere {
+		at, ok = v.coded[Coding{Code: c.Code}]
 	}
 	if !ok {
 		return -1
@@ -191,26 +193,26 @@ func (v *valueTable) index(c coding) int {
 }
 
 // lookup is translate for Map: the value stays in the table.
-func (v *valueTable) lookup(codings []coding) (constant, bool) {
+func (v *ValueTable) lookup(codings []Coding) (constant, bool) {
 	for _, c := range codings {
 		if at := v.index(c); at >= 0 {
-			return v.codes[at].is, true
+			return v.Codes[at].is, true
 		}
 	}
-	switch v.unlisted {
-	case unlistedHold:
+	switch v.Unlisted {
+	case UnlistedHold:
 		return constant{}, false
-	case unlistedNone:
+	case UnlistedNone:
 		return constant{}, true
-	case unlistedKeep:
-		return constant{kind: sobject.Text, text: codings[0].code}, true
+	case UnlistedKeep:
+		return constant{kind: sobject.Text, text: codings[0].Code}, true
 	}
 	return v.rest, true
 }
 
 // translate gives the value of the first of the codings that is listed. listed is false where none is and the
 // table holds.
-func (v *valueTable) translate(codings []coding) (value sobject.Value, listed bool) {
+func (v *ValueTable) translate(codings []Coding) (value sobject.Value, listed bool) {
 	c, listed := v.lookup(codings)
 	switch c.kind {
 	case sobject.Bool:
@@ -220,15 +222,15 @@ func (v *valueTable) translate(codings []coding) (value sobject.Value, listed bo
 }
 
 // unknown is the fault for a code that is not listed, with the row to add. It stands at the value table.
-func (v *valueTable) unknown(c coding) Fault {
-	code, system := showCode(c.code), showSystem(c.system)
-	message := fmt.Sprintf("code %s is not in value table %s", code, v.name)
+func (v *ValueTable) unknown(c Coding) Fault {
+	code, system := ShowCode(c.Code), ShowSystem(c.System)
+	message := fmt.Sprintf("code %s is not in value table %s", code, v.Name)
 	row := fmt.Sprintf("{code: %s, to: …}", code)
-	if c.system != "" {
-		message = fmt.Sprintf("code %s of %s is not in value table %s", code, system, v.name)
+	if c.System != "" {
+		message = fmt.Sprintf("code %s of %s is not in value table %s", code, system, v.Name)
 		row = fmt.Sprintf("{system: %s, code: %s, to: …}", system, code)
 	}
-	return v.fault(UnknownCode, message, fmt.Sprintf("add under values: %s: codes: - %s", v.name, row))
+	return v.Fault(UnknownCode, message, fmt.Sprintf("add under values: %s: codes: - %s", v.Name, row))
 }
 
 // The shapes that a message may repeat. A text that a source put where a code belongs is not shown.
@@ -238,22 +240,27 @@ var (
 	digitRun    = regexp.MustCompile(`[0-9]+`)
 )
 
-func showCode(code string) string {
-	if codeShape.MatchString(code) && !holdsNHSNumber(code) {
+// PlainCode tells whether a text looks like a code: letters, digits and little else, without white space.
+func PlainCode(s string) bool { return codeShape.MatchString(s) }
+
+// ShowCode gives a code for a message: one that could be about a person by its length alone.
+func ShowCode(code string) string {
+	if PlainCode(code) && !HoldsNHSNumber(code) {
 		return code
 	}
 	return fmt.Sprintf("[%d characters, not shown]", len(code))
 }
 
-func showSystem(system string) string {
-	if systemShape.MatchString(system) && !holdsNHSNumber(system) {
+// ShowSystem gives a code system for a message: one that could be about a person by its length alone.
+func ShowSystem(system string) string {
+	if systemShape.MatchString(system) && !HoldsNHSNumber(system) {
 		return system
 	}
 	return fmt.Sprintf("[a system of %d characters, not shown]", len(system))
 }
 
-// holdsNHSNumber tells whether a run of exactly ten digits in the text is a valid NHS number.
-func holdsNHSNumber(s string) bool {
+// HoldsNHSNumber tells whether a run of exactly ten digits in the text is a valid NHS number.
+func HoldsNHSNumber(s string) bool {
 	for _, run := range digitRun.FindAllString(s, -1) {
 		if _, err := fhir.ParseNHSNumber(run); err == nil {
 			return true

@@ -22,18 +22,18 @@ type Sample struct {
 	Sent fhir.Resource
 }
 
-// input gives what Map reads for one of the resources.
-func (in Sample) input(focus fhir.Resource) Input {
+// Input gives what Map reads for one of the resources.
+func (in Sample) Input(focus fhir.Resource) Input {
 	return Input{Focus: focus, Related: in.Related, Variables: in.Variables, Now: in.Now}
 }
 
-// mapAll maps every resource of a sample, each record once. As in a sync, one fault holds all of it.
-func (s *Set) mapAll(in Sample) ([]Mapped, Faults) {
+// MapAll maps every resource of a sample, each record once. As in a sync, one fault holds all of it.
+func (s *Set) MapAll(in Sample) ([]Mapped, Faults) {
 	var records []Mapped
 	var faults Faults
 	seen := map[[2]string]bool{}
 	for _, focus := range in.Focus {
-		out, err := s.Map(in.input(focus))
+		out, err := s.Map(in.Input(focus))
 		faults = append(faults, faultsOf(err)...)
 		for _, m := range out.Records {
 			if id := [2]string{m.Record.Object, m.Record.Key.Value}; !seen[id] {
@@ -63,16 +63,16 @@ func (b Body) mapped() Mapped {
 
 var itemNumber = regexp.MustCompile(`\[\d+\]`)
 
-// fieldName gives the name of a field, or the path of a body's value as a table writes it: performers[].fields.Name.
-func fieldName(name string) string {
+// FieldName gives the name of a field, or the path of a body's value as a table writes it: performers[].fields.Name.
+func FieldName(name string) string {
 	if !strings.HasSuffix(name, "]") && !strings.Contains(name, "].") {
 		return name
 	}
 	return itemNumber.ReplaceAllString(name, "[]")
 }
 
-// makes gives what a table makes: an object, or the name of a body.
-func (t *table) makes() string { return cmp.Or(t.object, t.body) }
+// Makes gives what a table makes: an object, or the name of a body.
+func (t *Table) Makes() string { return cmp.Or(t.Object, t.Body) }
 
 // faultsOf gives the faults of a Map.
 func faultsOf(err error) Faults {
@@ -83,8 +83,8 @@ func faultsOf(err error) Faults {
 	return faults
 }
 
-// plural gives "1 record", "2 records".
-func plural(n int, what string) string {
+// Plural gives "1 record", "2 records".
+func Plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}

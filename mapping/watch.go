@@ -22,15 +22,15 @@ type watcher struct {
 	m       *Mapper
 	reached []fhir.Node // by the paths since the last look
 	on      bool
-	leads   map[*path]bool   // whether a path follows references
-	lets    map[*path][]*let // the named values that it uses
+	leads   map[*Path]bool   // whether a path follows references
+	lets    map[*Path][]*Let // the named values that it uses
 }
 
 func newWatcher(c *Coverage) *watcher {
-	w := &watcher{Coverage: c, m: c.set.Mapper(), leads: map[*path]bool{}, lets: map[*path][]*let{}}
+	w := &watcher{Coverage: c, m: c.set.Mapper(), leads: map[*Path]bool{}, lets: map[*Path][]*Let{}}
 	depth := 2
 	for _, t := range c.set.tables {
-		depth = max(depth, len(t.lets)+2)
+		depth = max(depth, len(t.Lets)+2)
 	}
 	for range depth { // each depth of named values has a Context of its own
 		w.m.contexts = append(w.m.contexts, &fhirpath.Context{Slots: w.m.slot, Resolve: w.m.resolve, Seen: w.seen})
@@ -42,7 +42,7 @@ func newWatcher(c *Coverage) *watcher {
 func (w *watcher) watch(in Input) {
 	w.m.begin(in)
 	for _, t := range w.set.tables {
-		if t.source == in.Focus.Type() {
+		if t.Source == in.Focus.Type() {
 			w.table(t)
 		}
 	}
@@ -55,16 +55,16 @@ func (w *watcher) seen(n fhir.Node) {
 	}
 }
 
-func (w *watcher) table(t *table) {
+func (w *watcher) table(t *Table) {
 	w.m.table = t
 	w.m.on(w.m.in.Focus.Root())
-	use := Use{State: Looked, Object: t.makes(), Rule: t.place.at()}
-	if t.forEach == nil {
+	use := Use{State: Looked, Object: t.Makes(), Rule: t.Place.at()}
+	if t.ForEach == nil {
 		w.item(t, use)
 		return
 	}
-	use.Rule = t.forEach.at()
-	items := w.look(t.forEach, use)
+	use.Rule = t.ForEach.at()
+	items := w.look(t.ForEach, use)
 	for _, item := range items[:min(len(items), maxItems)] {
 		if item.Node().Exists() {
 			w.m.on(item.Node())
@@ -73,36 +73,36 @@ func (w *watcher) table(t *table) {
 	}
 }
 
-func (w *watcher) item(t *table, use Use) {
+func (w *watcher) item(t *Table, use Use) {
 	if n := t.base + len(t.fields); n > len(w.m.cells) {
 		w.m.cells = slices.Grow(w.m.cells[:0], n)[:n]
 	}
 	w.m.row = w.m.cells[t.base : t.base+len(t.fields)]
 	clear(w.m.row)
-	for _, d := range t.drops {
-		drop := Use{State: Dropped, Object: use.Object, Rule: d.at(), Why: d.purpose}
-		for _, found := range w.eval(d.path) {
+	for _, d := range t.Drops {
+		drop := Use{State: Dropped, Object: use.Object, Rule: d.at(), Why: d.Purpose}
+		for _, found := range w.eval(d.Path) {
 			w.drop(found.Node(), drop)
 		}
 	}
 	why := ""
-	if t.when != nil && !w.holds(t.when, use) {
-		why = "no " + use.Object + " is made, as this does not hold: " + t.when.text
+	if t.When != nil && !w.holds(t.When, use) {
+		why = "no " + use.Object + " is made, as this does not hold: " + t.When.Text
 	}
-	key := Use{State: Carried, Object: use.Object, Field: t.key.field, Rule: t.key.at()}
+	key := Use{State: Carried, Object: use.Object, Field: t.Key.Field, Rule: t.Key.at()}
 	if why == "" {
-		w.value(&t.key.source, nil, key)
+		w.value(&t.Key.Source, nil, key)
 	}
-	for i := range t.lets {
-		if l := &t.lets[i]; l.values != nil && why == "" {
+	for i := range t.Lets {
+		if l := &t.Lets[i]; l.Values != nil && why == "" {
 			w.fresh()
-			w.unlisted(&l.source, l.values, Use{Object: use.Object, Field: "%" + l.name})
+			w.unlisted(&l.Source, l.Values, Use{Object: use.Object, Field: "%" + l.Name})
 		}
 	}
-	for _, r := range t.rows {
-		u := Use{State: Carried, Object: use.Object, Field: r.field, Rule: r.at()}
+	for _, r := range t.Rows {
+		u := Use{State: Carried, Object: use.Object, Field: r.Field, Rule: r.at()}
 		if why != "" {
-			u.Field, u.Rule = "", t.when.at()
+			u.Field, u.Rule = "", t.When.at()
 		}
 		w.row(r, u, why)
 	}
@@ -150,28 +150,28 @@ func references(n fhir.Node) iter.Seq[string] {
 }
 
 // row marks what one row reads. why says why nothing comes of it; a row may have a reason of its own.
-func (w *watcher) row(r *row, use Use, why string) {
+func (w *watcher) row(r *Row, use Use, why string) {
 	c := &w.m.row[r.slot]
 	if why == "" && c.row != nil {
-		why = r.field + " has its value from " + c.row.at()
+		why = r.Field + " has its value from " + c.row.at()
 	}
-	if why == "" && r.when != nil {
+	if why == "" && r.When != nil {
 		looked := use
-		if looked.State = Looked; !w.holds(r.when, looked) {
-			why = "the row counts only where this holds: " + r.when.text
+		if looked.State = Looked; !w.holds(r.When, looked) {
+			why = "the row counts only where this holds: " + r.When.Text
 		}
 	}
 	if why != "" {
 		use.State, use.Why = Dropped, why
-		w.value(&r.source, r.values, use)
+		w.value(&r.Source, r.Values, use)
 		return
 	}
-	w.value(&r.source, r.values, use)
+	w.value(&r.Source, r.Values, use)
 	w.fresh()
 	w.m.field(c, r)
-	if r.values != nil {
+	if r.Values != nil {
 		w.fresh()
-		w.unlisted(&r.source, r.values, use)
+		w.unlisted(&r.Source, r.Values, use)
 	}
 }
 
@@ -182,7 +182,7 @@ func (w *watcher) fresh() {
 }
 
 // eval works a path out and notes what it reaches.
-func (w *watcher) eval(p *path) fhirpath.Collection {
+func (w *watcher) eval(p *Path) fhirpath.Collection {
 	w.fresh()
 	w.reached, w.on = w.reached[:0], true
 	out := present(w.m.eval(p, ""))
@@ -191,13 +191,13 @@ func (w *watcher) eval(p *path) fhirpath.Collection {
 }
 
 // look is eval of a condition, or of a forEach: what is reached is looked at.
-func (w *watcher) look(p *path, use Use) fhirpath.Collection {
+func (w *watcher) look(p *Path, use Use) fhirpath.Collection {
 	out := w.eval(p)
 	w.passed(p, use)
 	return out
 }
 
-func (w *watcher) holds(p *path, use Use) bool {
+func (w *watcher) holds(p *Path, use Use) bool {
 	w.look(p, use)
 	w.fresh()
 	return w.m.holds(p)
@@ -205,9 +205,9 @@ func (w *watcher) holds(p *path, use Use) bool {
 
 // value marks what a row or a key takes its value from: the first of its paths that gives something. The others are
 // passed over.
-func (w *watcher) value(s *source, values *valueTable, use Use) {
+func (w *watcher) value(s *Source, values *ValueTable, use Use) {
 	found := false
-	for _, p := range s.paths {
+	for _, p := range s.Paths {
 		items := w.eval(p)
 		with := use
 		if found && with.State == Carried {
@@ -219,14 +219,14 @@ func (w *watcher) value(s *source, values *valueTable, use Use) {
 		}
 		w.passed(p, looked)
 		found = found || len(items) > 0
-		w.result(p, items, s.transforms, values != nil, with)
-		w.names(items, s.transforms, looked)
+		w.result(p, items, s.Transforms, values != nil, with)
+		w.names(items, s.Transforms, looked)
 	}
 }
 
 // names marks by what the transform humanName chooses.
-func (w *watcher) names(items fhirpath.Collection, transforms []transform, use Use) {
-	if !slices.ContainsFunc(transforms, func(t transform) bool { return t.name == "humanName" }) {
+func (w *watcher) names(items fhirpath.Collection, transforms []Transform, use Use) {
+	if !slices.ContainsFunc(transforms, func(t Transform) bool { return t.Name == "humanName" }) {
 		return
 	}
 	for _, item := range items {
@@ -236,7 +236,7 @@ func (w *watcher) names(items fhirpath.Collection, transforms []transform, use U
 
 // passed marks the values that a path reached on its way. A reference that was followed is not only looked at: it led to what
 // the path gave; and so did the id that it was found by.
-func (w *watcher) passed(p *path, use Use) {
+func (w *watcher) passed(p *Path, use Use) {
 	followed := use
 	if use.State == Looked {
 		followed.State = Carried
@@ -257,14 +257,14 @@ func (w *watcher) passed(p *path, use Use) {
 }
 
 // follows tells whether a path follows references, by itself or by the named values that it uses.
-func (w *watcher) follows(p *path) bool {
+func (w *watcher) follows(p *Path) bool {
 	out, known := w.leads[p]
 	if known {
 		return out
 	}
-	out = strings.Contains(p.text, "resolve()")
+	out = strings.Contains(p.Text, "resolve()")
 	for _, l := range w.named(p) {
-		out = out || slices.ContainsFunc(l.paths, w.follows)
+		out = out || slices.ContainsFunc(l.Paths, w.follows)
 	}
 	w.leads[p] = out
 	return out
@@ -272,7 +272,7 @@ func (w *watcher) follows(p *path) bool {
 
 // result marks what the value is made of. Of a computed value (system & '|' & value) that is all that the path reached, and
 // what its named values are made of.
-func (w *watcher) result(p *path, items fhirpath.Collection, transforms []transform, coded bool, use Use) {
+func (w *watcher) result(p *Path, items fhirpath.Collection, transforms []Transform, coded bool, use Use) {
 	computed := false
 	for _, item := range items {
 		computed = computed || !item.Node().Exists()
@@ -289,21 +289,21 @@ func (w *watcher) result(p *path, items fhirpath.Collection, transforms []transf
 		}
 	}
 	for _, l := range w.named(p) {
-		w.value(&l.source, l.values, use)
+		w.value(&l.Source, l.Values, use)
 	}
 }
 
 var variableName = regexp.MustCompile(`%([A-Za-z][A-Za-z0-9]*)`)
 
 // named gives the named values that a path uses. They stand above it, so that none uses itself.
-func (w *watcher) named(p *path) []*let {
+func (w *watcher) named(p *Path) []*Let {
 	out, known := w.lets[p]
 	if known {
 		return out
 	}
-	for _, m := range variableName.FindAllStringSubmatch(p.text, -1) {
-		for i := range w.m.table.lets {
-			if l := &w.m.table.lets[i]; l.name == m[1] && !slices.Contains(out, l) {
+	for _, m := range variableName.FindAllStringSubmatch(p.Text, -1) {
+		for i := range w.m.table.Lets {
+			if l := &w.m.table.Lets[i]; l.Name == m[1] && !slices.Contains(out, l) {
 				out = append(out, l)
 			}
 		}
@@ -313,12 +313,12 @@ func (w *watcher) named(p *path) []*let {
 }
 
 // read gives the values that transforms and value tables take out of what a path gave.
-func read(items fhirpath.Collection, transforms []transform, coded bool) []fhir.Node {
+func read(items fhirpath.Collection, transforms []Transform, coded bool) []fhir.Node {
 	takes := ""
 	for _, t := range transforms {
-		switch t.name {
+		switch t.Name {
 		case "codingKey", "conceptKey", "referenceId", "humanName", "text":
-			takes = t.text
+			takes = t.Text
 		}
 	}
 	if takes == "" && coded {
@@ -398,38 +398,38 @@ func partsOfName(n fhir.Node, takes string) []fhir.Node {
 }
 
 // unlisted counts the codes of a row, or of a named value, that its value table does not list.
-func (w *watcher) unlisted(s *source, table *valueTable, use Use) {
-	items, _ := w.m.collect(s, table.place, use.Field)
+func (w *watcher) unlisted(s *Source, table *ValueTable, use Use) {
+	items, _ := w.m.collect(s, table.Place, use.Field)
 	codings := appendCodings(nil, items)
 	for _, c := range codings {
-		if _, ok := table.find(c); ok {
+		if _, ok := table.Find(c); ok {
 			return
 		}
 	}
-	if table.unlisted != unlistedHold && w.elsewhere(codings) {
+	if table.Unlisted != UnlistedHold && w.elsewhere(codings) {
 		return // the table leaves it out on purpose, and it is no news
 	}
 	safe := len(items) > 0 && (items[0].Node().Kind() == fhir.Object || items[0].Type() == "FHIR.code")
 	for _, c := range codings {
-		code := CodeCoverage{Table: table.name, Rule: table.at(), Unlisted: table.unlisted, Object: use.Object, Field: use.Field}
+		code := CodeCoverage{Table: table.Name, Rule: table.at(), Unlisted: table.Unlisted, Object: use.Object, Field: use.Field}
 		if code.Unlisted == "" {
-			code.Unlisted = table.other.Reveal()
+			code.Unlisted = table.Other.Reveal()
 		}
 		if code.Code = "[a text, not shown]"; safe {
-			code.Code = strings.Clone(showCode(c.code))
+			code.Code = strings.Clone(ShowCode(c.Code))
 		}
-		if c.system != "" {
-			code.System = strings.Clone(showSystem(c.system))
+		if c.System != "" {
+			code.System = strings.Clone(ShowSystem(c.System))
 		}
 		w.code(code)
 	}
 }
 
 // elsewhere tells whether another value table lists a code of the same system.
-func (w *watcher) elsewhere(codings []coding) bool {
+func (w *watcher) elsewhere(codings []Coding) bool {
 	for _, v := range w.set.values {
 		for _, c := range codings {
-			if row, ok := v.find(c); ok && c.system != "" && row.system == c.system {
+			if row, ok := v.Find(c); ok && c.System != "" && row.System == c.System {
 				return true
 			}
 		}

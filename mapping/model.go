@@ -1,0 +1,126 @@
+package mapping
+
+import (
+	"refbridge/fhir/fhirpath"
+	"refbridge/sfdc/sobject"
+)
+
+// The tables as they were read: what tools for authors (lint, review, coverage) walk. Nobody changes them after Read.
+
+// Place is a position in a table: every rule keeps its own.
+type Place struct {
+	File         string
+	Line, Column int // 1-based; the column in characters
+}
+
+// Fault gives a fault at the place.
+func (p Place) Fault(kind FaultKind, message, hint string) Fault {
+	return Fault{Kind: kind, File: p.File, Line: p.Line, Column: p.Column, Message: message, Hint: hint}
+}
+
+// Table is one file: how one Salesforce object, or a part of a JSON body, is made from one resource type.
+type Table struct {
+	Place
+	Object  string // sObject; empty for a body
+	Body    string // referral or appointment: the JSON body of that API; empty for records
+	Target  string // of a set that is not for a default org; empty otherwise
+	Array   string // of a body: the list that the table's items stand in (performers); empty: the body itself
+	Max     int    // of a body: how many items are kept; 0: as many as the API takes, more are a fault
+	Source  string // resource type of the focus
+	Purpose string
+	Owner   sobject.Owner
+	ForEach *Path // nil: one record for the focus itself
+	Key     Key   // of records
+	Lets    []Let
+	When    *Path // nil: always
+	Rows    []*Row
+	Drops   []Drop
+	Gone    []GoneRow
+	Back    []*BackRule
+	Level   int // parents have lower ones
+
+	plan   *bodyPlan  // of a body
+	list   int        // of a body: the list of the plan that the items stand in, -1: none
+	item   []bodyNode // of a body: how an item of the list is written; none: plain values
+	fields []string   // each field or path of the rows once, in the order in which it first comes
+	base   int        // of a body: where the cells of the table begin among those of its body
+}
+
+// Path is a compiled FHIRPath with its place.
+type Path struct {
+	Place
+	Text  string
+	Expr  *fhirpath.Expr
+	walks bool // Expr.Walks
+}
+
+// Source is what a value is made from: the first path that gives something, through the transforms.
+type Source struct {
+	Paths      []*Path
+	Transforms []Transform
+	kind       sobject.Kind // DateTime or Date where the last transform says so, else Text
+}
+
+// Key is the rule for the external key of a record.
+type Key struct {
+	Place
+	Field string
+	Source
+}
+
+// Let is a named value that rows share.
+type Let struct {
+	Place
+	Name string
+	Source
+	ValuesName string
+	valuesAt   Place
+	Values     *ValueTable // nil: none
+}
+
+// Row is one field of the record, or one value of a body.
+type Row struct {
+	Place
+	Field string // of a body: the path, for example performers[].fields.Name
+	slot  int    // of Field in table.fields
+	Source
+	Purpose      string
+	ValuesName   string
+	valuesAt     Place
+	Values       *ValueTable    // nil: none
+	Ref, Lookup  sobject.Target // zero: none
+	refAt        Place
+	Fallback     sobject.Value // default
+	Required     bool
+	Owner        sobject.Owner
+	KeepIfAbsent bool
+	When         *Path
+	Joined       bool   // of a body: the values of all elements of forEach become one text
+	Join         string // what stands between them
+	length       int    // of a body: longest text in characters that the API takes, 0: any
+	flag         bool   // of a body: the API takes true or false
+	otherwise    constant
+	plain        bool // one path that walks, and nothing is done to what it gives
+}
+
+// Drop is what a table leaves out on purpose.
+type Drop struct {
+	Place
+	Path    *Path
+	Purpose string
+}
+
+// GoneRow is a field that is set in a record whose source has gone.
+type GoneRow struct {
+	Place
+	Field   string
+	Value   sobject.Value
+	Purpose string
+	Only    []string // the record is marked only while the field has one of these; empty: always
+}
+
+// Tables gives the tables, parents first.
+func (s *Set) Tables() []*Table { return s.tables }
+
+// Values gives the value tables by name.
+func (s *Set) Values() map[string]*ValueTable { return s.values }
