@@ -208,6 +208,14 @@ func (n Node) Name() string {
 	return n.doc.key(&n.doc.nodes[n.at])
 }
 
+// Element gives the name of the element that n is, or is an item of; it is empty at the root.
+func (n Node) Element() string {
+	for n.Name() == "" && n.Parent().Exists() {
+		n = n.Parent()
+	}
+	return n.Name()
+}
+
 // Parent gives the array or object that n stands in, Missing at the root.
 func (n Node) Parent() Node {
 	if n.doc == nil || n.doc.nodes[n.at].parent < 0 {

@@ -125,8 +125,8 @@ func (p *BackParameter) parameter(now sobject.Record) (out fhir.Parameter, given
 			return out, false, &f
 		}
 		return out, false, nil
-	case p.Values == nil && p.Length > 0 && units(text) > p.Length:
-		t := tooLong(units(text), p.Length)
+	case p.Values == nil && p.Length > 0 && TextLength(text) > p.Length:
+		t := tooLong(TextLength(text), p.Length)
 		f := p.Fault(t.kind, t.message, "shorten it in Salesforce")
 		f.Field = p.From[0]
 		return out, false, &f

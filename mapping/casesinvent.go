@@ -35,8 +35,8 @@ func (v *inventor) name(was string, of []string) string {
 		i = (i + 1) % len(of)
 	}
 	out := of[i]
-	if n := units(was); n > 30 {
-		out += strings.Repeat("x", max(n-units(out), 0))
+	if n := TextLength(was); n > 30 {
+		out += strings.Repeat("x", max(n-TextLength(out), 0))
 	}
 	return out
 }
@@ -57,7 +57,7 @@ func (v *inventor) nhsNumber(was string) string {
 		return -1
 	}, was)
 	if len(digits) != 10 || strings.Trim(was, "0123456789 -") != "" {
-		return "99" + v.shaped(strings.TrimPrefix(was, "99"))[:max(units(was)-2, 0)]
+		return "99" + v.shaped(strings.TrimPrefix(was, "99"))[:max(TextLength(was)-2, 0)]
 	}
 	for round := 0; ; round++ {
 		n := v.number(digits, round, 1_000_000)

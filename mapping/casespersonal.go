@@ -57,7 +57,7 @@ func unnamed(path string, strange func(string) bool) string {
 	steps := strings.Split(path, ".")
 	for i, step := range steps {
 		name, _, _ := strings.Cut(step, "[")
-		if i == 0 && knownType(name) || name == "" || !elementShape.MatchString(name) {
+		if i == 0 && knownType(name) || name == "" || !ValidElementName(name) {
 			continue
 		}
 		if strange(name) {
@@ -138,7 +138,7 @@ func ofPerson(ref fhir.Node) bool {
 	if strings.Contains(ref.Get("identifier").Get("system").Text(), "ods-organization-code") {
 		return false
 	}
-	switch elementOf(ref) {
+	switch ref.Element() {
 	case "subject", "patient", "requester", "performer", "actor", "agent", "onBehalfOf", "author", "authorReference", "recorder", "asserter",
 		"practitioner", "generalPractitioner", "sender", "recipient", "informant", "individual", "party", "supervisor", "collector", "who":
 		return true

@@ -220,7 +220,7 @@ func (r *caseReader) hold(n *yaml.Node) expectedHold {
 
 func (r *caseReader) expectation(n *yaml.Node) expectation {
 	m := r.Mapping(n, "an expected record", "object", "", "key", "count", "fields", "absent")
-	e := expectation{line: n.Line, object: r.Shaped(m["object"], "object", objectName, "an sObject name such as ClinicalServiceRequest"),
+	e := expectation{line: n.Line, object: r.ObjectName(m["object"], "object", "an sObject name such as ClinicalServiceRequest"),
 		key: r.Text(m["key"], "key"), count: -1}
 	if m["count"] != nil {
 		var err error

@@ -3,7 +3,6 @@ package mapping
 import (
 	"bytes"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -90,11 +89,9 @@ func (s *synthesiser) value(dst []byte, n fhir.Node) []byte {
 	return append(dst, n.Raw()...)
 }
 
-var elementShape = regexp.MustCompile(`^_?[A-Za-z][A-Za-z0-9]{0,63}$`)
-
 // member gives the name of an element for a path. One that no element can have is not shown, and no case is made.
 func (s *synthesiser) member(name string) string {
-	if elementShape.MatchString(name) || name == "fhir_comments" {
+	if ValidElementName(name) || name == "fhir_comments" {
 		s.members = append(s.members, Replaced{Path: string(s.path), What: name})
 		return name
 	}
@@ -111,7 +108,7 @@ func (s *synthesiser) separated(dst []byte) []byte {
 
 // numeral keeps numbers, but for places on the earth and what is long enough to be an identifier.
 func (s *synthesiser) numeral(n fhir.Node) string {
-	name, text := elementOf(n), n.Text()
+	name, text := n.Element(), n.Text()
 	within := fhirpath.NodeItem(n.Parent()).Type()
 	position := name == "latitude" || name == "longitude" ||
 		within == "FHIR.Extension" && slices.ContainsFunc([]string{"latitude", "longitude"}, func(url string) bool { return n.Parent().Get("url").Text() == url })
@@ -150,8 +147,8 @@ func (s *synthesiser) note(what, was string) {
 }
 
 // keep leaves a text that has the shape of a code or of a system; another becomes what stands in its place.
-func (s *synthesiser) keep(text string, shape *regexp.Regexp, otherwise string) string {
-	if !shape.MatchString(text) || HoldsNHSNumber(text) || postcodeAlone.MatchString(text) {
+func (s *synthesiser) keep(text string, shaped bool, otherwise string) string {
+	if !shaped || HoldsNHSNumber(text) || postcodeAlone.MatchString(text) {
 		s.note("text where a code belongs", text)
 		return otherwise
 	}
@@ -165,14 +162,6 @@ func (s *synthesiser) keeps(text string) string {
 }
 
 func notLetter(r rune) bool { return r < 'a' || r > 'z' }
-
-// elementOf gives the name of the element that a node is, or is an item of.
-func elementOf(n fhir.Node) string {
-	for n.Name() == "" && n.Parent().Exists() {
-		n = n.Parent()
-	}
-	return n.Name()
-}
 
 // ownerOf gives the object that a node is a member of, or an item of a member of.
 func ownerOf(n fhir.Node) fhir.Node {

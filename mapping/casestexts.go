@@ -24,7 +24,7 @@ var (
 
 // text gives what stands in place of a text.
 func (s *synthesiser) text(n fhir.Node) string {
-	was, name := n.Text(), elementOf(n)
+	was, name := n.Text(), n.Element()
 	if strings.TrimSpace(was) == "" {
 		return was
 	}
@@ -34,9 +34,9 @@ func (s *synthesiser) text(n fhir.Node) string {
 	case name == "resourceType":
 		return s.keeps(was)
 	case name == "url" && in == "Extension":
-		return s.keep(was, urlShape, "https://example.org/extension")
+		return s.keep(was, urlShape.MatchString(was), "https://example.org/extension")
 	case name == "system":
-		return s.keep(was, urlShape, "https://example.org/system")
+		return s.keep(was, urlShape.MatchString(was), "https://example.org/system")
 	case name == "id":
 		s.note("id", was)
 		return s.shaped(was)
@@ -67,16 +67,16 @@ func (s *synthesiser) text(n fhir.Node) string {
 func (s *synthesiser) typed(n fhir.Node, name, was string) string {
 	switch typ := strings.TrimPrefix(fhirpath.NodeItem(n).Type(), "FHIR."); {
 	case typ == "code" || name == "code":
-		return s.keep(was, codeShape, "CODE")
+		return s.keep(was, PlainCode(was), "CODE")
 	case name == "versionId" && shortVersion.MatchString(was) && !postcodeAlone.MatchString(was):
 		return s.keeps(was)
 	case name == "versionId":
 		s.note("version", was)
 		return s.shaped(was)
 	case name == "version":
-		return s.keep(was, versionShape, "1")
+		return s.keep(was, versionShape.MatchString(was), "1")
 	case name == "profile" || typ == "canonical":
-		return s.keep(was, urlShape, "https://example.org/profile")
+		return s.keep(was, urlShape.MatchString(was), "https://example.org/profile")
 	case name == "birthDate":
 		s.note("birth date", was)
 		return moved(was, s.birth)
@@ -96,13 +96,13 @@ func (s *synthesiser) typed(n fhir.Node, name, was string) string {
 		return `<div xmlns="http://www.w3.org/1999/xhtml">Invented text</div>`
 	}
 	s.note("text", was)
-	return placeholder(units(was))
+	return placeholder(TextLength(was))
 }
 
 // display says which code it stands for: what people read of a code may be anything that somebody typed.
 func (s *synthesiser) display(code, was string) string {
-	if units(was) > 60 || !PlainCode(code) || HoldsNHSNumber(code) || postcodeAlone.MatchString(code) {
-		return placeholder(units(was))
+	if TextLength(was) > 60 || !PlainCode(code) || HoldsNHSNumber(code) || postcodeAlone.MatchString(code) {
+		return placeholder(TextLength(was))
 	}
 	return "Display of " + code
 }
@@ -128,7 +128,7 @@ func (s *synthesiser) reference(was string) string {
 	}
 	ref, err := fhir.ParseReference(was)
 	if err != nil {
-		return placeholder(units(was))
+		return placeholder(TextLength(was))
 	}
 	if !knownType(ref.Type) {
 		s.keeps(ref.Type)
@@ -161,7 +161,7 @@ func (s *synthesiser) partOfName(part, was string) string {
 	case "text":
 		return s.name(was, givens()) + " " + s.name(was, families())
 	}
-	return placeholder(units(was))
+	return placeholder(TextLength(was))
 }
 
 func (s *synthesiser) partOfAddress(part, was string) string {
@@ -182,7 +182,7 @@ func (s *synthesiser) partOfAddress(part, was string) string {
 	case "text":
 		return "1 Example Street, Exampletown, ZZ99 3CZ"
 	}
-	return placeholder(units(was))
+	return placeholder(TextLength(was))
 }
 
 func (s *synthesiser) telecom(system, was string) string {

@@ -92,14 +92,14 @@ func (c *Coverage) walk(n fhir.Node, b *branch, uses []int) {
 
 // stepName gives the name of an element; what stands beside a primitive (_birthDate) belongs to it.
 func stepName(name string) string {
-	if !elementShape.MatchString(name) {
+	if !ValidElementName(name) {
 		return "(a name that no element has)"
 	}
 	return strings.Clone(strings.TrimPrefix(name, "_"))
 }
 
 func isExtension(object fhir.Node) bool {
-	name := elementOf(object)
+	name := object.Element()
 	return name == "extension" || name == "modifierExtension"
 }
 
@@ -155,7 +155,7 @@ func (c *Coverage) leaf(n fhir.Node, b *branch, uses []int) {
 func isText(n fhir.Node) bool {
 	switch strings.TrimPrefix(fhirpath.NodeItem(n).Type(), "FHIR.") {
 	case "string", "markdown", "xhtml", "base64Binary":
-		return elementOf(n) != "system" && elementOf(n) != "code" // where the model does not know the element
+		return n.Element() != "system" && n.Element() != "code" // where the model does not know the element
 	}
 	return false
 }

@@ -234,7 +234,7 @@ func readSource(name string, src []byte) *sourceText {
 	s := &sourceText{name: name, lines: strings.Split(string(src), "\n"), maps: map[[2]int]*yaml.Node{},
 		scalars: map[[2]int]*yaml.Node{}, after: map[[2]int]*yaml.Node{}}
 	var doc yaml.Node
-	if len(src) <= maxTable && yaml.Unmarshal(src, &doc) == nil && len(doc.Content) == 1 {
+	if len(src) <= MaxFile && yaml.Unmarshal(src, &doc) == nil && len(doc.Content) == 1 {
 		s.root = doc.Content[0]
 		s.index(s.root)
 	}

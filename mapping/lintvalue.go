@@ -313,7 +313,7 @@ func (l *linter) fixed(c fixed, f sobject.FieldType) {
 		return
 	}
 	text := c.value.Reveal()
-	if n := units(text); textType(f.Type) && f.Length > 0 && n > f.Length {
+	if n := TextLength(text); textType(f.Type) && f.Length > 0 && n > f.Length {
 		l.fail("too-long", c.Place, f.Name, fmt.Sprintf("the value has %d characters, %s takes %d", n, f.Name, f.Length), "")
 	}
 	if picklist(f.Type) {

@@ -56,6 +56,10 @@ type Rule struct {
 	at fhir.Node
 }
 
+// Element gives the element that the value came from; Missing where no single element gave it. It is valid as long as the
+// resource is.
+func (r Rule) Element() fhir.Node { return r.at }
+
 // SourcePath gives the place in the resource that the value came from, such as ServiceRequest.identifier[0].value; empty for
 // a value that no single element gave. It is worked out when it is asked for, and only as long as the resource is there.
 func (r Rule) SourcePath() string { return r.at.Path() }

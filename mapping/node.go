@@ -19,7 +19,8 @@ import (
 // The loader walks YAML nodes instead of decoding into structs: positions stay, and a code such as 01 stays the text
 // that was written.
 
-const maxTable = 1 << 20 // bytes of one table file
+// MaxFile is the largest table, in bytes.
+const MaxFile = 1 << 20
 
 var yamlLine = regexp.MustCompile(`line (\d+): ?`)
 
@@ -33,7 +34,7 @@ type Reader struct {
 
 // Document gives the root node of the file, nil where the YAML cannot be read.
 func (r *Reader) Document(src []byte) *yaml.Node {
-	if len(src) > maxTable || !utf8.Valid(src) {
+	if len(src) > MaxFile || !utf8.Valid(src) {
 		r.unread = true
 		r.At(nil, "not a text of at most 1 MiB in UTF-8", "")
 		return nil

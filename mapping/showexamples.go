@@ -100,7 +100,7 @@ func (s *Set) tryExample(e Example, number int, seen map[Place]reviewValue) (vie
 		at := Place{File: r.File, Line: r.Line}
 		if have, ok := seen[at]; !ok || have.Text == "" && !v.IsNull() {
 			used = true
-			seen[at] = reviewValue{Text: exampleText(v), Was: valueBefore(r.at, v), Example: number}
+			seen[at] = reviewValue{Text: exampleText(v), Was: valueBefore(r.Element(), v), Example: number}
 		}
 	}
 	for _, m := range out.Records {

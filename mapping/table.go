@@ -18,6 +18,7 @@ func BuiltIn() []string { return []string{"source", "run", "patientMode", "syste
 var (
 	objectName   = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{1,79}$`)
 	resourceName = regexp.MustCompile(`^[A-Z][A-Za-z]{1,63}$`)
+	elementName  = regexp.MustCompile(`^_?[A-Za-z][A-Za-z0-9]{0,63}$`)
 	targetName   = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9 \-]{0,39}$`)
 	letName      = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{0,39}$`)
 	callShape    = regexp.MustCompile(`^\s*([A-Za-z]+)\s*(?:\(([^()]*)\))?\s*$`)
@@ -29,13 +30,16 @@ func ValidObjectName(name string) bool { return objectName.MatchString(name) }
 // ValidResourceName tells whether a name can be that of a resource type.
 func ValidResourceName(name string) bool { return resourceName.MatchString(name) }
 
+// ValidElementName tells whether a name can be that of an element, or of what stands beside a primitive (_birthDate).
+func ValidElementName(name string) bool { return elementName.MatchString(name) }
+
 // table reads one file that has an object, or a body.
 func (r *Reader) table(root *yaml.Node, body bool) *Table {
 	t := &Table{Place: Place{File: r.File, Line: 1, Column: 1}}
 	m := r.tableMembers(root, t, body)
 	t.Purpose = r.Text(m["purpose"], "purpose")
-	t.Source = r.Shaped(m["source"], "source", resourceName, "a resource type such as ServiceRequest")
-	t.Target = r.Shaped(m["target"], "target", targetName, "a name such as bench")
+	t.Source = r.shaped(m["source"], "source", resourceName, "a resource type such as ServiceRequest")
+	t.Target = r.shaped(m["target"], "target", targetName, "a name such as bench")
 	t.Owner = r.owner(m["owner"], sobject.Source)
 	t.ForEach = r.optionalPath(m["forEach"], "forEach", BuiltIn())
 	variables := r.lets(t, m["let"])
@@ -64,7 +68,7 @@ func (r *Reader) tableMembers(root *yaml.Node, t *Table, body bool) map[string]*
 	}
 	m := r.Mapping(root, "a table", "object", "source", "key", "rows", "", "target", "forEach", "purpose", "owner", "let", "when",
 		"values", "drop", "gone", "back")
-	t.Object = r.Shaped(m["object"], "object", objectName, "an sObject name such as ClinicalServiceRequest")
+	t.Object = r.shaped(m["object"], "object", objectName, "an sObject name such as ClinicalServiceRequest")
 	return m
 }
 
@@ -129,7 +133,7 @@ func (r *Reader) count(n *yaml.Node, what string) int {
 
 func (r *Reader) gone(n *yaml.Node) GoneRow {
 	m := r.Mapping(n, "a field of gone", "field", "to", "", "only", "purpose")
-	g := GoneRow{Place: r.place(n), Field: r.Shaped(m["field"], "field", objectName, "a field name such as Status"),
+	g := GoneRow{Place: r.place(n), Field: r.shaped(m["field"], "field", objectName, "a field name such as Status"),
 		Value: r.constant(m["to"]), Purpose: r.Text(m["purpose"], "purpose")}
 	for _, value := range r.List(m["only"], "only") {
 		g.Only = append(g.Only, r.Text(value, "a value of only"))
@@ -137,8 +141,13 @@ func (r *Reader) gone(n *yaml.Node) GoneRow {
 	return g
 }
 
-// Shaped gives a text that must have a shape; example says which.
-func (r *Reader) Shaped(n *yaml.Node, what string, shape *regexp.Regexp, example string) string {
+// ObjectName gives the name of an object or a field.
+func (r *Reader) ObjectName(n *yaml.Node, what, example string) string {
+	return r.shaped(n, what, objectName, example)
+}
+
+// shaped gives a text that must have a shape; example says which.
+func (r *Reader) shaped(n *yaml.Node, what string, shape *regexp.Regexp, example string) string {
 	s := r.Text(n, what)
 	if s != "" && !shape.MatchString(s) {
 		r.At(n, fmt.Sprintf("%s %q is not %s", what, Short(s), example), "")
@@ -201,7 +210,7 @@ func (r *Reader) key(n *yaml.Node, variables []string) Key {
 		return Key{}
 	}
 	m := r.Mapping(n, "key", "field", "from", "", "transform", "purpose")
-	k := Key{Place: r.place(n), Field: r.Shaped(m["field"], "field", objectName, "a field name such as Bridge_Key__c")}
+	k := Key{Place: r.place(n), Field: r.shaped(m["field"], "field", objectName, "a field name such as Bridge_Key__c")}
 	k.Source = r.source(m["from"], m["transform"], variables)
 	return k
 }
@@ -280,11 +289,11 @@ func (r *Reader) rowMembers(n *yaml.Node, t *Table, w *Row) map[string]*yaml.Nod
 	if t.Body == "" {
 		m := r.Mapping(n, "a row", "field", "", "from", "values", "transform", "ref", "lookup", "default", "required", "owner",
 			"keepIfAbsent", "when", "purpose")
-		w.Field = r.Shaped(m["field"], "field", objectName, "a field name such as Status")
+		w.Field = r.shaped(m["field"], "field", objectName, "a field name such as Status")
 		return m
 	}
 	m := r.Mapping(n, "a row of a body", "path", "", "from", "values", "transform", "join", "default", "required", "when", "purpose")
-	w.Field = r.Shaped(m["path"], "path", bodyPath, "a path such as patient.fields.LastName or performers[].id")
+	w.Field = r.shaped(m["path"], "path", bodyPath, "a path such as patient.fields.LastName or performers[].id")
 	if w.Joined = m["join"] != nil; w.Joined {
 		w.Join = r.separator(m["join"])
 	}

@@ -239,7 +239,7 @@ func truncateTransform(args []string) (Transform, error) {
 	}
 	t.apply = func(_ *Mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble) {
 		for _, item := range in {
-			if l := units(item.Text()); l > n {
+			if l := TextLength(item.Text()); l > n {
 				return nil, tooLong(l, n)
 			}
 		}
@@ -253,7 +253,8 @@ func tooLong(have, limit int) *trouble {
 		hint: fmt.Sprintf("shorten it at the source, lengthen the field, or write truncate(%d, cut)", limit)}
 }
 
-func units(s string) int {
+// TextLength gives the length of a text as Salesforce counts it: in UTF-16 units.
+func TextLength(s string) int {
 	n := 0
 	for _, r := range s {
 		n += max(utf16.RuneLen(r), 1)

@@ -105,7 +105,7 @@ func (r *Reader) valueTable(name, n *yaml.Node) *ValueTable {
 func (r *Reader) columns(v *ValueTable, n *yaml.Node) []string {
 	var out []string
 	for _, item := range r.List(n, "columns") {
-		name := r.Shaped(item, "a column", letName, "a name such as term")
+		name := r.shaped(item, "a column", letName, "a name such as term")
 		if slices.Contains(out, name) {
 			r.At(item, fmt.Sprintf("column %q stands twice", Short(name)), "")
 			continue
