@@ -43,7 +43,7 @@ type program struct {
 }
 
 type cli struct {
-	Config  string `short:"c" default:"refbridge.yaml" help:"The configuration file." placeholder:"FILE"`
+	Config  string `short:"c" default:"refbridge.yaml" help:"The configuration file; default: refbridge.yaml in this folder." placeholder:"FILE"`
 	Verbose bool   `short:"v" help:"Log what happens, on stderr."`
 
 	Demo      demoCmd      `cmd:"" help:"Do the main job against simulators of e-RS, a FHIR server and Salesforce."`
@@ -95,7 +95,7 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 		return leave // --help has been printed
 	}
 	if err != nil {
-		fmt.Fprintf(errOut, "refbridge: error: %v\nrefbridge: hint: refbridge --help lists the commands\n", err)
+		fmt.Fprintf(errOut, "refbridge: error: %v\nrefbridge: hint: %s\n", err, helpFor(err))
 		return exitUsage
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -106,11 +106,20 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	return p.report(ctx, command.Run(p))
 }
 
+// helpFor names the help of the command that was not understood.
+func helpFor(err error) string {
+	var parse *kong.ParseError
+	if errors.As(err, &parse) && parse.Context.Selected() != nil {
+		return parse.Context.Selected().FullPath() + " --help tells what it takes"
+	}
+	return "refbridge --help lists the commands"
+}
+
 // help prints kong's page of a command and puts what the command's own text says last (Example, Exit codes) at the end, the exit
 // codes first: a page ends in an example.
 func help(o kong.HelpOptions, c *kong.Context) error {
 	command := c.Selected()
-	if command == nil {
+	if command == nil || command.Detail == "" { // all commands, or a group of them
 		return kong.DefaultHelpPrinter(o, c)
 	}
 	text, end, _ := strings.Cut("\n\n"+command.Detail, "\n\nExample: ")
