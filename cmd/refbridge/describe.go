@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"refbridge/config"
-	"refbridge/mapping"
+	"refbridge/mapping/lint"
 	"refbridge/sfdc"
 	"refbridge/sfdc/sobject"
 )
@@ -43,7 +43,7 @@ func (c *describeCmd) Run(ctx context.Context, p *program) error {
 		if err != nil {
 			return err
 		}
-		if objects, err = mapping.TargetObjects(tables); err != nil {
+		if objects, err = lint.Objects(tables); err != nil {
 			return err
 		}
 	}
@@ -69,7 +69,7 @@ func (c *describeCmd) Run(ctx context.Context, p *program) error {
 }
 
 // absent is the error of objects that the org does not have; what it has is printed by then.
-func absent(s mapping.Snapshot, objects []string) error {
+func absent(s lint.Snapshot, objects []string) error {
 	var missing []string
 	for _, name := range objects {
 		if !slices.ContainsFunc(s.Objects, func(d sobject.Description) bool { return strings.EqualFold(d.Name, name) }) {
@@ -84,16 +84,16 @@ func absent(s mapping.Snapshot, objects []string) error {
 }
 
 // describe asks the org for objects. Those that it does not have are left out.
-func (p *program) describe(ctx context.Context, objects []string) (mapping.Snapshot, error) {
+func (p *program) describe(ctx context.Context, objects []string) (lint.Snapshot, error) {
 	cfg, err := config.Load(p.config, checkSchedule)
 	if err != nil {
-		return mapping.Snapshot{}, err
+		return lint.Snapshot{}, err
 	}
 	org, err := p.orgForReading(cfg)
 	if err != nil {
-		return mapping.Snapshot{}, err
+		return lint.Snapshot{}, err
 	}
-	s := mapping.Snapshot{About: "Salesforce org " + cfg.Salesforce.LoginURL, Version: strings.TrimPrefix(cfg.Salesforce.APIVersion, "v"),
+	s := lint.Snapshot{About: "Salesforce org " + cfg.Salesforce.LoginURL, Version: strings.TrimPrefix(cfg.Salesforce.APIVersion, "v"),
 		Taken: p.now().UTC().Format(time.RFC3339)}
 	for _, name := range objects {
 		d, err := org.Describe(ctx, name)
@@ -102,7 +102,7 @@ func (p *program) describe(ctx context.Context, objects []string) (mapping.Snaps
 			continue
 		}
 		if err != nil {
-			return mapping.Snapshot{}, err
+			return lint.Snapshot{}, err
 		}
 		s.Objects = append(s.Objects, d)
 	}
@@ -135,7 +135,7 @@ func (p *program) orgForReading(cfg *config.Config) (*sfdc.Client, error) {
 }
 
 // summarise prints an object a line.
-func summarise(w io.Writer, s mapping.Snapshot) error {
+func summarise(w io.Writer, s lint.Snapshot) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n%-30s %6s %9s %9s %9s %10s  %s\n", s.About, "object", "fields", "writable", "required", "picklists", "restricted", "keys")
 	for _, d := range s.Objects {

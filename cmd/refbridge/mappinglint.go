@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"refbridge/mapping"
+	"refbridge/mapping/lint"
 )
 
 type mappingLintCmd struct {
@@ -42,9 +43,9 @@ func (c *mappingLintCmd) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	check := mapping.Lint
+	check := lint.Check
 	if c.Strict {
-		check = mapping.LintStrict
+		check = lint.CheckStrict
 	}
 	report, err := check(tables, target)
 	if err != nil {
@@ -58,7 +59,7 @@ func (c *mappingLintCmd) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	if report.Count(mapping.LintError) > 0 || c.Strict && report.Count(mapping.LintWarning) > 0 {
+	if report.Count(lint.Error) > 0 || c.Strict && report.Count(lint.Warning) > 0 {
 		return exit(exitError)
 	}
 	return nil
@@ -77,28 +78,28 @@ func (p *program) tablesToCheck(dir string) (fs.FS, error) {
 	return os.DirFS(dir), err
 }
 
-func (c *mappingLintCmd) target(ctx context.Context, p *program, tables fs.FS) (mapping.Snapshot, error) {
+func (c *mappingLintCmd) target(ctx context.Context, p *program, tables fs.FS) (lint.Snapshot, error) {
 	switch {
 	case c.Online:
-		objects, err := mapping.TargetObjects(tables)
+		objects, err := lint.Objects(tables)
 		if err != nil {
-			return mapping.Snapshot{}, err
+			return lint.Snapshot{}, err
 		}
 		return p.describe(ctx, objects)
 	case c.Snapshot != "":
 		return readSnapshot(c.Snapshot)
 	}
-	return mapping.DefaultSnapshot()
+	return lint.DefaultSnapshot()
 }
 
-func readSnapshot(path string) (mapping.Snapshot, error) {
+func readSnapshot(path string) (lint.Snapshot, error) {
 	src, err := os.ReadFile(path)
 	if err != nil {
-		return mapping.Snapshot{}, err
+		return lint.Snapshot{}, err
 	}
-	s, err := mapping.ReadSnapshot(src)
+	s, err := lint.ReadSnapshot(src)
 	if err != nil {
-		return mapping.Snapshot{}, hinted{errors.New(path + ": " + err.Error()), "refbridge describe --save " + otherThan(path) + " writes one"}
+		return lint.Snapshot{}, hinted{errors.New(path + ": " + err.Error()), "refbridge describe --save " + otherThan(path) + " writes one"}
 	}
 	return s, nil
 }

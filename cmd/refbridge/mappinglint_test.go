@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"refbridge/mapping"
+	"refbridge/mapping/lint"
 	"refbridge/sfdc/sfdcsim"
 )
 
@@ -50,7 +50,7 @@ func TestLintEndsByTheWorstThatItFound(t *testing.T) {
 	code, out, errOut := command("-c", none, "mapping", "lint", "--tables", dir, "--json")
 	assert.Equal(t, exitError, code)
 	assert.Empty(t, errOut)
-	var report mapping.LintJSON
+	var report lint.ReportJSON
 	require.NoError(t, json.Unmarshal([]byte(out), &report))
 	require.Len(t, report.Findings, 1)
 	assert.Equal(t, "unknown-field", report.Findings[0].Check)
@@ -132,7 +132,7 @@ func TestWhatTheOrgSaysIsSavedAndLintedAgainst(t *testing.T) {
 	assert.Contains(t, out, "Bridge_Key__c")
 	text, err := os.ReadFile(saved)
 	require.NoError(t, err)
-	s, err := mapping.ReadSnapshot(text)
+	s, err := lint.ReadSnapshot(text)
 	require.NoError(t, err)
 	assert.Len(t, s.Objects, 7)
 
@@ -142,7 +142,7 @@ func TestWhatTheOrgSaysIsSavedAndLintedAgainst(t *testing.T) {
 	}
 	code, out, _ = command("-c", cfg, "describe", "--object", "Account", "--json")
 	assert.Equal(t, exitDone, code)
-	s, err = mapping.ReadSnapshot([]byte(out))
+	s, err = lint.ReadSnapshot([]byte(out))
 	require.NoError(t, err)
 	assert.Len(t, s.Objects, 1)
 }
@@ -164,7 +164,7 @@ func TestAnOrgThatLacksAFieldOrAnObjectIsFoundBeforeAnythingRuns(t *testing.T) {
 // them is wrong.
 func TestTheShippedSnapshotAndTheSimulatedOrgAgree(t *testing.T) {
 	cfg := orgConfig(t, sfdcsim.Options{Seed: 1, OpenPicklists: true})
-	shipped, err := mapping.DefaultSnapshot()
+	shipped, err := lint.DefaultSnapshot()
 	require.NoError(t, err)
 	args := []string{"-c", cfg, "describe", "--json"}
 	for _, o := range shipped.Objects {
@@ -172,7 +172,7 @@ func TestTheShippedSnapshotAndTheSimulatedOrgAgree(t *testing.T) {
 	}
 	code, out, errOut := command(args...)
 	require.Equal(t, exitDone, code, errOut)
-	org, err := mapping.ReadSnapshot([]byte(out))
+	org, err := lint.ReadSnapshot([]byte(out))
 	require.NoError(t, err)
 	for _, o := range shipped.Objects {
 		there, ok := org.Object(o.Name)

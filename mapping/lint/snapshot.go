@@ -1,4 +1,4 @@
-package mapping
+package lint
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"refbridge/mapping"
 	"refbridge/sfdc/sobject"
 )
 
@@ -72,7 +73,7 @@ func (s Snapshot) check() error {
 	seen := map[string]bool{}
 	for _, o := range s.Objects {
 		switch {
-		case !ValidObjectName(o.Name):
+		case !mapping.ValidObjectName(o.Name):
 			return errors.New("an object has no name")
 		case seen[strings.ToLower(o.Name)]:
 			return fmt.Errorf("object %s stands in it twice", o.Name)

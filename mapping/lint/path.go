@@ -1,4 +1,4 @@
-package mapping
+package lint
 
 import (
 	"errors"
@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"refbridge/fhir/fhirpath"
+	"refbridge/mapping"
 	"refbridge/sfdc/sobject"
 )
 
@@ -139,8 +140,8 @@ func standIn(typ string) string {
 }
 
 // sourcePaths checks every path of a table against the elements of its source, and gives the view of its rows.
-func (l *linter) sourcePaths(t *Table) *view {
-	v := &view{names: BuiltIn(), stand: map[string]string{"resource": standIn(t.Source)}, own: t.Target != ""}
+func (l *linter) sourcePaths(t *mapping.Table) *view {
+	v := &view{names: mapping.BuiltIn(), stand: map[string]string{"resource": standIn(t.Source)}, own: t.Target != ""}
 	if t.Source != "" {
 		v.start = t.Source
 		var refused *fhirpath.Error
@@ -184,7 +185,7 @@ func (v *view) each(src string) string {
 	return v.within(text)
 }
 
-func (v *view) letStandIn(s *Let, l *linter) string {
+func (v *view) letStandIn(s *mapping.Let, l *linter) string {
 	if s.ValuesName != "" {
 		return ""
 	}
@@ -198,7 +199,7 @@ func (v *view) letStandIn(s *Let, l *linter) string {
 }
 
 // unusedLets looks at every text of the file, as a path with a fault reads its names too.
-func (l *linter) unusedLets(t *Table) {
+func (l *linter) unusedLets(t *mapping.Table) {
 	read := map[string]bool{}
 	if s := l.report.sources[t.File]; s != nil {
 		for _, n := range s.scalars {
@@ -209,7 +210,7 @@ func (l *linter) unusedLets(t *Table) {
 	}
 	for _, s := range t.Lets {
 		if !read[s.Name] {
-			l.warn("unused", s.Place, "", fmt.Sprintf("nothing reads %%%s", Short(s.Name)), "remove it")
+			l.warn("unused", s.Place, "", fmt.Sprintf("nothing reads %%%s", mapping.Short(s.Name)), "remove it")
 		}
 	}
 }
@@ -221,14 +222,14 @@ func variablesOf(src string) []string {
 	return slices.Collect(maps.Keys(v.used))
 }
 
-func (l *linter) source(v *view, s *Source) {
+func (l *linter) source(v *view, s *mapping.Source) {
 	for _, p := range s.Paths {
 		l.path(v, p)
 	}
 }
 
 // condition checks a when. What is no boolean counts as true wherever it is there, and rarely means that.
-func (l *linter) condition(v *view, p *Path) {
+func (l *linter) condition(v *view, p *mapping.Path) {
 	if p == nil {
 		return
 	}
@@ -239,14 +240,14 @@ func (l *linter) condition(v *view, p *Path) {
 }
 
 // text gives a path as it was written; the place of a fault counts from there.
-func (l *linter) text(p *Path) string {
+func (l *linter) text(p *mapping.Path) string {
 	if n := l.scalar(p.Place); n != nil {
 		return n.Value
 	}
 	return p.Text
 }
 
-func (l *linter) scalar(p Place) *yaml.Node {
+func (l *linter) scalar(p mapping.Place) *yaml.Node {
 	s := l.report.sources[p.File]
 	if s == nil {
 		return nil
@@ -255,7 +256,7 @@ func (l *linter) scalar(p Place) *yaml.Node {
 }
 
 // path checks the elements of one path. Load has compiled it already, from an unknown start.
-func (l *linter) path(v *view, p *Path) {
+func (l *linter) path(v *view, p *mapping.Path) {
 	if p == nil {
 		return
 	}
@@ -277,9 +278,9 @@ func (l *linter) path(v *view, p *Path) {
 	if at < 0 || at >= len(origin) {
 		return // about what was put around the path, for example its length
 	}
-	fault := l.inside(p.Place, src, origin[at]).Fault(TableFault, refused.Message, refused.Hint)
+	fault := l.inside(p.Place, src, origin[at]).Fault(mapping.TableFault, refused.Message, refused.Hint)
 	fault.Source = p.Text
-	l.report.Findings = append(l.report.Findings, Finding{LintError, "unknown-element", fault})
+	l.report.Findings = append(l.report.Findings, Finding{Error, "unknown-element", fault})
 }
 
 // offsetOf turns line and column, from 1, into an offset in characters.
@@ -295,7 +296,7 @@ func offsetOf(text string, line, column int) int {
 }
 
 // inside gives the place in the file of a character of a path, also in a text that is folded (>-).
-func (l *linter) inside(p Place, src string, at int) Place {
+func (l *linter) inside(p mapping.Place, src string, at int) mapping.Place {
 	n, s := l.scalar(p), l.report.sources[p.File]
 	if n == nil {
 		return p
@@ -304,18 +305,18 @@ func (l *linter) inside(p Place, src string, at int) Place {
 		return s.folded(p, at)
 	}
 	lines := strings.Split(string([]rune(src)[:min(at, len([]rune(src)))]), "\n")
-	r := Reader{File: p.File, Lines: s.lines}
+	r := mapping.Reader{File: p.File, Lines: s.lines}
 	return r.Inside(n, len(lines), len([]rune(lines[len(lines)-1]))+1)
 }
 
 // folded walks the lines of a folded text: each but the last gives its characters and one space.
-func (s *sourceText) folded(p Place, at int) Place {
-	r := Reader{File: p.File, Lines: s.lines}
+func (s *sourceText) folded(p mapping.Place, at int) mapping.Place {
+	r := mapping.Reader{File: p.File, Lines: s.lines}
 	indent := r.Indent(p.Line)
 	for line := p.Line; line < len(s.lines); line++ {
 		have := len([]rune(s.lines[line])) - indent
 		if at <= have {
-			return Place{File: p.File, Line: line + 1, Column: indent + at + 1}
+			return mapping.Place{File: p.File, Line: line + 1, Column: indent + at + 1}
 		}
 		at -= max(have, 0) + 1
 	}
@@ -323,21 +324,21 @@ func (s *sourceText) folded(p Place, at int) Place {
 }
 
 // extensions warns of extensions under the URLs of NHS e-RS and of refbridge that no referral of e-RS carries.
-func (l *linter) extensions(p *Path, src string) {
+func (l *linter) extensions(p *mapping.Path, src string) {
 	for _, m := range extensionCall.FindAllStringSubmatchIndex(src, -1) {
 		url := src[m[2]:m[3]]
 		if !strings.HasPrefix(url, "urn:refbridge:") && !strings.HasPrefix(url, "https://fhir.nhs.uk/") {
 			continue
 		}
-		at := func(i int) Place { return l.inside(p.Place, src, len([]rune(src[:i]))) }
+		at := func(i int) mapping.Place { return l.inside(p.Place, src, len([]rune(src[:i]))) }
 		parts, known := ersExtensions()[url]
 		switch {
 		case !known:
-			l.warn("unknown-extension", at(m[2]), "", "no referral of e-RS carries the extension "+ShowSystem(url),
-				Nearest(url, slices.Sorted(maps.Keys(ersExtensions()))))
+			l.warn("unknown-extension", at(m[2]), "", "no referral of e-RS carries the extension "+mapping.ShowSystem(url),
+				mapping.Nearest(url, slices.Sorted(maps.Keys(ersExtensions()))))
 		case m[4] >= 0 && !slices.Contains(parts, src[m[4]:m[5]]):
-			l.warn("unknown-extension", at(m[4]), "", fmt.Sprintf("the extension has no part %q", Short(src[m[4]:m[5]])),
-				cmpHint(Nearest(src[m[4]:m[5]], parts), parts))
+			l.warn("unknown-extension", at(m[4]), "", fmt.Sprintf("the extension has no part %q", mapping.Short(src[m[4]:m[5]])),
+				cmpHint(mapping.Nearest(src[m[4]:m[5]], parts), parts))
 		}
 	}
 }

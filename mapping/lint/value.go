@@ -1,4 +1,4 @@
-package mapping
+package lint
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"refbridge/mapping"
 	"refbridge/sfdc/sobject"
 )
 
@@ -21,7 +22,7 @@ const noLimit = 1 << 30
 
 // fixed is a value that a table writes down, with its place.
 type fixed struct {
-	Place
+	mapping.Place
 	value sobject.Value
 }
 
@@ -44,14 +45,14 @@ func kindOf(typ string) sobject.Kind {
 }
 
 // value checks what a row gives against what its field takes.
-func (l *linter) value(w *Row, f sobject.FieldType, v *view) {
+func (l *linter) value(w *mapping.Row, f sobject.FieldType, v *view) {
 	if !w.Fallback.IsNull() {
 		l.fixed(fixed{value: w.Fallback, Place: l.at(w.Place, "default")}, f)
 	}
 	if w.Values != nil {
 		l.outputs(w, f)
 	}
-	unknown := func(t Transform) bool { return !slices.Contains(TransformNames(), t.Name) }
+	unknown := func(t mapping.Transform) bool { return !slices.Contains(mapping.TransformNames(), t.Name) }
 	if slices.ContainsFunc(w.Transforms, unknown) {
 		return // what it would give is not known; Load says so
 	}
@@ -92,7 +93,7 @@ func typeLimit(typ string) int {
 }
 
 // transformed follows the transforms of a row; it is false where one of them cannot take what it gets.
-func (l *linter) transformed(w *Row, g *given) bool {
+func (l *linter) transformed(w *mapping.Row, g *given) bool {
 	at := l.at(w.Place, "transform")
 	for i, t := range w.Transforms {
 		if wants := takes(t.Name); i == 0 && g.typ != "" && wants != nil && !slices.Contains(wants, g.typ) {
@@ -103,7 +104,7 @@ func (l *linter) transformed(w *Row, g *given) bool {
 			l.fail("wrong-type", at, w.Field, fmt.Sprintf("%s cannot take a %s: it has several parts", t.Name, g.typ), "take a part of it, or write transform: text first")
 			return false
 		}
-		g.after(t.Name, l.argument(w, i))
+		g.after(t.Name, argument(t))
 	}
 	return true
 }
@@ -149,28 +150,16 @@ func (g *given) after(transform string, n int) {
 	}
 }
 
-// argument gives the number in the brackets of a transform of a row, 0 where there is none.
-func (l *linter) argument(w *Row, i int) int {
-	n := l.member(w.Place, "transform")
-	if n == nil {
-		return 0
-	}
-	r := Reader{}
-	items := r.OneOrMore(n)
-	if i >= len(items) {
-		return 0
-	}
-	m := callShape.FindStringSubmatch(items[i].Value)
-	if m == nil {
-		return 0
-	}
-	first, _, _ := strings.Cut(m[2], ",")
+// argument gives the number in the brackets of a transform, 0 where there is none.
+func argument(t mapping.Transform) int {
+	_, args, _ := strings.Cut(strings.TrimSuffix(t.Text, ")"), "(")
+	first, _, _ := strings.Cut(args, ",")
 	number, _ := strconv.Atoi(strings.TrimSpace(first))
 	return number
 }
 
 // fits compares the value of a path with its field.
-func (l *linter) fits(w *Row, p *Path, g given, f sobject.FieldType) {
+func (l *linter) fits(w *mapping.Row, p *mapping.Path, g given, f sobject.FieldType) {
 	switch {
 	case w.Values != nil:
 		if structured(g.typ) && g.typ != "Coding" && g.typ != "CodeableConcept" {
@@ -194,8 +183,8 @@ func (l *linter) fits(w *Row, p *Path, g given, f sobject.FieldType) {
 	}
 }
 
-func (l *linter) judged(s Severity, check string, at Place, field string, texts ...string) {
-	if s == LintError {
+func (l *linter) judged(s Severity, check string, at mapping.Place, field string, texts ...string) {
+	if s == Error {
 		l.fail(check, at, field, texts[0], texts[1])
 		return
 	}
@@ -203,11 +192,11 @@ func (l *linter) judged(s Severity, check string, at Place, field string, texts 
 }
 
 // length compares the longest text with the field's length.
-func (l *linter) length(w *Row, p *Path, g given, f sobject.FieldType) {
+func (l *linter) length(w *mapping.Row, p *mapping.Path, g given, f sobject.FieldType) {
 	if g.kind != sobject.Text || f.Length == 0 || !textType(f.Type) {
 		return
 	}
-	cutAt := slices.ContainsFunc(w.Transforms, func(t Transform) bool { return t.Name == "truncate" })
+	cutAt := slices.ContainsFunc(w.Transforms, func(t mapping.Transform) bool { return t.Name == "truncate" })
 	switch {
 	case g.limit == noLimit:
 		l.warn("too-long", p.Place, w.Field, fmt.Sprintf("the source sets no limit, %s takes %d characters: Salesforce would refuse the record", f.Name, f.Length),
@@ -235,21 +224,21 @@ func mismatch(kind sobject.Kind, typ, source string) (Severity, string) {
 	fit := func(kinds ...sobject.Kind) bool { return kind == sobject.Null || slices.Contains(kinds, kind) }
 	switch {
 	case typ == "boolean" && !fit(sobject.Bool):
-		return LintError, "give it true or false: a boolean of the source, or a value table with true and false"
+		return Error, "give it true or false: a boolean of the source, or a value table with true and false"
 	case typ == "datetime" && !fit(sobject.DateTime):
-		return LintError, "transform: utc"
+		return Error, "transform: utc"
 	case typ == "date" && !fit(sobject.Date):
-		return LintError, "transform: date"
+		return Error, "transform: date"
 	case slices.Contains([]string{"double", "currency", "percent", "int", "long"}, typ) && !fit(sobject.Number):
-		return LintError, "take a number of the source"
+		return Error, "take a number of the source"
 	case slices.Contains([]string{"int", "long"}, typ) && strings.EqualFold(strings.TrimPrefix(source, "System."), "decimal"):
-		return LintWarning, "a number with decimals is refused: write round()"
+		return Warning, "a number with decimals is refused: write round()"
 	case (typ == "reference" || typ == "id") && !fit():
-		return LintError, "name the record with ref or lookup"
+		return Error, "name the record with ref or lookup"
 	case textType(typ) && !fit(sobject.Text):
-		return LintWarning, "write toString(), if a text is meant"
+		return Warning, "write toString(), if a text is meant"
 	case picklist(typ) && !fit(sobject.Text):
-		return LintError, "give the row a value table with texts"
+		return Error, "give the row a value table with texts"
 	}
 	return "", ""
 }
@@ -285,15 +274,15 @@ func typeText(typ string) string {
 }
 
 // outputs checks every value of a row's value table.
-func (l *linter) outputs(w *Row, f sobject.FieldType) {
+func (l *linter) outputs(w *mapping.Row, f sobject.FieldType) {
 	for _, c := range w.Values.Codes {
 		at := l.at(c.Place, "to")
 		l.fixed(fixed{value: c.To, Place: at}, f)
 	}
 	if n := l.named(w.Values.Place, "unlisted"); n != nil && w.Values.Unlisted == "" {
-		l.fixed(fixed{value: w.Values.Other, Place: Place{w.Values.File, n.Line, n.Column}}, f)
+		l.fixed(fixed{value: w.Values.Other, Place: mapping.Place{File: w.Values.File, Line: n.Line, Column: n.Column}}, f)
 	}
-	if w.Values.Unlisted == UnlistedKeep && f.RestrictedPicklist && len(f.PicklistValues) > 0 {
+	if w.Values.Unlisted == mapping.UnlistedKeep && f.RestrictedPicklist && len(f.PicklistValues) > 0 {
 		l.warn("unknown-value", l.at(w.Place, "values"), w.Field, "codes that are not listed go into a picklist that takes listed values only",
 			"unlisted: hold")
 	}
@@ -313,7 +302,7 @@ func (l *linter) fixed(c fixed, f sobject.FieldType) {
 		return
 	}
 	text := c.value.Reveal()
-	if n := TextLength(text); textType(f.Type) && f.Length > 0 && n > f.Length {
+	if n := mapping.TextLength(text); textType(f.Type) && f.Length > 0 && n > f.Length {
 		l.fail("too-long", c.Place, f.Name, fmt.Sprintf("the value has %d characters, %s takes %d", n, f.Name, f.Length), "")
 	}
 	if picklist(f.Type) {
@@ -322,7 +311,7 @@ func (l *linter) fixed(c fixed, f sobject.FieldType) {
 }
 
 // picked checks that a picklist has a value; multi-select values stand together with semicolons.
-func (l *linter) picked(at Place, text string, f sobject.FieldType) {
+func (l *linter) picked(at mapping.Place, text string, f sobject.FieldType) {
 	values := active(f)
 	if len(values) == 0 {
 		return
@@ -335,13 +324,13 @@ func (l *linter) picked(at Place, text string, f sobject.FieldType) {
 		if slices.Contains(values, part) {
 			continue
 		}
-		hint := Nearest(part, values)
+		hint := mapping.Nearest(part, values)
 		if hint == "" {
 			hint = "it has " + strings.Join(values[:min(len(values), 12)], ", ")
 		}
-		severity, message := LintWarning, fmt.Sprintf("picklist %s does not list %q: people would not find it", f.Name, Short(part))
+		severity, message := Warning, fmt.Sprintf("picklist %s does not list %q: people would not find it", f.Name, mapping.Short(part))
 		if f.RestrictedPicklist {
-			severity, message = LintError, fmt.Sprintf("picklist %s does not take %q", f.Name, Short(part))
+			severity, message = Error, fmt.Sprintf("picklist %s does not take %q", f.Name, mapping.Short(part))
 		}
 		l.judged(severity, "unknown-value", at, f.Name, message, hint)
 	}

@@ -1,4 +1,4 @@
-package mapping
+package lint
 
 import (
 	"fmt"
@@ -6,11 +6,12 @@ import (
 	"strings"
 
 	"refbridge/fhir"
+	"refbridge/mapping"
 	"refbridge/sfdc/sobject"
 )
 
 // backRule checks a rule of the way back: its fields, its values, and that no value of Salesforce is forgotten.
-func (l *linter) backRule(t *Table, b *BackRule, used map[string]bool) {
+func (l *linter) backRule(t *mapping.Table, b *mapping.BackRule, used map[string]bool) {
 	for i := range b.Parameters {
 		p := &b.Parameters[i]
 		used[p.ValuesName] = true
@@ -27,8 +28,8 @@ func (l *linter) backRule(t *Table, b *BackRule, used map[string]bool) {
 		f, ok := l.field(desc, name, l.at(b.Place, "changed"))
 		for _, to := range b.To {
 			if i == 0 && ok && f.Type != "boolean" && len(active(f)) > 0 && !slices.Contains(active(f), to) {
-				l.warn("unknown-value", l.at(b.Place, "to"), name, fmt.Sprintf("picklist %s does not list %q: the rule never applies", name, Short(to)),
-					Nearest(to, active(f)))
+				l.warn("unknown-value", l.at(b.Place, "to"), name, fmt.Sprintf("picklist %s does not list %q: the rule never applies", name, mapping.Short(to)),
+					mapping.Nearest(to, active(f)))
 			}
 		}
 	}
@@ -40,7 +41,7 @@ func (l *linter) backRule(t *Table, b *BackRule, used map[string]bool) {
 	}
 }
 
-func (l *linter) parameter(desc sobject.Description, p *BackParameter) {
+func (l *linter) parameter(desc sobject.Description, p *mapping.BackParameter) {
 	var fields []sobject.FieldType
 	for _, name := range p.From {
 		f, ok := l.field(desc, name, l.at(p.Place, "from"))
@@ -61,22 +62,22 @@ func (l *linter) parameter(desc sobject.Description, p *BackParameter) {
 }
 
 // answered warns of picklist values that people can choose and that the way back has no row for.
-func (l *linter) answered(p *BackParameter, fields []sobject.FieldType) {
+func (l *linter) answered(p *mapping.BackParameter, fields []sobject.FieldType) {
 	var missing []string
 	for _, value := range active(fields[0]) {
-		if !p.answers(value, fields) {
+		if !answers(p, value, fields) {
 			missing = append(missing, value)
 		}
 	}
 	meant := l.named(p.Values.Place, "unlisted") != nil
-	if len(missing) > 0 && p.Values.Unlisted == UnlistedHold && !meant {
+	if len(missing) > 0 && p.Values.Unlisted == mapping.UnlistedHold && !meant {
 		l.warn("uncovered-code", p.Values.Place, fields[0].Name,
-			fmt.Sprintf("value table %s has no row for %s of %s: such a change is held", Short(p.Values.Name), strings.Join(missing, ", "), fields[0].Name),
+			fmt.Sprintf("value table %s has no row for %s of %s: such a change is held", mapping.Short(p.Values.Name), strings.Join(missing, ", "), fields[0].Name),
 			"add rows, or write unlisted: hold to say that it is meant")
 	}
 }
 
-func (p *BackParameter) answers(value string, fields []sobject.FieldType) bool {
+func answers(p *mapping.BackParameter, value string, fields []sobject.FieldType) bool {
 	if len(fields) == 1 {
 		_, ok := p.Lookup([]string{value})
 		return ok
@@ -92,23 +93,23 @@ func (p *BackParameter) answers(value string, fields []sobject.FieldType) bool {
 }
 
 // sent checks the codes of an update: the source is bound to a set of them.
-func (l *linter) sent(t *Table, b *BackRule, p *BackParameter) {
+func (l *linter) sent(t *mapping.Table, b *mapping.BackRule, p *mapping.BackParameter) {
 	set, bound := boundTo(t.Source + "." + p.Name)
 	if b.Name != fhir.OperationUpdate || !bound {
 		return
 	}
 	message := func(code string) string {
-		return fmt.Sprintf("%s has no code %s: the server would refuse it", set.name, ShowCode(code))
+		return fmt.Sprintf("%s has no code %s: the server would refuse it", set.name, mapping.ShowCode(code))
 	}
 	if p.Code != "" && !slices.Contains(set.codes, p.Code) {
-		l.fail("unknown-code", l.at(p.Place, "code"), "", message(p.Code), Nearest(p.Code, set.codes))
+		l.fail("unknown-code", l.at(p.Place, "code"), "", message(p.Code), mapping.Nearest(p.Code, set.codes))
 	}
 	if p.Values == nil {
 		return
 	}
 	for _, c := range p.Values.Codes {
 		if code := c.To.Reveal(); code != "" && !slices.Contains(set.codes, code) {
-			l.fail("unknown-code", l.at(c.Place, "to"), "", message(code), Nearest(code, set.codes))
+			l.fail("unknown-code", l.at(c.Place, "to"), "", message(code), mapping.Nearest(code, set.codes))
 		}
 	}
 }

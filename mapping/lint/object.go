@@ -1,15 +1,16 @@
-package mapping
+package lint
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 
+	"refbridge/mapping"
 	"refbridge/sfdc/sobject"
 )
 
 // object checks a table against the object that it writes.
-func (l *linter) object(t *Table, v *view) {
+func (l *linter) object(t *mapping.Table, v *view) {
 	desc, ok := l.described(t.Object, l.at(t.Place, "object"))
 	if !ok {
 		return
@@ -33,29 +34,29 @@ func (l *linter) object(t *Table, v *view) {
 }
 
 // described gives an object of the target.
-func (l *linter) described(object string, at Place) (sobject.Description, bool) {
+func (l *linter) described(object string, at mapping.Place) (sobject.Description, bool) {
 	desc, ok := l.target.Object(object)
 	if !ok {
-		hint := Nearest(object, l.target.names())
+		hint := mapping.Nearest(object, l.target.names())
 		if hint == "" {
 			hint = "take it from the org: refbridge describe --save FILE"
 		}
-		l.fail("unknown-object", at, "", fmt.Sprintf("the target has no object %s", Short(object)), hint)
+		l.fail("unknown-object", at, "", fmt.Sprintf("the target has no object %s", mapping.Short(object)), hint)
 	}
 	return desc, ok
 }
 
 // field gives a field of an object; empty names are Load's business.
-func (l *linter) field(desc sobject.Description, name string, at Place) (sobject.FieldType, bool) {
+func (l *linter) field(desc sobject.Description, name string, at mapping.Place) (sobject.FieldType, bool) {
 	f, ok := desc.Field(name)
 	if ok || name == "" {
 		return f, ok
 	}
-	hint := Nearest(name, fieldNames(desc))
+	hint := mapping.Nearest(name, fieldNames(desc))
 	if hint == "" {
 		hint = "create it, or grant the integration user field-level security: a field that the user may not see is absent"
 	}
-	l.fail("unknown-field", at, name, fmt.Sprintf("%s has no field %s", desc.Name, Short(name)), hint)
+	l.fail("unknown-field", at, name, fmt.Sprintf("%s has no field %s", desc.Name, mapping.Short(name)), hint)
 	return f, false
 }
 
@@ -69,7 +70,7 @@ func fieldNames(desc sobject.Description) []string {
 
 // writable checks that the owner of a row can do what it has to: all write when a record is new, source and latest
 // later too.
-func (l *linter) writable(w *Row, f sobject.FieldType) {
+func (l *linter) writable(w *mapping.Row, f sobject.FieldType) {
 	at := l.at(w.Place, "field")
 	if l.member(w.Place, "owner") != nil {
 		at = l.at(w.Place, "owner")
@@ -88,7 +89,7 @@ func (l *linter) writable(w *Row, f sobject.FieldType) {
 }
 
 // key checks that records can be found again by their key.
-func (l *linter) key(t *Table, desc sobject.Description) {
+func (l *linter) key(t *mapping.Table, desc sobject.Description) {
 	at := l.at(t.Key.Place, "field")
 	f, ok := l.field(desc, t.Key.Field, at)
 	if !ok {
@@ -113,7 +114,7 @@ func (l *linter) key(t *Table, desc sobject.Description) {
 }
 
 // reference checks rows that point to another record.
-func (l *linter) reference(w *Row, f sobject.FieldType) {
+func (l *linter) reference(w *mapping.Row, f sobject.FieldType) {
 	to, member := w.Ref, "ref"
 	if w.Lookup.Object != "" {
 		to, member = w.Lookup, "lookup"
@@ -126,7 +127,7 @@ func (l *linter) reference(w *Row, f sobject.FieldType) {
 		l.fail("reference", at, f.Name, fmt.Sprintf("%s is a %s and points to no record", f.Name, f.Type), "remove "+member)
 		return
 	case len(f.ReferenceTo) > 0 && !slices.Contains(f.ReferenceTo, to.Object):
-		l.fail("reference", at, f.Name, fmt.Sprintf("%s does not point to %s", f.Name, Short(to.Object)),
+		l.fail("reference", at, f.Name, fmt.Sprintf("%s does not point to %s", f.Name, mapping.Short(to.Object)),
 			"it points to "+strings.Join(f.ReferenceTo, ", "))
 		return
 	case w.Ref.Object == "":
@@ -138,28 +139,28 @@ func (l *linter) reference(w *Row, f sobject.FieldType) {
 }
 
 // refKey checks the field by which a ref names its record.
-func (l *linter) refKey(w *Row, at Place) {
+func (l *linter) refKey(w *mapping.Row, at mapping.Place) {
 	desc, ok := l.target.Object(w.Ref.Object)
 	if !ok {
-		l.warn("reference", at, w.Field, fmt.Sprintf("the snapshot does not have %s: its key field is not checked", Short(w.Ref.Object)),
-			"refbridge describe --save FILE --object "+Short(w.Ref.Object))
+		l.warn("reference", at, w.Field, fmt.Sprintf("the snapshot does not have %s: its key field is not checked", mapping.Short(w.Ref.Object)),
+			"refbridge describe --save FILE --object "+mapping.Short(w.Ref.Object))
 		return
 	}
 	f, ok := desc.Field(w.Ref.Field)
 	switch {
 	case w.Ref.Field == "":
 	case !ok:
-		l.fail("reference", at, w.Field, fmt.Sprintf("%s has no field %s", desc.Name, Short(w.Ref.Field)),
-			Nearest(w.Ref.Field, fieldNames(desc)))
+		l.fail("reference", at, w.Field, fmt.Sprintf("%s has no field %s", desc.Name, mapping.Short(w.Ref.Field)),
+			mapping.Nearest(w.Ref.Field, fieldNames(desc)))
 	case !f.ExternalID && !f.IDLookup:
 		l.fail("reference", at, w.Field, fmt.Sprintf("%s of %s is not an external id: no record can be named by it", f.Name, desc.Name), "")
 	}
 }
 
 // required checks that every field which a new record must have gets a value.
-func (l *linter) required(t *Table, desc sobject.Description) {
+func (l *linter) required(t *mapping.Table, desc sobject.Description) {
 	gives := func(name string) bool {
-		return slices.ContainsFunc(t.Rows, func(w *Row) bool { return w.Field == name })
+		return slices.ContainsFunc(t.Rows, func(w *mapping.Row) bool { return w.Field == name })
 	}
 	for _, f := range desc.Fields {
 		needed := f.Createable && !f.Nillable && !f.DefaultedOnCreate && f.Type != "boolean" && f.Name != t.Key.Field
@@ -175,26 +176,26 @@ func (l *linter) required(t *Table, desc sobject.Description) {
 }
 
 // requiredRows warns where the rows of a required field may give nothing.
-func (l *linter) requiredRows(t *Table, field string) {
-	always := false
-	var last *Row
+func (l *linter) requiredRows(t *mapping.Table, field string) {
+	sure := false
+	var last *mapping.Row
 	for _, w := range t.Rows {
 		if w.Field != field {
 			continue
 		}
-		last, always = w, always || w.always()
+		last, sure = w, sure || always(w)
 		if !w.Required && w.Fallback.IsNull() {
 			l.warn("required-field", w.Place, field, fmt.Sprintf("a new %s needs %s, and this row may give none: Salesforce would refuse the record",
 				t.Object, field), "required: true holds it with a reason; or give it a default")
 		}
 	}
-	if !always {
+	if !sure {
 		l.warn("required-field", last.Place, field, fmt.Sprintf("a new %s needs %s, and no row counts where no when holds", t.Object, field),
 			"add a last row without a when")
 	}
 }
 
-func (l *linter) gone(g GoneRow, f sobject.FieldType) {
+func (l *linter) gone(g mapping.GoneRow, f sobject.FieldType) {
 	if !f.Updateable {
 		l.fail("create-only", l.at(g.Place, "field"), f.Name, "the target does not let "+f.Name+" be changed", "mark the record in another field")
 	}
@@ -204,7 +205,7 @@ func (l *linter) gone(g GoneRow, f sobject.FieldType) {
 
 // only warns of values that a record can never have, so that it would not be marked. No record is held for it, and an org
 // may do without a value that another has.
-func (l *linter) only(g GoneRow, f sobject.FieldType) {
+func (l *linter) only(g mapping.GoneRow, f sobject.FieldType) {
 	if !picklist(f.Type) || len(f.PicklistValues) == 0 {
 		return
 	}
@@ -212,20 +213,20 @@ func (l *linter) only(g GoneRow, f sobject.FieldType) {
 	for i, v := range f.PicklistValues {
 		values[i] = v.Value
 	}
-	r := Reader{}
+	r := mapping.Reader{}
 	for _, n := range r.List(l.member(g.Place, "only"), "only") {
 		if !slices.Contains(values, n.Value) {
-			l.warn("unknown-value", Place{g.File, n.Line, n.Column}, f.Name,
-				fmt.Sprintf("picklist %s does not list %q: no record has it", f.Name, Short(n.Value)), Nearest(n.Value, values))
+			l.warn("unknown-value", mapping.Place{File: g.File, Line: n.Line, Column: n.Column}, f.Name,
+				fmt.Sprintf("picklist %s does not list %q: no record has it", f.Name, mapping.Short(n.Value)), mapping.Nearest(n.Value, values))
 		}
 	}
 }
 
 // always tells whether a row counts for every record.
-func (w *Row) always() bool { return w.When == nil || w.condition() == "true" }
+func always(w *mapping.Row) bool { return w.When == nil || condition(w) == "true" }
 
 // condition gives the when of a row in one line, empty where it has none.
-func (w *Row) condition() string {
+func condition(w *mapping.Row) string {
 	if w.When == nil {
 		return ""
 	}
@@ -233,13 +234,13 @@ func (w *Row) condition() string {
 }
 
 // rows finds rows that can never count beyond those that Load refuses.
-func (l *linter) rows(t *Table) {
-	seen := map[[2]string]Place{} // by field and condition
+func (l *linter) rows(t *mapping.Table) {
+	seen := map[[2]string]mapping.Place{} // by field and condition
 	for _, w := range t.Rows {
 		if w.When != nil && w.Field != "" {
 			l.counts(w, seen)
 		}
-		if at, always := seen[[2]string{w.Field, "true"}]; always && at != w.Place && w.condition() != "true" {
+		if at, always := seen[[2]string{w.Field, "true"}]; always && at != w.Place && condition(w) != "true" {
 			l.fail("unreachable", w.Place, w.Field, fmt.Sprintf("the row of line %d always counts: this one never does", at.Line),
 				"remove one of the two, or give the first a condition that may not hold")
 		}
@@ -247,8 +248,8 @@ func (l *linter) rows(t *Table) {
 }
 
 // counts notes the condition of a row and finds one that cannot hold, or that an earlier row has.
-func (l *linter) counts(w *Row, seen map[[2]string]Place) {
-	c := [2]string{w.Field, w.condition()}
+func (l *linter) counts(w *mapping.Row, seen map[[2]string]mapping.Place) {
+	c := [2]string{w.Field, condition(w)}
 	if c[1] == "false" {
 		l.fail("unreachable", w.When.Place, w.Field, "the condition never holds", "remove the row")
 	}
@@ -261,7 +262,7 @@ func (l *linter) counts(w *Row, seen map[[2]string]Place) {
 }
 
 // purposes warns of rows that do not say why they are there, where their table does not say it for all of them either.
-func (l *linter) purposes(t *Table) {
+func (l *linter) purposes(t *mapping.Table) {
 	if !l.strict || t.Purpose != "" {
 		return
 	}

@@ -1,4 +1,4 @@
-package mapping
+package lint
 
 import (
 	"fmt"
@@ -8,11 +8,12 @@ import (
 	"unicode"
 
 	"refbridge/fhir"
+	"refbridge/mapping"
 )
 
 // Excerpt gives the line that a finding is about and the offset in characters at which to point; empty where the
 // finding has no line. Characters that do not print are dots, and a long line is cut around the place.
-func (r *LintReport) Excerpt(f Finding) (line string, caret int) {
+func (r *Report) Excerpt(f Finding) (line string, caret int) {
 	s := r.sources[f.File]
 	if s == nil || f.Line < 1 || f.Line > len(s.lines) {
 		return "", 0
@@ -41,11 +42,11 @@ func (r *LintReport) Excerpt(f Finding) (line string, caret int) {
 }
 
 // Text writes the findings for people. paint colours a text by an ANSI code ("31"), or gives it back as it is.
-func (r *LintReport) Text(w io.Writer, paint func(code, text string) string) error {
+func (r *Report) Text(w io.Writer, paint func(code, text string) string) error {
 	var b strings.Builder
 	for _, f := range r.Findings {
 		colour := "31"
-		if f.Severity == LintWarning {
+		if f.Severity == Warning {
 			colour = "33"
 		}
 		at := f.File
@@ -77,18 +78,18 @@ func (f Finding) what() string {
 	return f.Field + ": " + f.Message
 }
 
-func (r *LintReport) summary() string {
+func (r *Report) summary() string {
 	count := func(n int, what string) string {
 		if n != 1 {
 			what += "s"
 		}
 		return fmt.Sprintf("%d %s", n, what)
 	}
-	return fmt.Sprintf("%s, %s in %s", count(r.Count(LintError), "error"), count(r.Count(LintWarning), "warning"), count(r.Tables, "file"))
+	return fmt.Sprintf("%s, %s in %s", count(r.Count(Error), "error"), count(r.Count(Warning), "warning"), count(r.Tables, "file"))
 }
 
-// LintJSON is a LintReport for programs.
-type LintJSON struct {
+// ReportJSON is a Report for programs.
+type ReportJSON struct {
 	Errors   int           `json:"errors"`
 	Warnings int           `json:"warnings"`
 	Files    int           `json:"files"`
@@ -111,8 +112,8 @@ type FindingJSON struct {
 }
 
 // JSON gives the report for encoding/json.
-func (r *LintReport) JSON() LintJSON {
-	out := LintJSON{Errors: r.Count(LintError), Warnings: r.Count(LintWarning), Files: r.Tables, Target: r.Target, Findings: []FindingJSON{}}
+func (r *Report) JSON() ReportJSON {
+	out := ReportJSON{Errors: r.Count(Error), Warnings: r.Count(Warning), Files: r.Tables, Target: r.Target, Findings: []FindingJSON{}}
 	for _, f := range r.Findings {
 		excerpt, _ := r.Excerpt(f)
 		out.Findings = append(out.Findings, FindingJSON{Severity: f.Severity, Check: f.Check, File: f.File, Line: f.Line, Column: f.Column,
@@ -158,7 +159,7 @@ func (l *linter) identities(s *sourceText) {
 	for i, line := range s.lines {
 		for _, span := range tenDigits.FindAllStringIndex(line, -1) {
 			if identity(line, span) {
-				at := Place{s.name, i + 1, len([]rune(line[:span[0]])) + 1}
+				at := mapping.Place{File: s.name, Line: i + 1, Column: len([]rune(line[:span[0]])) + 1}
 				l.warn("nhs-number", at, "", "the number may be a patient's NHS number", "tables are no place for patients: take it out")
 			}
 		}

@@ -1,4 +1,4 @@
-package mapping
+package lint
 
 import (
 	"fmt"
@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	r4 "github.com/samply/golang-fhir-models/fhir-models/fhir"
+
+	"refbridge/mapping"
 )
 
 // plainPath is a row of elements without a function: what repeats, repeats.
@@ -15,12 +17,12 @@ var plainPath = regexp.MustCompile(`^[a-z][A-Za-z]*(\.[a-z][A-Za-z]*)*$`)
 
 // several warns of a path through an element that R4 lets repeat, where the field takes one value: the first record with
 // two of them would be held.
-func (l *linter) several(w *Row, p *Path, v *view) {
+func (l *linter) several(w *mapping.Row, p *mapping.Path, v *view) {
 	src := strings.TrimSpace(l.text(p))
 	if w.Values != nil || w.Joined || !plainPath.MatchString(src) {
 		return
 	}
-	folds := func(t Transform) bool {
+	folds := func(t mapping.Transform) bool {
 		return slices.Contains([]string{"humanName", "nhsNumber", "patientKey"}, t.Name)
 	}
 	if slices.ContainsFunc(w.Transforms, folds) {

@@ -1,10 +1,12 @@
-package mapping
+package lint
 
 import (
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
+
+	"refbridge/mapping"
 )
 
 // ersExtensions are the extensions that a referral of e-RS has once it is R4, with the parts that they have.
@@ -91,7 +93,7 @@ func boundTo(element string) (codeSet, bool) {
 
 // codes compares a value table with the value sets that its source can have: by the element of a path, or by the
 // systems that the table names.
-func (l *linter) codes(values *ValueTable, paths []*Path, v *view) {
+func (l *linter) codes(values *mapping.ValueTable, paths []*mapping.Path, v *view) {
 	if values == nil {
 		return
 	}
@@ -102,7 +104,7 @@ func (l *linter) codes(values *ValueTable, paths []*Path, v *view) {
 		}
 	}
 	for _, set := range codeSets() {
-		if slices.ContainsFunc(values.Codes, func(c CodeRow) bool { return c.System == set.system }) {
+		if slices.ContainsFunc(values.Codes, func(c mapping.CodeRow) bool { return c.System == set.system }) {
 			l.covers(values, set, false)
 		}
 	}
@@ -110,10 +112,10 @@ func (l *linter) codes(values *ValueTable, paths []*Path, v *view) {
 
 // covers warns of codes of the set without a row, where they would hold the record without the author's word, and of
 // rows that no code of the set can reach.
-func (l *linter) covers(values *ValueTable, set codeSet, plain bool) {
+func (l *linter) covers(values *mapping.ValueTable, set codeSet, plain bool) {
 	var missing []string
 	for _, code := range set.codes {
-		c := Coding{set.system, code}
+		c := mapping.Coding{System: set.system, Code: code}
 		if plain {
 			c.System = ""
 		}
@@ -122,16 +124,16 @@ func (l *linter) covers(values *ValueTable, set codeSet, plain bool) {
 		}
 	}
 	meant := l.named(values.Place, "unlisted") != nil
-	if len(missing) > 0 && values.Unlisted == UnlistedHold && !meant {
+	if len(missing) > 0 && values.Unlisted == mapping.UnlistedHold && !meant {
 		l.warn("uncovered-code", values.Place, "",
-			fmt.Sprintf("value table %s has no row for %s of %s: such a record is held", Short(values.Name), strings.Join(missing, ", "), set.name),
+			fmt.Sprintf("value table %s has no row for %s of %s: such a record is held", mapping.Short(values.Name), strings.Join(missing, ", "), set.name),
 			"add rows, or write unlisted: hold to say that it is meant")
 	}
 	for _, c := range values.Codes {
 		mine := c.System == set.system || plain && c.System == ""
 		if mine && c.Code != "" && !slices.Contains(set.codes, c.Code) && !slices.Contains(set.also, c.Code) {
-			l.warn("unknown-code", l.at(c.Place, "code"), "", fmt.Sprintf("%s has no code %s: the row is never used", set.name, ShowCode(c.Code)),
-				Nearest(c.Code, set.codes))
+			l.warn("unknown-code", l.at(c.Place, "code"), "", fmt.Sprintf("%s has no code %s: the row is never used", set.name, mapping.ShowCode(c.Code)),
+				mapping.Nearest(c.Code, set.codes))
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package mapping
+package lint
 
 import (
 	"encoding/json"
@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"refbridge/mapping"
 )
 
 func TestASnapshotReadsBackAsItWasWritten(t *testing.T) {
@@ -59,7 +61,7 @@ func TestAFileThatIsNoSnapshotIsRefusedWithoutQuotingIt(t *testing.T) {
 
 func TestTheDefaultSnapshotHasWhatTheStarterTablesWrite(t *testing.T) {
 	s := defaultSnapshot(t)
-	names, err := TargetObjects(Default())
+	names, err := Objects(mapping.Default())
 	require.NoError(t, err)
 	for _, name := range names {
 		d, ok := s.Object(name)

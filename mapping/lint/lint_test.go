@@ -1,7 +1,8 @@
-package mapping
+package lint
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io/fs"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"refbridge/mapping"
 	"refbridge/sfdc/sobject"
 )
 
@@ -40,18 +42,30 @@ func changed(t testing.TB, object, field string, change func(*sobject.FieldType)
 
 func restricted(f *sobject.FieldType) { f.RestrictedPicklist = true }
 
-func lint(t testing.TB, fsys fs.FS, target Snapshot) *LintReport {
+func lint(t testing.TB, fsys fs.FS, target Snapshot) *Report {
 	t.Helper()
-	r, err := Lint(fsys, target)
+	r, err := Check(fsys, target)
 	require.NoError(t, err)
 	return r
+}
+
+var update = flag.Bool("update", false, "write what lint says now into testdata")
+
+func golden(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Equal(t, string(want), got)
 }
 
 func plainText(_, text string) string { return text }
 
 func TestTheStarterTablesAreCleanAgainstTheDefaultSnapshot(t *testing.T) {
 	var out strings.Builder
-	r := lint(t, Default(), defaultSnapshot(t))
+	r := lint(t, mapping.Default(), defaultSnapshot(t))
 	require.NoError(t, r.Text(&out, plainText))
 	assert.Empty(t, r.Findings, out.String())
 	assert.Greater(t, r.Tables, 5)
@@ -74,35 +88,36 @@ func TestTheStarterTablesFailWhereTheOrgIsNotReady(t *testing.T) {
 		}),
 		"read-only": changed(t, "ClinicalServiceRequest", "EndDate", func(f *sobject.FieldType) { f.Createable, f.Updateable = false, false }),
 	} {
-		r := lint(t, Default(), target)
+		r := lint(t, mapping.Default(), target)
 		require.NotEmpty(t, r.Findings, what)
 		assert.Equal(t, what, r.Findings[0].Check)
-		assert.NotZero(t, r.Count(LintError), what)
+		assert.NotZero(t, r.Count(Error), what)
 	}
 }
 
 func TestEveryFaultOfManyTablesIsReportedAtOnce(t *testing.T) {
 	target := changed(t, "ClinicalServiceRequest", "Priority", restricted)
-	r := lint(t, os.DirFS("testdata/lint/faults"), target)
+	r := lint(t, os.DirFS("testdata/faults"), target)
 	var text strings.Builder
 	require.NoError(t, r.Text(&text, plainText))
-	golden(t, "testdata/lint/faults.txt", text.String())
+	golden(t, "testdata/faults.txt", text.String())
 	asJSON, err := json.MarshalIndent(r.JSON(), "", "  ")
 	require.NoError(t, err)
-	golden(t, "testdata/lint/faults.json", string(asJSON)+"\n")
+	golden(t, "testdata/faults.json", string(asJSON)+"\n")
 }
 
 func TestTablesWithFaultsNeverRun(t *testing.T) {
-	names, err := fs.Glob(os.DirFS("testdata/lint/faults"), "*.yaml")
+	names, err := fs.Glob(os.DirFS("testdata/faults"), "*.yaml")
 	require.NoError(t, err)
 	require.NotEmpty(t, names)
-	_, err = Load(os.DirFS("testdata/lint/faults"), Options{})
-	loaded := faults(t, err)
-	r := lint(t, os.DirFS("testdata/lint/faults"), defaultSnapshot(t))
+	_, err = mapping.Load(os.DirFS("testdata/faults"), mapping.Options{})
+	var loaded mapping.Faults
+	require.ErrorAs(t, err, &loaded)
+	r := lint(t, os.DirFS("testdata/faults"), defaultSnapshot(t))
 	for _, f := range loaded {
 		found := false
 		for _, g := range r.Findings {
-			found = found || g.Severity == LintError && g.File == f.File && g.Message == masked(f.Message)
+			found = found || g.Severity == Error && g.File == f.File && g.Message == masked(f.Message)
 		}
 		assert.True(t, found, "lint does not say what Load says: %s", f)
 	}
@@ -226,7 +241,7 @@ func TestRowsThatNobodyGaveAPurposeAreReportedOnlyWhenStrict(t *testing.T) {
 	const table = "object: PersonName\nsource: Patient\nkey: {field: Bridge_Key__c, from: id}\nrows:\n" +
 		"  - {field: FirstName, from: name.first().given.first(), transform: \"truncate(40, hold)\"}\n" +
 		"  - {field: LastName, from: name.first().family, transform: \"truncate(80, hold)\", purpose: Who it is.}\n"
-	find := func(check func(fs.FS, Snapshot) (*LintReport, error), text string) []string {
+	find := func(check func(fs.FS, Snapshot) (*Report, error), text string) []string {
 		r, err := check(fstest.MapFS{"a.yaml": {Data: []byte(text)}}, defaultSnapshot(t))
 		require.NoError(t, err)
 		var out []string
@@ -237,9 +252,9 @@ func TestRowsThatNobodyGaveAPurposeAreReportedOnlyWhenStrict(t *testing.T) {
 		}
 		return out
 	}
-	assert.Empty(t, find(Lint, table))
-	assert.Equal(t, []string{"warning 5:5 FirstName"}, find(LintStrict, table))
-	assert.Empty(t, find(LintStrict, "purpose: Names.\n"+table), "the purpose of a table is that of its rows")
+	assert.Empty(t, find(Check, table))
+	assert.Equal(t, []string{"warning 5:5 FirstName"}, find(CheckStrict, table))
+	assert.Empty(t, find(CheckStrict, "purpose: Names.\n"+table), "the purpose of a table is that of its rows")
 }
 
 func TestValuesThatAPicklistDoesNotListAreErrorsWhereItIsRestricted(t *testing.T) {
@@ -335,29 +350,29 @@ bodies:
 	}, got)
 	assert.Equal(t, "The ward's own org, not a default mapping.", r.Target)
 	table["snapshot.yaml"].Data = []byte("bodys: {}\n")
-	_, err := Lint(table, defaultSnapshot(t))
+	_, err := Check(table, defaultSnapshot(t))
 	assert.ErrorContains(t, err, "snapshot.yaml")
 }
 
 func TestAnExcerptPointsIntoALongLineAndHidesWhatDoesNotPrint(t *testing.T) {
 	line := "# " + strings.Repeat("x", 200) + "\x1b[31m" + strings.Repeat("y", 200)
-	r := &LintReport{sources: map[string]*sourceText{"a.yaml": readSource("a.yaml", []byte(line))}}
-	got, caret := r.Excerpt(Finding{Fault: Fault{File: "a.yaml", Line: 1, Column: 203}})
+	r := &Report{sources: map[string]*sourceText{"a.yaml": readSource("a.yaml", []byte(line))}}
+	got, caret := r.Excerpt(Finding{Fault: mapping.Fault{File: "a.yaml", Line: 1, Column: 203}})
 	assert.Equal(t, '·', []rune(got)[caret])
 	assert.LessOrEqual(t, len([]rune(got)), 112)
 	assert.NotContains(t, got, "\x1b")
 	for _, at := range []int{0, 1, 500, 5000} {
-		got, caret = r.Excerpt(Finding{Fault: Fault{File: "a.yaml", Line: 1, Column: at}})
+		got, caret = r.Excerpt(Finding{Fault: mapping.Fault{File: "a.yaml", Line: 1, Column: at}})
 		assert.LessOrEqual(t, caret, len([]rune(got)), "column %d", at)
 	}
 }
 
 func TestTheObjectsOfTablesAreThoseThatTheyWriteOrPointTo(t *testing.T) {
-	got, err := TargetObjects(Default())
+	got, err := Objects(mapping.Default())
 	require.NoError(t, err)
 	assert.Equal(t, []string{"Account", "ClinicalServiceRequest", "ClinicalServiceRequestDetail", "CodeSet", "CodeSetBundle", "Identifier",
 		"ServiceAppointment"}, got)
-	got, err = TargetObjects(os.DirFS("testdata/lint/faults"))
+	got, err = Objects(os.DirFS("testdata/faults"))
 	require.NoError(t, err)
 	assert.Contains(t, got, "ServiceApointment", "faults do not hide a table")
 }
@@ -367,26 +382,26 @@ const planted = "9990000018"
 
 func FuzzLint(f *testing.F) {
 	target := defaultSnapshot(f)
-	names, err := fs.Glob(os.DirFS("testdata/lint/faults"), "*.yaml")
+	names, err := fs.Glob(os.DirFS("testdata/faults"), "*.yaml")
 	if err != nil || len(names) == 0 {
 		f.Fatal("no seeds", err)
 	}
 	for _, name := range names {
-		src, err := os.ReadFile("testdata/lint/faults/" + name)
+		src, err := os.ReadFile("testdata/faults/" + name)
 		if err != nil {
 			f.Fatal(err)
 		}
 		f.Add(src)
 	}
-	f.Add([]byte(strings.ReplaceAll(badTable, "*anchor", "x") + "# " + planted))
+	f.Add([]byte("# " + planted))
 	f.Add([]byte("object: Account\nsource: Patient\nkey: {field: " + planted + ", from: id}\nrows: [{field: Name, from: \"id = '" + planted + "'.zzz\", values: \"" + planted + "\"}]\n"))
 	f.Add([]byte("body: referral\nsource: ServiceRequest\nrows:\n  - {path: patient.fields.LastName, from: subject.displey}\n"))
 	f.Fuzz(func(t *testing.T, src []byte) {
-		r, err := Lint(fstest.MapFS{"a.yaml": {Data: src}}, target)
+		r, err := Check(fstest.MapFS{"a.yaml": {Data: src}}, target)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Load(fstest.MapFS{"a.yaml": {Data: src}}, Options{}); err != nil && r.Count(LintError) == 0 {
+		if _, err := mapping.Load(fstest.MapFS{"a.yaml": {Data: src}}, mapping.Options{}); err != nil && r.Count(Error) == 0 {
 			t.Fatalf("Load refuses the tables and lint does not: %v", err)
 		}
 		var out strings.Builder

@@ -1,4 +1,6 @@
-package mapping
+// Package lint checks mapping tables against themselves, the elements of FHIR R4, and what a target takes. It needs no
+// network: what a target takes is a Snapshot.
+package lint
 
 import (
 	"cmp"
@@ -11,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"refbridge/fhir/fhirpath"
+	"refbridge/mapping"
 )
 
 // Severity says what a Finding means: an error stops records or loses data, a warning may.
@@ -18,20 +21,20 @@ type Severity string
 
 // The severities of a Finding.
 const (
-	LintError   Severity = "error"
-	LintWarning Severity = "warning"
+	Error   Severity = "error"
+	Warning Severity = "warning"
 )
 
-// Finding is one thing that Lint found, with its place. Nothing in it is about a person: what looks like an NHS number
+// Finding is one thing that Check found, with its place. Nothing in it is about a person: what looks like an NHS number
 // is not repeated.
 type Finding struct {
 	Severity Severity
 	Check    string // stable name: "unknown-field"
-	Fault
+	mapping.Fault
 }
 
-// LintReport is everything that Lint found, by file, line and column.
-type LintReport struct {
+// Report is everything that Check found, by file, line and column.
+type Report struct {
 	Findings []Finding
 	Tables   int    // files that were read
 	Target   string // what the tables were checked against
@@ -40,7 +43,7 @@ type LintReport struct {
 }
 
 // Count gives how many findings there are of a severity.
-func (r *LintReport) Count(s Severity) int {
+func (r *Report) Count(s Severity) int {
 	n := 0
 	for _, f := range r.Findings {
 		if f.Severity == s {
@@ -50,21 +53,21 @@ func (r *LintReport) Count(s Severity) int {
 	return n
 }
 
-// Lint checks tables against the elements of FHIR R4 and against a target, and reports everything at once: what Load
-// refuses, and what would hold or lose records later. It needs no network. The error is about files that cannot be read.
+// Check checks tables and reports everything at once: what mapping.Load refuses, and what would hold or lose records
+// later. The error is about files that cannot be read.
 //
-//	tables --Load--> faults        \
-//	   \---- as far as readable --> linter: sources, target, values, codes --> LintReport
-func Lint(fsys fs.FS, target Snapshot) (*LintReport, error) { return lintTables(fsys, target, false) }
+//	tables --Read--> faults        \
+//	   \---- as far as readable --> linter: sources, target, values, codes --> Report
+func Check(fsys fs.FS, target Snapshot) (*Report, error) { return check(fsys, target, false) }
 
-// LintStrict is Lint that also warns of what does no harm to a record: rows that do not say why they are there.
-func LintStrict(fsys fs.FS, target Snapshot) (*LintReport, error) {
-	return lintTables(fsys, target, true)
+// CheckStrict is Check that also warns of what does no harm to a record: rows that do not say why they are there.
+func CheckStrict(fsys fs.FS, target Snapshot) (*Report, error) {
+	return check(fsys, target, true)
 }
 
-func lintTables(fsys fs.FS, target Snapshot, strict bool) (*LintReport, error) {
-	l := &linter{target: target, strict: strict, report: &LintReport{Target: target.About, sources: map[string]*sourceText{}}}
-	names, err := Files(fsys)
+func check(fsys fs.FS, target Snapshot, strict bool) (*Report, error) {
+	l := &linter{target: target, strict: strict, report: &Report{Target: target.About, sources: map[string]*sourceText{}}}
+	names, err := mapping.Files(fsys)
 	if err != nil {
 		return nil, err
 	}
@@ -76,13 +79,13 @@ func lintTables(fsys fs.FS, target Snapshot, strict bool) (*LintReport, error) {
 		l.report.sources[name] = readSource(name, src)
 	}
 	l.report.Tables = len(names)
-	set, faults, err := Read(fsys, Options{})
+	set, faults, err := mapping.Read(fsys, mapping.Options{})
 	if err != nil {
 		return nil, err
 	}
 	l.set = set
 	for _, f := range faults {
-		l.report.Findings = append(l.report.Findings, Finding{LintError, loadCheck(f), l.placed(f)})
+		l.report.Findings = append(l.report.Findings, Finding{Error, loadCheck(f), l.placed(f)})
 	}
 	if err := l.own(fsys); err != nil {
 		return nil, err
@@ -92,17 +95,17 @@ func lintTables(fsys fs.FS, target Snapshot, strict bool) (*LintReport, error) {
 	return l.report, nil
 }
 
-// linter walks the tables of one Lint. They may have faults: what could not be read is nil or empty.
+// linter walks the tables of one Check. They may have faults: what could not be read is nil or empty.
 type linter struct {
-	set    *Set
+	set    *mapping.Set
 	target Snapshot
 	strict bool
 	bodies map[string]map[string]ownMember // of a target of its own
-	report *LintReport
+	report *Report
 }
 
 // loadCheck names what Load found, where it has a name of its own.
-func loadCheck(f Fault) string {
+func loadCheck(f mapping.Fault) string {
 	switch {
 	case strings.Contains(f.Message, "has its value from line"), strings.Contains(f.Message, "is the key: it has its value"):
 		return "unreachable"
@@ -115,8 +118,8 @@ func loadCheck(f Fault) string {
 }
 
 // placed points into a folded text (>-), of which Load gives the beginning only.
-func (l *linter) placed(f Fault) Fault {
-	at := Place{f.File, f.Line, f.Column}
+func (l *linter) placed(f mapping.Fault) mapping.Fault {
+	at := mapping.Place{File: f.File, Line: f.Line, Column: f.Column}
 	n := l.scalar(at)
 	if n == nil || n.Style&yaml.FoldedStyle == 0 {
 		return f
@@ -132,7 +135,7 @@ func (l *linter) placed(f Fault) Fault {
 
 func (l *linter) run() {
 	used := map[string]bool{}
-	for _, t := range l.set.tables {
+	for _, t := range l.set.Tables() {
 		v := l.sourcePaths(t)
 		switch {
 		case t.Body != "":
@@ -167,22 +170,22 @@ func (l *linter) unusedTables(used map[string]bool) {
 		name, _, _ := strings.Cut(by, ".")
 		read[name], read[by] = true, true
 	}
-	for name, v := range l.set.values {
+	for name, v := range l.set.Values() {
 		if !read[name] {
-			l.warn("unused", v.Place, "", "no row uses value table "+Short(name), "remove it, or name it in values: of a row")
+			l.warn("unused", v.Place, "", "no row uses value table "+mapping.Short(name), "remove it, or name it in values: of a row")
 		}
 	}
 }
 
-func (l *linter) fail(check string, at Place, field, message, hint string) {
-	f := at.Fault(TableFault, message, hint)
+func (l *linter) fail(check string, at mapping.Place, field, message, hint string) {
+	f := at.Fault(mapping.TableFault, message, hint)
 	f.Field = field
-	l.report.Findings = append(l.report.Findings, Finding{LintError, check, f})
+	l.report.Findings = append(l.report.Findings, Finding{Error, check, f})
 }
 
-func (l *linter) warn(check string, at Place, field, message, hint string) {
+func (l *linter) warn(check string, at mapping.Place, field, message, hint string) {
 	l.fail(check, at, field, message, hint)
-	l.report.Findings[len(l.report.Findings)-1].Severity = LintWarning
+	l.report.Findings[len(l.report.Findings)-1].Severity = Warning
 }
 
 // finish sorts the findings, drops what stands twice, and hides what may be about a person.
@@ -199,15 +202,15 @@ func (l *linter) finish() {
 	l.report.Findings = slices.CompactFunc(all, func(a, b Finding) bool { return a == b })
 }
 
-// TargetObjects names the objects that tables write or point to, sorted: what to describe before Lint. Tables with
+// Objects names the objects that tables write or point to, sorted: what to describe before Check. Tables with
 // faults count as far as they can be read.
-func TargetObjects(fsys fs.FS) ([]string, error) {
-	set, _, err := Read(fsys, Options{})
+func Objects(fsys fs.FS) ([]string, error) {
+	set, _, err := mapping.Read(fsys, mapping.Options{})
 	if err != nil {
 		return nil, err
 	}
 	var out []string
-	for _, t := range set.tables {
+	for _, t := range set.Tables() {
 		out = append(out, t.Object)
 		if t.Body == "referral" && t.Target == "" {
 			out = append(out, "Account", "ClinicalServiceRequest", "ClinicalServiceRequestDetail", "HealthcareProvider")
@@ -234,7 +237,7 @@ func readSource(name string, src []byte) *sourceText {
 	s := &sourceText{name: name, lines: strings.Split(string(src), "\n"), maps: map[[2]int]*yaml.Node{},
 		scalars: map[[2]int]*yaml.Node{}, after: map[[2]int]*yaml.Node{}}
 	var doc yaml.Node
-	if len(src) <= MaxFile && yaml.Unmarshal(src, &doc) == nil && len(doc.Content) == 1 {
+	if len(src) <= mapping.MaxFile && yaml.Unmarshal(src, &doc) == nil && len(doc.Content) == 1 {
 		s.root = doc.Content[0]
 		s.index(s.root)
 	}
@@ -258,15 +261,15 @@ func (s *sourceText) index(n *yaml.Node) {
 }
 
 // at gives the place of a member's value in the mapping that stands at p, and p where there is none.
-func (l *linter) at(p Place, member string) Place {
+func (l *linter) at(p mapping.Place, member string) mapping.Place {
 	if n := l.member(p, member); n != nil {
-		return Place{File: p.File, Line: n.Line, Column: n.Column}
+		return mapping.Place{File: p.File, Line: n.Line, Column: n.Column}
 	}
 	return p
 }
 
 // member gives a member of the mapping that stands at p: a row, a key, a whole file at 1:1.
-func (l *linter) member(p Place, member string) *yaml.Node {
+func (l *linter) member(p mapping.Place, member string) *yaml.Node {
 	s := l.report.sources[p.File]
 	if s == nil {
 		return nil
@@ -279,7 +282,7 @@ func (l *linter) member(p Place, member string) *yaml.Node {
 }
 
 // named is member of the mapping behind the key that stands at p: a value table by its name.
-func (l *linter) named(p Place, member string) *yaml.Node {
+func (l *linter) named(p mapping.Place, member string) *yaml.Node {
 	s := l.report.sources[p.File]
 	if s == nil {
 		return nil

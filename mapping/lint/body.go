@@ -1,4 +1,4 @@
-package mapping
+package lint
 
 import (
 	"fmt"
@@ -9,10 +9,11 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"refbridge/mapping"
 	"refbridge/sfdc/sobject"
 )
 
-// ownTarget is what a SnapshotFile says.
+// ownTarget is what a snapshot.yaml says.
 type ownTarget struct {
 	About string `yaml:"about"`
 	// Objects are objects as describe gives them, for tables of records.
@@ -32,14 +33,14 @@ type ownMember struct {
 // own reads the snapshot that stands beside the tables, where the tables name a target of their own.
 func (l *linter) own(fsys fs.FS) error {
 	l.bodies = map[string]map[string]ownMember{}
-	i := slices.IndexFunc(l.set.tables, func(t *Table) bool { return t.Target != "" })
+	i := slices.IndexFunc(l.set.Tables(), func(t *mapping.Table) bool { return t.Target != "" })
 	if i < 0 {
 		return nil
 	}
-	src, err := fs.ReadFile(fsys, SnapshotFile)
+	src, err := fs.ReadFile(fsys, mapping.SnapshotFile)
 	if err != nil {
-		t := l.set.tables[i]
-		l.fail("no-snapshot", l.at(t.Place, "target"), "", "a target of its own needs a file "+SnapshotFile+" beside the tables",
+		t := l.set.Tables()[i]
+		l.fail("no-snapshot", l.at(t.Place, "target"), "", "a target of its own needs a file "+mapping.SnapshotFile+" beside the tables",
 			"with bodies: (path: {type, length, values}) or objects: as describe gives them")
 		return nil
 	}
@@ -47,7 +48,7 @@ func (l *linter) own(fsys fs.FS) error {
 	d := yaml.NewDecoder(strings.NewReader(string(src)))
 	d.KnownFields(true)
 	if err := d.Decode(&own); err != nil {
-		return fmt.Errorf("read %s: %s", SnapshotFile, strings.TrimPrefix(err.Error(), "yaml: "))
+		return fmt.Errorf("read %s: %s", mapping.SnapshotFile, strings.TrimPrefix(err.Error(), "yaml: "))
 	}
 	l.target = Snapshot{About: own.About, Objects: own.Objects}
 	l.report.Target, l.bodies = own.About, own.Bodies
@@ -55,7 +56,7 @@ func (l *linter) own(fsys fs.FS) error {
 }
 
 // body checks the rows of a table that makes a part of a JSON body.
-func (l *linter) body(t *Table, v *view) {
+func (l *linter) body(t *mapping.Table, v *view) {
 	for _, w := range t.Rows {
 		f, known := l.bodyField(t, w)
 		if known {
@@ -71,7 +72,7 @@ func (l *linter) body(t *Table, v *view) {
 		return
 	}
 	for member, fields := range map[string][]string{"patient": {"LastName"}, "referral": {"Type", "Status"}} {
-		made := slices.ContainsFunc(t.Rows, func(w *Row) bool { return strings.HasPrefix(w.Field, member+".fields.") })
+		made := slices.ContainsFunc(t.Rows, func(w *mapping.Row) bool { return strings.HasPrefix(w.Field, member+".fields.") })
 		for _, field := range fields {
 			if made {
 				l.bodyNeeds(t, member+".fields."+field)
@@ -81,9 +82,9 @@ func (l *linter) body(t *Table, v *view) {
 }
 
 // bodyNeeds checks that some table gives a member that the target insists on.
-func (l *linter) bodyNeeds(t *Table, path string) {
-	gives := slices.ContainsFunc(l.set.tables, func(t *Table) bool {
-		return slices.ContainsFunc(t.Rows, func(w *Row) bool { return w.Field == path })
+func (l *linter) bodyNeeds(t *mapping.Table, path string) {
+	gives := slices.ContainsFunc(l.set.Tables(), func(t *mapping.Table) bool {
+		return slices.ContainsFunc(t.Rows, func(w *mapping.Row) bool { return w.Field == path })
 	})
 	if !gives {
 		l.fail("required-field", l.at(t.Place, "body"), path, fmt.Sprintf("the target needs %s, and no row gives it", path), "add a row")
@@ -92,7 +93,7 @@ func (l *linter) bodyNeeds(t *Table, path string) {
 
 // bodyField gives what a path of a body takes: by the snapshot of its own target, by the object whose fields stand there,
 // or by the API.
-func (l *linter) bodyField(t *Table, w *Row) (sobject.FieldType, bool) {
+func (l *linter) bodyField(t *mapping.Table, w *mapping.Row) (sobject.FieldType, bool) {
 	if t.Target != "" {
 		return l.ownField(t, w)
 	}
@@ -114,8 +115,8 @@ func (l *linter) bodyField(t *Table, w *Row) (sobject.FieldType, bool) {
 		names = append(names, fieldNames(desc)...)
 	}
 	if len(names) > 0 {
-		l.fail("unknown-field", l.at(w.Place, "path"), w.Field, fmt.Sprintf("%s has no field %s", strings.Join(objects, " or "), Short(name)),
-			Nearest(name, names))
+		l.fail("unknown-field", l.at(w.Place, "path"), w.Field, fmt.Sprintf("%s has no field %s", strings.Join(objects, " or "), mapping.Short(name)),
+			mapping.Nearest(name, names))
 	}
 	return sobject.FieldType{}, false
 }
@@ -134,12 +135,12 @@ func bodyObjects(member string) []string {
 	return nil
 }
 
-func (l *linter) ownField(t *Table, w *Row) (sobject.FieldType, bool) {
+func (l *linter) ownField(t *mapping.Table, w *mapping.Row) (sobject.FieldType, bool) {
 	paths := l.bodies[t.Body]
 	m, ok := paths[w.Field]
 	if !ok {
 		if len(paths) > 0 && w.Field != "" {
-			l.fail("unknown-field", l.at(w.Place, "path"), w.Field, "the target has no "+Short(w.Field), Nearest(w.Field, slices.Sorted(maps.Keys(paths))))
+			l.fail("unknown-field", l.at(w.Place, "path"), w.Field, "the target has no "+mapping.Short(w.Field), mapping.Nearest(w.Field, slices.Sorted(maps.Keys(paths))))
 		}
 		return sobject.FieldType{}, false
 	}
@@ -152,13 +153,13 @@ func (l *linter) ownField(t *Table, w *Row) (sobject.FieldType, bool) {
 }
 
 // apiField gives what the API itself says of a member that is no field of a record.
-func (l *linter) apiField(t *Table, w *Row) (sobject.FieldType, bool) {
-	_, end, problem := FindMember(BodySchema(t.Body), w.Field)
+func (l *linter) apiField(t *mapping.Table, w *mapping.Row) (sobject.FieldType, bool) {
+	_, end, problem := mapping.FindMember(mapping.BodySchema(t.Body), w.Field)
 	f := sobject.FieldType{Name: w.Field, Length: end.Length}
 	switch {
 	case problem != "" || end.Name == "":
 		return f, false
-	case end.Kind == FlagMember:
+	case end.Kind == mapping.FlagMember:
 		f.Type = "boolean"
 	case end.Length > 0:
 		f.Type = "string"
