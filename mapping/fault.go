@@ -24,6 +24,7 @@ const (
 // about a person: texts are given by length, and only codes and system URLs of a safe shape are shown.
 type Fault struct {
 	Kind    FaultKind
+	Check   string // stable name of what Load found ("path", "table"), by which lint goes; empty outside of loading
 	File    string // table, for example service-request.yaml
 	Line    int    // 1-based; 0 where no line is to blame
 	Column  int    // 1-based, in characters

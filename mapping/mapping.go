@@ -9,6 +9,7 @@
 package mapping
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -101,6 +102,9 @@ func Read(fsys fs.FS, o Options) (*Set, Faults, error) {
 	}
 	if links := s.link(); !s.unread { // what a file that cannot be read holds is not missing
 		s.faults = append(s.faults, links...)
+	}
+	for i := range s.faults {
+		s.faults[i].Check = cmp.Or(s.faults[i].Check, "table")
 	}
 	s.faults = s.faults.sorted()
 	return s, s.faults, nil

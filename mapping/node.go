@@ -36,7 +36,7 @@ type Reader struct {
 func (r *Reader) Document(src []byte) *yaml.Node {
 	if len(src) > MaxFile || !utf8.Valid(src) {
 		r.unread = true
-		r.At(nil, "not a text of at most 1 MiB in UTF-8", "")
+		r.found("yaml", nil, "not a text of at most 1 MiB in UTF-8", "")
 		return nil
 	}
 	r.Lines = strings.Split(string(src), "\n")
@@ -80,8 +80,16 @@ func (r *Reader) place(n *yaml.Node) Place {
 }
 
 // At notes what is wrong at a node; nil is the whole file.
-func (r *Reader) At(n *yaml.Node, message, hint string) {
-	r.Faults = append(r.Faults, r.place(n).Fault(TableFault, message, hint))
+func (r *Reader) At(n *yaml.Node, message, hint string) { r.found("table", n, message, hint) }
+
+// found is At for what has a check of its own.
+func (r *Reader) found(check string, n *yaml.Node, message, hint string) {
+	r.noted(check, r.place(n).Fault(TableFault, message, hint))
+}
+
+func (r *Reader) noted(check string, f Fault) {
+	f.Check = check
+	r.Faults = append(r.Faults, f)
 }
 
 // Mapping gives the members of a YAML mapping by name. Names outside of allowed, names twice and empty values are
@@ -97,7 +105,7 @@ func (r *Reader) Mapping(n *yaml.Node, what string, allowed ...string) map[strin
 		key, value := n.Content[i], n.Content[i+1]
 		switch {
 		case !slices.Contains(allowed, key.Value) || key.Value == "":
-			r.At(key, fmt.Sprintf("%s does not take %q", what, Short(key.Value)), Nearest(key.Value, allowed))
+			r.found("unknown-key", key, fmt.Sprintf("%s does not take %q", what, Short(key.Value)), Nearest(key.Value, allowed))
 		case out[key.Value] != nil:
 			r.At(key, fmt.Sprintf("%q stands twice in %s", key.Value, what), "")
 		case value.ShortTag() == "!!null":
@@ -213,12 +221,15 @@ func (r *Reader) path(n *yaml.Node, what string, variables []string) *Path {
 	if err == nil {
 		return &Path{Place: r.place(n), Text: strings.TrimSpace(src), Expr: expr, walks: expr.Walks()}
 	}
-	p, message, hint := r.place(n), err.Error(), ""
+	p, message, hint, check := r.place(n), err.Error(), "", "path"
 	var at *fhirpath.Error
 	if errors.As(err, &at) {
 		p, message, hint = r.Inside(n, at.Line, at.Column), at.Message, at.Hint
+		if at.Element != "" {
+			check = "unknown-element"
+		}
 	}
-	r.Faults = append(r.Faults, p.Fault(TableFault, fmt.Sprintf("%s: %s", what, message), hint))
+	r.noted(check, p.Fault(TableFault, fmt.Sprintf("%s: %s", what, message), hint))
 	return nil
 }
 

@@ -244,7 +244,7 @@ func (r *Reader) transform(n *yaml.Node) Transform {
 	}
 	m := callShape.FindStringSubmatch(text)
 	if m == nil {
-		r.At(n, fmt.Sprintf("%q is not a transform", Short(text)), "write name or name(argument, argument)")
+		r.found("transform", n, fmt.Sprintf("%q is not a transform", Short(text)), "write name or name(argument, argument)")
 		return Transform{}
 	}
 	var args []string
@@ -259,7 +259,7 @@ func (r *Reader) transform(n *yaml.Node) Transform {
 		if !slices.Contains(TransformNames(), m[1]) {
 			hint = Nearest(m[1], TransformNames())
 		}
-		r.At(n, err.Error(), hint)
+		r.found("transform", n, err.Error(), hint)
 	}
 	t.Text = strings.TrimSpace(text)
 	return t
@@ -338,11 +338,11 @@ func (r *Reader) reachable(t *Table) {
 	open := map[string]Place{}
 	for _, w := range t.Rows {
 		if at, ok := open[w.Field]; ok && w.Field != "" {
-			r.Faults = append(r.Faults, w.Fault(TableFault, fmt.Sprintf("%s has its value from line %d already", w.Field, at.Line),
+			r.noted("unreachable", w.Fault(TableFault, fmt.Sprintf("%s has its value from line %d already", w.Field, at.Line),
 				"give the earlier row a when, or remove one of them"))
 		}
 		if w.Field != "" && w.Field == t.Key.Field {
-			r.Faults = append(r.Faults, w.Fault(TableFault, w.Field+" is the key: it has its value from key", "remove the row"))
+			r.noted("unreachable", w.Fault(TableFault, w.Field+" is the key: it has its value from key", "remove the row"))
 		}
 		if w.When == nil {
 			open[w.Field] = w.Place

@@ -47,6 +47,16 @@ func (c *compiler) refuse(at int, message, hint string) (op, shape) {
 	return func(*evaluation, span) {}, shape{}
 }
 
+// noElement is refuse for a step to an element that nothing there has.
+func (c *compiler) noElement(t *tree, message, hint string) (op, shape) {
+	first := c.err == nil
+	o, s := c.refuse(t.at, message, hint)
+	if first {
+		c.err.Element = t.name
+	}
+	return o, s
+}
+
 // expr compiles a tree whose input is described by in.
 func (c *compiler) expr(t *tree, in shape) (op, shape) {
 	if c.err != nil || t == nil {
@@ -203,14 +213,14 @@ func (c *compiler) member(t *tree, in shape, limit int) (op, shape) {
 		return typeInfo(t.name), systemShape(stringKind)
 	}
 	if in.system != nodeKind {
-		return c.refuse(t.at, "a System."+in.system.String()+" has no elements", "")
+		return c.noElement(t, "a System."+in.system.String()+" has no elements", "")
 	}
 	m := newMember(t.name, limit)
 	c.walked(t, walkStep{kind: memberStep, member: m})
 	out := shape{loose: in.loose}
 	if in.types == nil || slices.ContainsFunc(in.types, abstract) {
 		if !m.known && !jsonName(t.name) || t.name == "resourceType" {
-			return c.refuse(t.at, "no resource has an element "+t.name, c.elementHint(t.name, elementNames()))
+			return c.noElement(t, "no resource has an element "+t.name, c.elementHint(t.name, elementNames()))
 		}
 		return m.run, out
 	}
@@ -260,7 +270,7 @@ func (c *compiler) elementTypes(t *tree, of []typeID) []typeID {
 	if choice == "" {
 		choice = c.elementHint(t.name, candidates)
 	}
-	c.refuse(t.at, who+" has no element "+t.name, choice)
+	c.noElement(t, who+" has no element "+t.name, choice)
 	return nil
 }
 

@@ -21,10 +21,11 @@ type Expr struct {
 }
 
 // Error is why Compile refuses a text. Line and Column count from 1, columns in characters. Hint names the nearest
-// supported way; it may be empty.
+// supported way; it may be empty. Element is set where the fault is an element that nothing there has.
 type Error struct {
 	Line, Column  int
 	Message, Hint string
+	Element       string
 }
 
 // Error gives "line 1, column 7: unknown function frist(): did you mean first()?".

@@ -28,9 +28,8 @@ const (
 // Finding is one thing that Check found, with its place. Nothing in it is about a person: what looks like an NHS number
 // is not repeated.
 type Finding struct {
-	Severity Severity
-	Check    string // stable name: "unknown-field"
-	mapping.Fault
+	Severity      Severity
+	mapping.Fault // Check is the stable name of what is wrong: "unknown-field"
 }
 
 // Report is everything that Check found, by file, line and column.
@@ -85,7 +84,7 @@ func check(fsys fs.FS, target Snapshot, strict bool) (*Report, error) {
 	}
 	l.set = set
 	for _, f := range faults {
-		l.report.Findings = append(l.report.Findings, Finding{Error, loadCheck(f), l.placed(f)})
+		l.report.Findings = append(l.report.Findings, Finding{Error, l.placed(f)})
 	}
 	if err := l.own(fsys); err != nil {
 		return nil, err
@@ -104,29 +103,16 @@ type linter struct {
 	report *Report
 }
 
-// loadCheck names what Load found, where it has a name of its own.
-func loadCheck(f mapping.Fault) string {
-	switch {
-	case strings.Contains(f.Message, "has its value from line"), strings.Contains(f.Message, "is the key: it has its value"):
-		return "unreachable"
-	case strings.Contains(f.Message, " has no element "), strings.Contains(f.Message, "no resource has an element "):
-		return "unknown-element"
-	case strings.Contains(f.Message, " does not take \""):
-		return "unknown-key"
-	}
-	return "table"
-}
-
 // placed points into a folded text (>-), of which Load gives the beginning only.
 func (l *linter) placed(f mapping.Fault) mapping.Fault {
 	at := mapping.Place{File: f.File, Line: f.Line, Column: f.Column}
 	n := l.scalar(at)
-	if n == nil || n.Style&yaml.FoldedStyle == 0 {
+	if n == nil || n.Style&yaml.FoldedStyle == 0 || f.Check != "path" && f.Check != "unknown-element" {
 		return f
 	}
 	var refused *fhirpath.Error
 	_, err := fhirpath.Compile(n.Value, variablesOf(n.Value)...)
-	if errors.As(err, &refused) && strings.HasSuffix(f.Message, refused.Message) {
+	if errors.As(err, &refused) {
 		p := l.inside(at, n.Value, offsetOf(n.Value, refused.Line, refused.Column))
 		f.Line, f.Column = p.Line, p.Column
 	}
@@ -179,8 +165,8 @@ func (l *linter) unusedTables(used map[string]bool) {
 
 func (l *linter) fail(check string, at mapping.Place, field, message, hint string) {
 	f := at.Fault(mapping.TableFault, message, hint)
-	f.Field = field
-	l.report.Findings = append(l.report.Findings, Finding{Error, check, f})
+	f.Check, f.Field = check, field
+	l.report.Findings = append(l.report.Findings, Finding{Error, f})
 }
 
 func (l *linter) warn(check string, at mapping.Place, field, message, hint string) {

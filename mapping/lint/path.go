@@ -279,8 +279,11 @@ func (l *linter) path(v *view, p *mapping.Path) {
 		return // about what was put around the path, for example its length
 	}
 	fault := l.inside(p.Place, src, origin[at]).Fault(mapping.TableFault, refused.Message, refused.Hint)
-	fault.Source = p.Text
-	l.report.Findings = append(l.report.Findings, Finding{Error, "unknown-element", fault})
+	fault.Check, fault.Source = "path", p.Text
+	if refused.Element != "" {
+		fault.Check = "unknown-element"
+	}
+	l.report.Findings = append(l.report.Findings, Finding{Error, fault})
 }
 
 // offsetOf turns line and column, from 1, into an offset in characters.

@@ -1,0 +1,87 @@
+package fhirpath
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func compiled(t *testing.T, src string) *Expr {
+	t.Helper()
+	e, err := Compile(src, "source", "part", "st")
+	require.NoError(t, err, src)
+	return e
+}
+
+func TestAnOutlineNamesWhatAnExpressionComparesWithATextOfItsOwn(t *testing.T) {
+	for src, want := range map[string]string{
+		`status = 'active'`: "status active 10",
+		`'a' != status`:     "status a 1",
+		`status in ('active' | 'draft') and intent ~ 'plan'`:                    "status active 12; status draft 23; intent plan 45",
+		`('x' | 'y') contains status`:                                           "status x 2; status y 8",
+		`identifier.where(use = 'old' and system = 'u').value`:                  "identifier.use old 24; identifier.system u 43",
+		`iif(status = 'a', 'b', 'c')`:                                           "status a 14",
+		`name.first().select(use = 'usual')`:                                    "name.use usual 27",
+		`name.exists($this.use = 'usual')`:                                      "name.use usual 25",
+		`value.ofType(code) = 'x'`:                                              "value.ofType(code) x 22",
+		`%st = 'a' or %resource.status = 'b'`:                                   "%st a 7; %resource.status b 33",
+		`code.text.upper() = 'X' or status = intent or (code | category) = 'x'`: "",
+		`ServiceRequest.status = 'a'`:                                           "ServiceRequest.status a 25",
+		`status.where($this = 'a').exists() and (status) = 'b'`:                 "status a 22; status b 51",
+		`subject.resolve().gender = 'x' or identifier[0].use = 'official'`:      "identifier.use official 55",
+	} {
+		var got []string
+		for _, c := range compiled(t, src).Comparisons() {
+			got = append(got, fmt.Sprintf("%s %s %d", c.Path, c.With.Text, c.With.Column))
+		}
+		assert.Equal(t, want, strings.Join(got, "; "), src)
+	}
+}
+
+func TestAnOutlineNamesWhatMayBeNothingBesideAnAmpersand(t *testing.T) {
+	for src, want := range map[string]string{
+		`%source & '.sr.' & id`: "%source 1; id 20",
+		`%source + '.sr.' + id`: "",
+		`('a' & id)`:            "id 8",
+		`iif(id.exists(), 'x', 'y') & 'z' & id.count()`: "",
+		`iif(id.exists(), 'x') & 'z'`:                   "iif(id.exists(), 'x') 1",
+		`identifier.where(system & value = 'x').value`:  "",
+		`basedOn.select(%source & '.' & $this.id)`:      "%source 16; $this.id 32",
+	} {
+		var got []string
+		for _, p := range compiled(t, src).Blanks() {
+			got = append(got, fmt.Sprintf("%s %d", p.Text, p.Column))
+		}
+		assert.Equal(t, want, strings.Join(got, "; "), src)
+	}
+	assert.True(t, compiled(t, `system & '|' & value`).Gives())
+	assert.False(t, compiled(t, `system + '|' + value`).Gives())
+}
+
+func TestAnOutlineNamesTheWaysToWhatAnExpressionGives(t *testing.T) {
+	for src, want := range map[string]string{
+		`comment`:                               "comment",
+		`ServiceRequest.note[0].text`:           "note first() text",
+		`extension('u').value`:                  "extension where(url = 'u') value",
+		`extension.where( url='u' )`:            "extension where(url = 'u')",
+		`(code | category).text`:                "code text; category text",
+		`iif(status = 'x', note.text, comment)`: "note text; comment",
+		`%part & '.' & id`:                      "%part; id",
+		`occurrence as Period`:                  "occurrence ofType(Period)",
+		`note.select(text + author)`:            "note text; note author",
+		`status = 'active'`:                     "",
+		`note.exists()`:                         "",
+		`note.text.join('; ').upper()`:          "note text join('; ') upper()",
+	} {
+		var got []string
+		for _, way := range compiled(t, src).Routes() {
+			got = append(got, strings.Join(way, " "))
+		}
+		assert.Equal(t, want, strings.Join(got, "; "), src)
+	}
+	deep := "extension" + strings.Repeat(".select(extension | extension)", 20)
+	assert.LessOrEqual(t, len(compiled(t, deep).Routes()), maxRoutes)
+}
