@@ -263,7 +263,7 @@ func BenchmarkCoverage(b *testing.B) {
 	}
 }
 
-// Whatever stands in a record: coverage counts it, a synthetic copy of it can be made or is refused, and neither says what it says.
+// Whatever stands in a record, coverage counts it.
 func FuzzAnyRecord(f *testing.F) {
 	for _, name := range []string{"fhir-everything", "ers-returned-with-advice", "fhir-appointment", "fhir-create-patient"} {
 		f.Add(input(f, name).Focus.Raw())
@@ -284,9 +284,6 @@ func FuzzAnyRecord(f *testing.F) {
 			if p.Records != 2 || max(p.Unaccounted, p.Mapped, p.Dropped, p.Looked) != 2 {
 				t.Fatalf("a path was not counted in each of two equal records: %+v", p)
 			}
-		}
-		if made, _, err := Synthetic([]fhir.Resource{r}, []byte("key")); err == nil && len(made) != 1 {
-			t.Fatal("a copy is missing")
 		}
 	})
 }

@@ -37,6 +37,21 @@ func Default() fs.FS {
 	return sub
 }
 
+//go:embed tables/cases
+var starterCases embed.FS
+
+// CasesFolder is where the cases stand, in the folder of the tables.
+const CasesFolder = "cases"
+
+// DefaultCases gives the cases of the starter tables.
+func DefaultCases() fs.FS {
+	sub, err := fs.Sub(starterCases, "tables/"+CasesFolder)
+	if err != nil {
+		return starterCases
+	}
+	return sub
+}
+
 // Options are what Load needs beside the tables.
 type Options struct {
 	// PatientKey gives the secret-keyed hash of an NHS number under which a created Account is found again; it may hold

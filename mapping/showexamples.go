@@ -70,22 +70,6 @@ func readExample(src []byte) (Example, error) {
 	return out, nil
 }
 
-// ExamplesOf gives the cases of a folder as optional examples: rows that the examples of refbridge do not reach are shown
-// with what they give in a case. Cases that do not stand in R4 are left out.
-func ExamplesOf(cases []Case) []Example {
-	var out []Example
-	for _, c := range cases {
-		in, ok := c.Sample()
-		if !ok {
-			continue
-		}
-		for _, focus := range in.Focus {
-			out = append(out, Example{Name: c.Name, About: "A case of " + c.File + ".", Input: in.Input(focus), Optional: true})
-		}
-	}
-	return out
-}
-
 // tryExample maps one example and keeps what each row gave first; a value wins over an empty one. used tells whether it
 // gave anything that no earlier one did.
 func (s *Set) tryExample(e Example, number int, seen map[Place]reviewValue) (view reviewExample, used bool) {

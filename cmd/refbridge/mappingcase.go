@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"refbridge/mapping"
+	"refbridge/mapping/cases"
 )
 
 // mappingCaseCmd are the commands for cases.
@@ -59,8 +60,8 @@ func (c *mappingCaseAddCmd) Run(ctx context.Context, p *program) error {
 	}
 	key := make([]byte, 32)
 	rand.Read(key) // never fails
-	made, err := set.MakeCase(c.Name, in, key)
-	if errors.Is(err, mapping.ErrPersonal) {
+	made, err := cases.Make(set, c.Name, in, key)
+	if errors.Is(err, cases.ErrPersonal) {
 		return hinted{err, "replace it in a copy of the record, and take the copy"}
 	}
 	if err != nil {
@@ -89,7 +90,7 @@ func (c *mappingCaseAddCmd) sample(ctx context.Context, p *program) (mapping.Sam
 	return found[0], nil
 }
 
-func (c *mappingCaseAddCmd) write(p *program, dir string, made mapping.MadeCase) error {
+func (c *mappingCaseAddCmd) write(p *program, dir string, made cases.Made) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"refbridge/mapping"
+	"refbridge/mapping/cases"
 )
 
 type mappingShowCmd struct {
@@ -38,11 +39,11 @@ func (c *mappingShowCmd) Run(_ context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	cases, err := p.tableCases(c.Tables)
+	list, err := p.tableCases(c.Tables)
 	if err != nil {
 		return err
 	}
-	examples = append(examples, mapping.ExamplesOf(cases)...)
+	examples = append(examples, examplesOf(list)...)
 	review := set.Review(mapping.ReviewOptions{Version: versionText(), Examples: examples})
 	if c.Out == "" {
 		return c.write(review, p.out)
@@ -59,16 +60,17 @@ func (c *mappingShowCmd) Run(_ context.Context, p *program) error {
 	return os.Rename(f.Name(), c.Out)
 }
 
-// tableCases reads the cases beside the tables, none where there are none: an author may not have written any yet.
-func (p *program) tableCases(dir string) ([]mapping.Case, error) {
-	dir, err := p.tablesFolder(dir)
-	if err != nil {
-		return nil, err
+// examplesOf gives cases as optional examples: rows that the examples of refbridge do not reach are shown with what they give in a
+// case. Cases that do not stand in R4 are left out.
+func examplesOf(list []cases.Case) []mapping.Example {
+	var out []mapping.Example
+	for _, c := range list {
+		in, _ := c.Sample()
+		for _, focus := range in.Focus {
+			out = append(out, mapping.Example{Name: c.Name, About: "A case of " + c.File + ".", Input: in.Input(focus), Optional: true})
+		}
 	}
-	if dir == "" {
-		return mapping.ReadCases(mapping.DefaultCases())
-	}
-	return mapping.ReadCases(os.DirFS(filepath.Join(dir, mapping.CasesFolder)))
+	return out
 }
 
 func (c *mappingShowCmd) write(r mapping.Review, w io.Writer) error {

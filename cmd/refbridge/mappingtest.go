@@ -12,6 +12,7 @@ import (
 
 	"refbridge/ers"
 	"refbridge/mapping"
+	"refbridge/mapping/cases"
 )
 
 type mappingTestCmd struct {
@@ -51,15 +52,15 @@ func (c *mappingTestCmd) once(p *program, dir string) error {
 	if err != nil {
 		return err
 	}
-	cases, err := p.tableCases(c.Tables)
+	list, err := p.tableCases(c.Tables)
 	if err != nil {
 		return err
 	}
-	if len(cases) == 0 {
+	if len(list) == 0 {
 		return hinted{errors.New("there are no cases"), "they stand in " + filepath.Join(dir, mapping.CasesFolder) + "; refbridge mapping case add makes one"}
 	}
 	failed := 0
-	for _, one := range cases {
+	for _, one := range list {
 		failures := tested(set, one)
 		if len(failures) > 0 {
 			failed++
@@ -69,7 +70,7 @@ func (c *mappingTestCmd) once(p *program, dir string) error {
 		}
 	}
 	if !c.JSON {
-		fmt.Fprintf(p.out, "%d cases, %d failed\n", len(cases), failed)
+		fmt.Fprintf(p.out, "%d cases, %d failed\n", len(list), failed)
 	}
 	if failed > 0 {
 		return exit(exitError)
@@ -77,20 +78,32 @@ func (c *mappingTestCmd) once(p *program, dir string) error {
 	return nil
 }
 
+// tableCases reads the cases beside the tables, none where there are none: an author may not have written any yet.
+func (p *program) tableCases(dir string) ([]cases.Case, error) {
+	dir, err := p.tablesFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	if dir == "" {
+		return cases.Read(mapping.DefaultCases())
+	}
+	return cases.Read(os.DirFS(filepath.Join(dir, mapping.CasesFolder)))
+}
+
 // tested runs one case; a referral of e-RS is normalised as a sync does it.
-func tested(set *mapping.Set, c mapping.Case) []mapping.Failure {
+func tested(set *mapping.Set, c cases.Case) []cases.Failure {
 	in, ok := c.Sample()
 	if !ok && c.Input.Type() == "ReferralRequest" {
 		b, err := ers.Normalise(c.Input)
 		if err != nil {
-			return []mapping.Failure{{Line: c.Line, Message: err.Error()}}
+			return []cases.Failure{{Line: c.Line, Message: err.Error()}}
 		}
 		in.Focus, in.Related, ok = b.Focus, append(b.Related, c.Related...), true
 	}
 	if !ok {
-		return []mapping.Failure{{Line: c.Line, Message: "the input holds nothing that is mapped"}}
+		return []cases.Failure{{Line: c.Line, Message: "the input holds nothing that is mapped"}}
 	}
-	return set.Test(c, in)
+	return c.Run(set, in)
 }
 
 type caseJSON struct {
@@ -112,7 +125,7 @@ type failureJSON struct {
 	Held    []string `json:"held,omitempty"`
 }
 
-func (c *mappingTestCmd) print(p *program, one mapping.Case, failures []mapping.Failure) error {
+func (c *mappingTestCmd) print(p *program, one cases.Case, failures []cases.Failure) error {
 	if c.JSON {
 		j := caseJSON{Case: fmt.Sprintf("%s:%d", one.File, one.Line), Name: one.Name, Passed: len(failures) == 0}
 		for _, f := range failures {
@@ -126,7 +139,7 @@ func (c *mappingTestCmd) print(p *program, one mapping.Case, failures []mapping.
 	return nil
 }
 
-func failureOf(f mapping.Failure) failureJSON {
+func failureOf(f cases.Failure) failureJSON {
 	j := failureJSON{Line: f.Line, Object: f.Object, Key: f.Key, Field: f.Field, Want: f.Want, Have: f.Have, Message: f.Message}
 	for _, r := range f.Rules {
 		j.Rules = append(j.Rules, place(r))
@@ -138,7 +151,7 @@ func failureOf(f mapping.Failure) failureJSON {
 }
 
 // failed shows a case that fails.
-func (p printer) failed(c mapping.Case, failures []mapping.Failure) {
+func (p printer) failed(c cases.Case, failures []cases.Failure) {
 	fmt.Fprintf(p.w, "%s  %s:%d  %s\n", p.paint("31", "FAIL"), c.File, c.Line, p.paint("1", c.Name))
 	record := ""
 	for _, f := range failures {
@@ -158,7 +171,7 @@ func (p printer) failed(c mapping.Case, failures []mapping.Failure) {
 	fmt.Fprintln(p.w)
 }
 
-func (p printer) difference(c mapping.Case, f mapping.Failure) {
+func (p printer) difference(c cases.Case, f cases.Failure) {
 	from := make([]string, len(f.Rules))
 	for i, r := range f.Rules {
 		from[i] = place(r)

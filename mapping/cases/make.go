@@ -1,4 +1,4 @@
-package mapping
+package cases
 
 import (
 	"bytes"
@@ -10,11 +10,12 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"refbridge/fhir"
+	"refbridge/mapping"
 	"refbridge/sfdc/sobject"
 )
 
-// MadeCase is a case out of a record, as two files for the folder of cases.
-type MadeCase struct {
+// Made is a case out of a record, as two files for the folder of cases.
+type Made struct {
 	Name     string // of the files, without .json and .yaml
 	Input    []byte // JSON
 	Cases    []byte // YAML
@@ -24,10 +25,10 @@ type MadeCase struct {
 
 var notFileName = regexp.MustCompile(`[^a-z0-9]+`)
 
-// MakeCase makes a case of a record: with invented values in place of personal ones (see Synthetic), expecting what the tables give
+// Make makes a case of a record: with invented values in place of personal ones (see Synthetic), expecting what the tables give
 // today. It has been read back and holds when it is returned.
-func (s *Set) MakeCase(name string, in Sample, key []byte) (MadeCase, error) {
-	made := MadeCase{Name: strings.Trim(notFileName.ReplaceAllString(strings.ToLower(name), "-"), "-")}
+func Make(s *mapping.Set, name string, in mapping.Sample, key []byte) (Made, error) {
+	made := Made{Name: strings.Trim(notFileName.ReplaceAllString(strings.ToLower(name), "-"), "-")}
 	if made.Name == "" {
 		return made, fmt.Errorf("the name of the case has no letter or digit")
 	}
@@ -36,25 +37,24 @@ func (s *Set) MakeCase(name string, in Sample, key []byte) (MadeCase, error) {
 		return made, err
 	}
 	made.Replaced, made.Input = replaced, pretty(list)
-	synthetic := Sample{Bundle: fhir.Bundle{Focus: list[:len(in.Focus)], Related: list[len(in.Focus):]}, Variables: in.Variables, Now: in.Now}
+	synthetic := mapping.Sample{Bundle: fhir.Bundle{Focus: list[:len(in.Focus)], Related: list[len(in.Focus):]}, Variables: in.Variables, Now: in.Now}
 	records, faults := s.MapAll(synthetic)
-	made.Unlike = s.unlike(in, records, faults)
+	made.Unlike = unlike(s, in, records, faults)
 	if made.Cases, err = caseFile(name, made.Name, synthetic, records, faults); err != nil {
 		return made, err
 	}
-	return made, s.proven(made)
+	return made, made.proven(s)
 }
 
 // proven reads a made case back and runs it.
-func (s *Set) proven(made MadeCase) error {
-	read := func(string) ([]byte, error) { return made.Input, nil }
-	cases, faults := readCases(made.Name+".yaml", made.Cases, read)
+func (made Made) proven(s *mapping.Set) error {
+	cases, faults := read(made.Name+".yaml", made.Cases, func(string) ([]byte, error) { return made.Input, nil })
 	if err := faults.Err(); err != nil {
 		return fmt.Errorf("the case cannot be read back: %w", err)
 	}
 	for _, c := range cases {
 		in, ok := c.Sample()
-		if failures := s.Test(c, in); !ok || len(failures) > 0 {
+		if failures := c.Run(s, in); !ok || len(failures) > 0 {
 			return fmt.Errorf("the case does not hold when it is read back: %d failures", len(failures))
 		}
 	}
@@ -62,7 +62,7 @@ func (s *Set) proven(made MadeCase) error {
 }
 
 // unlike says where a record and its synthetic copy become different things: records, fields with a value, reasons of a hold.
-func (s *Set) unlike(in Sample, records []Mapped, faults Faults) []string {
+func unlike(s *mapping.Set, in mapping.Sample, records []mapping.Mapped, faults mapping.Faults) []string {
 	real, realFaults := s.MapAll(in)
 	var out []string
 	for _, was := range outline(real, realFaults) {
@@ -78,7 +78,7 @@ func (s *Set) unlike(in Sample, records []Mapped, faults Faults) []string {
 	return out
 }
 
-func outline(records []Mapped, faults Faults) []string {
+func outline(records []mapping.Mapped, faults mapping.Faults) []string {
 	var out []string
 	for _, f := range faults {
 		out = append(out, strings.TrimSpace(fmt.Sprintf("held, %s %s", f.Kind, f.Field)))
@@ -95,7 +95,7 @@ func outline(records []Mapped, faults Faults) []string {
 }
 
 // caseFile writes the YAML of a case.
-func caseFile(name, file string, in Sample, records []Mapped, faults Faults) ([]byte, error) {
+func caseFile(name, file string, in mapping.Sample, records []mapping.Mapped, faults mapping.Faults) ([]byte, error) {
 	one := []*yaml.Node{nodeText("name"), nodeText(name)}
 	if len(faults) > 0 {
 		one = append(one, nodeText("hold"), holdNodes(faults))
@@ -103,7 +103,7 @@ func caseFile(name, file string, in Sample, records []Mapped, faults Faults) ([]
 		one = append(one, nodeText("expect"), recordNodes(records))
 	}
 	var variables []*yaml.Node
-	for _, name := range BuiltIn() {
+	for _, name := range mapping.BuiltIn() {
 		value := &yaml.Node{Kind: yaml.ScalarNode, Value: "null", Tag: "!!null"} // a plain FHIR server has no system
 		if v := in.Variables[name]; v != "" {
 			value = nodeText(v)
@@ -120,7 +120,7 @@ func caseFile(name, file string, in Sample, records []Mapped, faults Faults) ([]
 	return b.Bytes(), err
 }
 
-func holdNodes(faults Faults) *yaml.Node {
+func holdNodes(faults mapping.Faults) *yaml.Node {
 	var out []*yaml.Node
 	for _, f := range faults {
 		n := nodeMap(nodeText("kind"), nodeText(string(f.Kind)))
@@ -133,7 +133,7 @@ func holdNodes(faults Faults) *yaml.Node {
 	return nodeList(out...)
 }
 
-func recordNodes(records []Mapped) *yaml.Node {
+func recordNodes(records []mapping.Mapped) *yaml.Node {
 	var out []*yaml.Node
 	for _, m := range records {
 		n := nodeMap(nodeText("object"), nodeText(m.Record.Object))
@@ -161,10 +161,10 @@ func recordNodes(records []Mapped) *yaml.Node {
 }
 
 // valueNode writes a value; a key that nobody can read becomes what the record that it points to says.
-func valueNode(v sobject.Value, records []Mapped, depth int) *yaml.Node {
-	to := (&caseCheck{records: records}).pointed(v)
+func valueNode(v sobject.Value, records []mapping.Mapped, depth int) *yaml.Node {
+	to := (&comparison{records: records}).pointed(v)
 	if v.Kind() != sobject.Ref || !hashed(v.Key()) || to.Record.Object == "" || depth > 2 {
-		return nodeText(caseText(v))
+		return nodeText(written(v))
 	}
 	n := nodeMap()
 	for _, f := range to.Record.Fields {

@@ -1,4 +1,4 @@
-package mapping
+package cases
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 
 	"refbridge/fhir"
 	"refbridge/fhir/fhirpath"
+	"refbridge/mapping"
 )
 
 // ErrPersonal is wrapped where a synthetic record may still hold something about a person.
@@ -67,7 +68,7 @@ func (s *synthesiser) text(n fhir.Node) string {
 func (s *synthesiser) typed(n fhir.Node, name, was string) string {
 	switch typ := strings.TrimPrefix(fhirpath.NodeItem(n).Type(), "FHIR."); {
 	case typ == "code" || name == "code":
-		return s.keep(was, PlainCode(was), "CODE")
+		return s.keep(was, mapping.PlainCode(was), "CODE")
 	case name == "versionId" && shortVersion.MatchString(was) && !postcodeAlone.MatchString(was):
 		return s.keeps(was)
 	case name == "versionId":
@@ -96,13 +97,13 @@ func (s *synthesiser) typed(n fhir.Node, name, was string) string {
 		return `<div xmlns="http://www.w3.org/1999/xhtml">Invented text</div>`
 	}
 	s.note("text", was)
-	return placeholder(TextLength(was))
+	return placeholder(mapping.TextLength(was))
 }
 
 // display says which code it stands for: what people read of a code may be anything that somebody typed.
 func (s *synthesiser) display(code, was string) string {
-	if TextLength(was) > 60 || !PlainCode(code) || HoldsNHSNumber(code) || postcodeAlone.MatchString(code) {
-		return placeholder(TextLength(was))
+	if mapping.TextLength(was) > 60 || !mapping.PlainCode(code) || mapping.HoldsNHSNumber(code) || postcodeAlone.MatchString(code) {
+		return placeholder(mapping.TextLength(was))
 	}
 	return "Display of " + code
 }
@@ -128,7 +129,7 @@ func (s *synthesiser) reference(was string) string {
 	}
 	ref, err := fhir.ParseReference(was)
 	if err != nil {
-		return placeholder(TextLength(was))
+		return placeholder(mapping.TextLength(was))
 	}
 	if !knownType(ref.Type) {
 		s.keeps(ref.Type)
@@ -161,7 +162,7 @@ func (s *synthesiser) partOfName(part, was string) string {
 	case "text":
 		return s.name(was, givens()) + " " + s.name(was, families())
 	}
-	return placeholder(TextLength(was))
+	return placeholder(mapping.TextLength(was))
 }
 
 func (s *synthesiser) partOfAddress(part, was string) string {
@@ -182,7 +183,7 @@ func (s *synthesiser) partOfAddress(part, was string) string {
 	case "text":
 		return "1 Example Street, Exampletown, ZZ99 3CZ"
 	}
-	return placeholder(TextLength(was))
+	return placeholder(mapping.TextLength(was))
 }
 
 func (s *synthesiser) telecom(system, was string) string {

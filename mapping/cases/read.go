@@ -1,4 +1,4 @@
-package mapping
+package cases
 
 import (
 	"errors"
@@ -13,24 +13,25 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"refbridge/fhir"
+	"refbridge/mapping"
 )
 
-// ReadCases reads every *.yaml file of a folder of cases; the resources in files that they name stand beside them. The error is
+// Read reads every *.yaml file of a folder of cases; the resources in files that they name stand beside them. The error is
 // Faults: everything that is wrong in any of the files.
-func ReadCases(fsys fs.FS) ([]Case, error) {
+func Read(fsys fs.FS) ([]Case, error) {
 	names, err := fs.Glob(fsys, "*.yaml")
 	if err != nil {
 		return nil, fmt.Errorf("list the cases: %w", err)
 	}
 	var cases []Case
-	var faults Faults
+	var faults mapping.Faults
 	slices.Sort(names)
 	for _, name := range names {
 		src, err := fs.ReadFile(fsys, name)
 		if err != nil {
 			return nil, fmt.Errorf("read cases %s: %w", name, err)
 		}
-		more, wrong := readCases(name, src, func(name string) ([]byte, error) { return fs.ReadFile(fsys, name) })
+		more, wrong := read(name, src, func(name string) ([]byte, error) { return fs.ReadFile(fsys, name) })
 		cases, faults = append(cases, more...), append(faults, wrong...)
 	}
 	if err := faults.Err(); err != nil {
@@ -39,21 +40,21 @@ func ReadCases(fsys fs.FS) ([]Case, error) {
 	return cases, nil
 }
 
-func readCases(name string, src []byte, read func(string) ([]byte, error)) ([]Case, Faults) {
-	r := &caseReader{Reader: Reader{File: CasesFolder + "/" + name}, read: read}
+func read(name string, src []byte, read func(string) ([]byte, error)) ([]Case, mapping.Faults) {
+	r := &reader{Reader: mapping.Reader{File: mapping.CasesFolder + "/" + name}, read: read}
 	cases := r.cases(src)
 	return cases, r.Faults
 }
 
-// caseReader reads one file of cases. What stands above `cases` holds for all of them.
-type caseReader struct {
-	Reader
+// reader reads one file of cases. What stands above `cases` holds for all of them.
+type reader struct {
+	mapping.Reader
 	read   func(name string) ([]byte, error) // a file beside the cases
-	common caseWorld
+	common start
 }
 
-// caseWorld is what a case starts from.
-type caseWorld struct {
+// start is what a case starts from.
+type start struct {
 	input     *yaml.Node
 	related   *yaml.Node
 	set       [][2]*yaml.Node
@@ -66,19 +67,19 @@ func worldMembers() []string {
 	return []string{"purpose", "input", "related", "set", "variables", "now"}
 }
 
-func (r *caseReader) cases(src []byte) []Case {
+func (r *reader) cases(src []byte) []Case {
 	root := r.Document(src)
 	if root == nil {
 		return nil
 	}
 	m := r.Mapping(root, "a file of cases", append([]string{"cases", ""}, worldMembers()...)...)
-	start := caseWorld{now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), variables: map[string]string{
+	first := start{now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), variables: map[string]string{
 		"source": "ers", "run": "live", "patientMode": "link", "system": fhir.SystemUBRN}}
-	r.common = r.world(m, start)
+	r.common = r.world(m, first)
 	var out []Case
 	names := map[string]int{}
 	for _, n := range r.List(m["cases"], "cases") {
-		c := r.caseOf(n)
+		c := r.one(n)
 		if at, ok := names[c.Name]; ok && c.Name != "" {
 			r.At(n, fmt.Sprintf("the case of line %d has this name already", at), "give each case a name of its own")
 		}
@@ -89,7 +90,7 @@ func (r *caseReader) cases(src []byte) []Case {
 }
 
 // world adds what a mapping says to what holds already.
-func (r *caseReader) world(m map[string]*yaml.Node, w caseWorld) caseWorld {
+func (r *reader) world(m map[string]*yaml.Node, w start) start {
 	r.Text(m["purpose"], "purpose")
 	if m["input"] != nil {
 		w.input, w.set = m["input"], nil
@@ -100,8 +101,8 @@ func (r *caseReader) world(m map[string]*yaml.Node, w caseWorld) caseWorld {
 	w.set = append(slices.Clone(w.set), r.Pairs(m["set"], "set")...)
 	w.variables = maps.Clone(w.variables)
 	for _, p := range r.Pairs(m["variables"], "variables") {
-		if !slices.Contains(BuiltIn(), p[0].Value) {
-			r.At(p[0], fmt.Sprintf("there is no variable %q", Short(p[0].Value)), Nearest(p[0].Value, BuiltIn()))
+		if !slices.Contains(mapping.BuiltIn(), p[0].Value) {
+			r.At(p[0], fmt.Sprintf("there is no variable %q", mapping.Short(p[0].Value)), mapping.Nearest(p[0].Value, mapping.BuiltIn()))
 		}
 		w.variables[p[0].Value] = ""
 		if p[1].ShortTag() != "!!null" {
@@ -117,7 +118,7 @@ func (r *caseReader) world(m map[string]*yaml.Node, w caseWorld) caseWorld {
 	return w
 }
 
-func (r *caseReader) caseOf(n *yaml.Node) Case {
+func (r *reader) one(n *yaml.Node) Case {
 	m := r.Mapping(n, "a case", append([]string{"name", "", "expect", "hold"}, worldMembers()...)...)
 	w := r.world(m, r.common)
 	c := Case{File: r.File, Line: n.Line, Name: r.Text(m["name"], "name"), Variables: w.variables, Now: w.now}
@@ -148,7 +149,7 @@ func (r *caseReader) caseOf(n *yaml.Node) Case {
 }
 
 // oneOrMoreResources gives the items of a list of resources, or the one that stands in its place.
-func (r *caseReader) oneOrMoreResources(n *yaml.Node) []*yaml.Node {
+func (r *reader) oneOrMoreResources(n *yaml.Node) []*yaml.Node {
 	if n == nil {
 		return nil
 	}
@@ -159,7 +160,7 @@ func (r *caseReader) oneOrMoreResources(n *yaml.Node) []*yaml.Node {
 }
 
 // input gives the resource that a case maps, changed as it says.
-func (r *caseReader) input(at *yaml.Node, w caseWorld) fhir.Resource {
+func (r *reader) input(at *yaml.Node, w start) fhir.Resource {
 	if w.input == nil {
 		r.At(at, "the case has no input", "input: the name of a JSON file beside this one, or the resource itself")
 		return fhir.Resource{}
@@ -176,7 +177,7 @@ func (r *caseReader) input(at *yaml.Node, w caseWorld) fhir.Resource {
 }
 
 // raw gives the JSON of a resource: of a file beside the case, or written in it.
-func (r *caseReader) raw(n *yaml.Node) []byte {
+func (r *reader) raw(n *yaml.Node) []byte {
 	if n.Kind == yaml.MappingNode {
 		return appendJSON(nil, r.tree(n))
 	}
@@ -190,14 +191,14 @@ func (r *caseReader) raw(n *yaml.Node) []byte {
 	src, err := r.read(text)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		r.At(n, fmt.Sprintf("there is no file %q beside the cases", Short(text)), "")
+		r.At(n, fmt.Sprintf("there is no file %q beside the cases", mapping.Short(text)), "")
 	case err != nil:
 		r.At(n, "the file cannot be read", "write the name of a file in this folder, without .. and without a leading /")
 	}
 	return src
 }
 
-func (r *caseReader) resource(n *yaml.Node, raw []byte, what string) (fhir.Resource, bool) {
+func (r *reader) resource(n *yaml.Node, raw []byte, what string) (fhir.Resource, bool) {
 	if raw == nil {
 		return fhir.Resource{}, false
 	}
@@ -208,17 +209,17 @@ func (r *caseReader) resource(n *yaml.Node, raw []byte, what string) (fhir.Resou
 	return out, err == nil
 }
 
-func (r *caseReader) hold(n *yaml.Node) expectedHold {
+func (r *reader) hold(n *yaml.Node) expectedHold {
 	m := r.Mapping(n, "a hold", "kind", "", "field")
-	kinds := []string{string(UnknownCode), string(PatientIdentity), string(RequiredMissing), string(TooLong), string(BadValue), string(TableFault)}
+	kinds := []string{string(mapping.UnknownCode), string(mapping.PatientIdentity), string(mapping.RequiredMissing), string(mapping.TooLong), string(mapping.BadValue), string(mapping.TableFault)}
 	h := expectedHold{line: n.Line, field: r.Text(m["field"], "field")}
 	if m["kind"] != nil {
-		h.kind = FaultKind(r.Choice(m["kind"], "kind", kinds...))
+		h.kind = mapping.FaultKind(r.Choice(m["kind"], "kind", kinds...))
 	}
 	return h
 }
 
-func (r *caseReader) expectation(n *yaml.Node) expectation {
+func (r *reader) expectation(n *yaml.Node) expectation {
 	m := r.Mapping(n, "an expected record", "object", "", "key", "count", "fields", "absent")
 	e := expectation{line: n.Line, object: r.ObjectName(m["object"], "object", "an sObject name such as ClinicalServiceRequest"),
 		key: r.Text(m["key"], "key"), count: -1}
@@ -235,7 +236,7 @@ func (r *caseReader) expectation(n *yaml.Node) expectation {
 	return e
 }
 
-func (r *caseReader) fields(n *yaml.Node) []expectedField {
+func (r *reader) fields(n *yaml.Node) []expectedField {
 	var out []expectedField
 	for _, p := range r.Pairs(n, "fields") {
 		f := expectedField{line: p[0].Line, name: p[0].Value}

@@ -1,4 +1,4 @@
-package mapping
+package cases
 
 import (
 	"fmt"
@@ -10,12 +10,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"refbridge/fhir"
+	"refbridge/mapping"
 )
 
 func TestTheCasesOfTheStarterTablesHold(t *testing.T) {
 	set := starterTables(t)
-	cases, err := ReadCases(DefaultCases())
+	cases, err := Read(mapping.DefaultCases())
 	require.NoError(t, err)
 	require.Greater(t, len(cases), 10)
 	for _, c := range cases {
@@ -24,21 +24,21 @@ func TestTheCasesOfTheStarterTablesHold(t *testing.T) {
 			assert.Equal(t, "ReferralRequest", c.Input.Type(), c.Name) // normalised by whoever can
 			continue
 		}
-		assert.Empty(t, set.Test(c, in), c.Name)
+		assert.Empty(t, c.Run(set, in), c.Name)
 	}
 }
 
 func TestCasesAreNoTables(t *testing.T) {
-	names, err := fs.Glob(Default(), "*")
+	names, err := fs.Glob(mapping.Default(), "*")
 	require.NoError(t, err)
-	assert.NotContains(t, names, CasesFolder, "init writes the tables alone")
+	assert.NotContains(t, names, mapping.CasesFolder, "init writes the tables alone")
 }
 
 // caseOn is the one case of a file that changes the golden referral of e-RS.
 func caseOn(t testing.TB, text string) Case {
 	t.Helper()
-	cases, faults := readCases("x.yaml", []byte("input: in.json\ncases:\n"+text), func(string) ([]byte, error) {
-		return input(t, "ers-booked-two-week-wait").Focus.Raw(), nil
+	cases, faults := read("x.yaml", []byte("input: in.json\ncases:\n"+text), func(string) ([]byte, error) {
+		return golden(t, "ers-booked-two-week-wait").Focus[0].Raw(), nil
 	})
 	require.Empty(t, faults)
 	require.Len(t, cases, 1)
@@ -50,7 +50,7 @@ func failures(t *testing.T, text string) []Failure {
 	c := caseOn(t, text)
 	in, ok := c.Sample()
 	require.True(t, ok)
-	return starterTables(t).Test(c, in)
+	return c.Run(starterTables(t), in)
 }
 
 func TestAFieldThatIsNotAsExpectedNamesTheRule(t *testing.T) {
@@ -117,7 +117,7 @@ func TestAHoldIsExpectedByKindAndField(t *testing.T) {
 	got := failures(t, unknown+"  hold: {kind: too-long}")
 	require.Len(t, got, 1)
 	assert.Equal(t, "the record is not held for too-long", got[0].Message)
-	assert.True(t, got[0].Faults.Has(UnknownCode), "it is held for something else, which is shown")
+	assert.True(t, got[0].Faults.Has(mapping.UnknownCode), "it is held for something else, which is shown")
 	got = failures(t, unknown+"  expect: [{object: ClinicalServiceRequest}]")
 	require.Len(t, got, 1)
 	assert.Equal(t, "the record is held", got[0].Message)
@@ -127,7 +127,7 @@ func TestAHoldIsExpectedByKindAndField(t *testing.T) {
 }
 
 func TestWhatStandsAboveTheCasesHoldsForAll(t *testing.T) {
-	cases, faults := readCases("x.yaml", []byte(`
+	cases, faults := read("x.yaml", []byte(`
 variables: {source: epr}
 now: 2026-06-01T12:00:00Z
 input: {resourceType: ServiceRequest, id: a, status: active}
@@ -170,7 +170,7 @@ func TestSetChangesOnePlaceOfAResource(t *testing.T) {
 		"day: 2026-06-15":                     `{"resourceType":"Basic","day":"2026-06-15","a":{"b":1,"c":2},"list":[{"v":1},{"v":2}],"extension":[{"url":"https://a","valueCode":"x"}]}`,
 		"flag: True":                          `{"resourceType":"Basic","flag":true,"a":{"b":1,"c":2},"list":[{"v":1},{"v":2}],"extension":[{"url":"https://a","valueCode":"x"}]}`,
 	} {
-		cases, faults := readCases("x.yaml", []byte("cases: [{name: x, input: '"+before+"', set: {? "+quotedKey(set)+"}, hold: {kind: table}}]"), nil)
+		cases, faults := read("x.yaml", []byte("cases: [{name: x, input: '"+before+"', set: {? "+quotedKey(set)+"}, hold: {kind: table}}]"), nil)
 		require.Empty(t, faults, set)
 		assert.JSONEq(t, want, string(cases[0].Input.Raw()), set)
 	}
@@ -183,7 +183,7 @@ func quotedKey(set string) string {
 }
 
 func TestEveryFaultOfACaseNamesItsPlace(t *testing.T) {
-	_, faults := readCases("bad.yaml", []byte(`
+	_, faults := read("bad.yaml", []byte(`
 wrong: 1
 cases:
   - name: a
@@ -221,34 +221,22 @@ cases:
 	}, got)
 }
 
-func TestBundlesAreSortedIntoWhatIsMappedAndTheRest(t *testing.T) {
-	b, ok := BundleOf(resource(t, []byte(`{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Patient","id":"p"}},
-		{"resource":{"resourceType":"Appointment","id":"a"}},{"resource":{"resourceType":"ServiceRequest","id":"s"}},{"resource":5}]}`)))
-	require.True(t, ok)
-	assert.Len(t, b.Focus, 2)
-	assert.Len(t, b.Related, 1)
-	_, ok = BundleOf(resource(t, []byte(`{"resourceType":"ReferralRequest","id":"1"}`)))
-	assert.False(t, ok, "a referral of e-RS is normalised first")
-	_, ok = BundleOf(fhir.Resource{})
-	assert.False(t, ok)
-}
-
-func FuzzReadCases(f *testing.F) {
-	names, err := fs.Glob(DefaultCases(), "*.yaml")
+func FuzzRead(f *testing.F) {
+	names, err := fs.Glob(mapping.DefaultCases(), "*.yaml")
 	require.NoError(f, err)
 	require.NotEmpty(f, names)
 	for _, name := range names {
-		src, err := fs.ReadFile(DefaultCases(), name)
+		src, err := fs.ReadFile(mapping.DefaultCases(), name)
 		require.NoError(f, err)
 		f.Add(src)
 	}
 	f.Add([]byte("cases: [{name: x, input: {resourceType: X}, set: {a[9].b('c').d: {e: [1, ~, ~]}}, expect: [{object: Y, fields: {a: {b: c}}}]}]"))
 	set := starterTables(f)
 	f.Fuzz(func(t *testing.T, src []byte) {
-		cases, faults := readCases("x.yaml", src, func(name string) ([]byte, error) { return fs.ReadFile(DefaultCases(), name) })
+		cases, faults := read("x.yaml", src, func(name string) ([]byte, error) { return fs.ReadFile(mapping.DefaultCases(), name) })
 		for _, c := range cases {
 			if in, ok := c.Sample(); ok && len(faults) == 0 {
-				set.Test(c, in)
+				c.Run(set, in)
 			}
 		}
 	})
@@ -263,15 +251,15 @@ func BenchmarkFiveHundredCases(b *testing.B) {
 			"        key: ers.sr.000099000101\n        fields: {Status: Active, Priority: Urgent, Bridge_Version__c: %d, PerformerTypeId: {Name: Cardiology}}\n"+
 			"        absent: [StartDate, EndDate]\n", i, i, i)
 	}
-	dir := fstest.MapFS{"in.json": {Data: input(b, "ers-booked-two-week-wait").Focus.Raw()}, "many.yaml": {Data: []byte(text.String())}}
+	dir := fstest.MapFS{"in.json": {Data: golden(b, "ers-booked-two-week-wait").Focus[0].Raw()}, "many.yaml": {Data: []byte(text.String())}}
 	for b.Loop() {
 		set := starterTables(b)
-		cases, err := ReadCases(dir)
+		cases, err := Read(dir)
 		require.NoError(b, err)
 		require.Len(b, cases, 500)
 		for _, c := range cases {
 			in, _ := c.Sample()
-			if failures := set.Test(c, in); len(failures) > 0 {
+			if failures := c.Run(set, in); len(failures) > 0 {
 				b.Fatal(failures)
 			}
 		}

@@ -1,4 +1,4 @@
-package mapping
+package cases
 
 import (
 	"crypto/hmac"
@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"refbridge/fhir"
+	"refbridge/mapping"
 )
 
 // inventor makes invented values. The same value of the source becomes the same invented one, so that what belonged together
@@ -35,8 +36,8 @@ func (v *inventor) name(was string, of []string) string {
 		i = (i + 1) % len(of)
 	}
 	out := of[i]
-	if n := TextLength(was); n > 30 {
-		out += strings.Repeat("x", max(n-TextLength(out), 0))
+	if n := mapping.TextLength(was); n > 30 {
+		out += strings.Repeat("x", max(n-mapping.TextLength(out), 0))
 	}
 	return out
 }
@@ -57,7 +58,7 @@ func (v *inventor) nhsNumber(was string) string {
 		return -1
 	}, was)
 	if len(digits) != 10 || strings.Trim(was, "0123456789 -") != "" {
-		return "99" + v.shaped(strings.TrimPrefix(was, "99"))[:max(TextLength(was)-2, 0)]
+		return "99" + v.shaped(strings.TrimPrefix(was, "99"))[:max(mapping.TextLength(was)-2, 0)]
 	}
 	for round := 0; ; round++ {
 		n := v.number(digits, round, 1_000_000)
@@ -92,7 +93,7 @@ func (v *inventor) shaped(was string) string {
 	}
 	out := was
 	for round := 0; round < 100 && strings.Trim(was, "0-./_ ") != ""; round++ {
-		if out = v.shape(was, round); out != was && !HoldsNHSNumber(out) {
+		if out = v.shape(was, round); out != was && !mapping.HoldsNHSNumber(out) {
 			break
 		}
 	}

@@ -1,4 +1,4 @@
-package mapping
+package cases
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"refbridge/fhir"
+	"refbridge/mapping"
 )
 
 // A resource that a case writes in YAML, or changes with set, is a tree of map[string]any, []any, string, json.Number, bool
@@ -30,7 +31,7 @@ func appendJSON(dst []byte, tree any) []byte {
 var jsonNumber = regexp.MustCompile(`^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$`)
 
 // tree gives what a YAML node holds. Dates are texts as in FHIR, and so is what only YAML takes for a number (01).
-func (r *caseReader) tree(n *yaml.Node) any {
+func (r *reader) tree(n *yaml.Node) any {
 	switch n.Kind {
 	case yaml.MappingNode:
 		out := map[string]any{}
@@ -61,15 +62,15 @@ func (r *caseReader) tree(n *yaml.Node) any {
 }
 
 // quoted finds a number where FHIR has a text: a code 7 and a code "7" are not the same to a reader of JSON.
-func (r *caseReader) quoted(name string, n *yaml.Node) {
+func (r *reader) quoted(name string, n *yaml.Node) {
 	texts := []string{"id", "versionId", "code", "version", "reference", "postalCode"}
 	if slices.Contains(texts, name) && (n.ShortTag() == "!!int" || n.ShortTag() == "!!float") {
-		r.At(n, fmt.Sprintf("%s is a text in FHIR", name), fmt.Sprintf("write it in quotes: %q", Short(n.Value)))
+		r.At(n, fmt.Sprintf("%s is a text in FHIR", name), fmt.Sprintf("write it in quotes: %q", mapping.Short(n.Value)))
 	}
 }
 
 // changed gives a resource with the values of set in it. A null takes out what is there.
-func (r *caseReader) changed(raw []byte, set [][2]*yaml.Node) []byte {
+func (r *reader) changed(raw []byte, set [][2]*yaml.Node) []byte {
 	if _, err := fhir.Parse(raw); err != nil {
 		return raw // whoever reads the resource says so
 	}
@@ -82,7 +83,7 @@ func (r *caseReader) changed(raw []byte, set [][2]*yaml.Node) []byte {
 	for _, p := range set {
 		steps, ok := pathSteps(p[0].Value)
 		if !ok {
-			r.At(p[0], fmt.Sprintf("%q is not a path into the resource", Short(p[0].Value)),
+			r.At(p[0], fmt.Sprintf("%q is not a path into the resource", mapping.Short(p[0].Value)),
 				"for example status, identifier[0].value or extension('https://…').valueCoding.code")
 			continue
 		}

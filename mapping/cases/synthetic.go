@@ -1,4 +1,4 @@
-package mapping
+package cases
 
 import (
 	"bytes"
@@ -8,6 +8,7 @@ import (
 
 	"refbridge/fhir"
 	"refbridge/fhir/fhirpath"
+	"refbridge/mapping"
 )
 
 // Replaced is one value of a record for which an invented one was put in.
@@ -91,7 +92,7 @@ func (s *synthesiser) value(dst []byte, n fhir.Node) []byte {
 
 // member gives the name of an element for a path. One that no element can have is not shown, and no case is made.
 func (s *synthesiser) member(name string) string {
-	if ValidElementName(name) || name == "fhir_comments" {
+	if mapping.ValidElementName(name) || name == "fhir_comments" {
 		s.members = append(s.members, Replaced{Path: string(s.path), What: name})
 		return name
 	}
@@ -148,7 +149,7 @@ func (s *synthesiser) note(what, was string) {
 
 // keep leaves a text that has the shape of a code or of a system; another becomes what stands in its place.
 func (s *synthesiser) keep(text string, shaped bool, otherwise string) string {
-	if !shaped || HoldsNHSNumber(text) || postcodeAlone.MatchString(text) {
+	if !shaped || mapping.HoldsNHSNumber(text) || postcodeAlone.MatchString(text) {
 		s.note("text where a code belongs", text)
 		return otherwise
 	}

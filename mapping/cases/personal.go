@@ -1,4 +1,4 @@
-package mapping
+package cases
 
 import (
 	"fmt"
@@ -11,6 +11,7 @@ import (
 
 	"refbridge/fhir"
 	"refbridge/fhir/fhirpath"
+	"refbridge/mapping"
 )
 
 // noElement stands in a path for a member with a name that must not be shown.
@@ -57,7 +58,7 @@ func unnamed(path string, strange func(string) bool) string {
 	steps := strings.Split(path, ".")
 	for i, step := range steps {
 		name, _, _ := strings.Cut(step, "[")
-		if i == 0 && knownType(name) || name == "" || !ValidElementName(name) {
+		if i == 0 && knownType(name) || name == "" || !mapping.ValidElementName(name) {
 			continue
 		}
 		if strange(name) {
@@ -74,7 +75,7 @@ func (s *synthesiser) personal(text string) bool {
 	within := func(in string) func(string) bool {
 		return func(secret string) bool { return strings.Contains(in, secret) }
 	}
-	return mailShape.MatchString(text) || strings.Contains(text, "://") && postcodeShape.MatchString(text) || HoldsNHSNumber(text) ||
+	return mailShape.MatchString(text) || strings.Contains(text, "://") && postcodeShape.MatchString(text) || mapping.HoldsNHSNumber(text) ||
 		slices.ContainsFunc(s.secrets, within(text)) || slices.ContainsFunc(s.postcodes, within(closed)) ||
 		slices.ContainsFunc(s.names, within(text)) ||
 		slices.ContainsFunc(s.words, func(word string) bool { return slices.Contains(words, word) })

@@ -1,4 +1,4 @@
-package mapping
+package cases
 
 import (
 	"bytes"
@@ -135,12 +135,12 @@ func TestACodeThatIsNoneIsReplaced(t *testing.T) {
 
 func TestAMadeCaseHoldsAndIsLikeItsRecord(t *testing.T) {
 	set := starterTables(t)
-	names, err := filepath.Glob("testdata/golden/*.json")
+	names, err := filepath.Glob("../testdata/golden/*.json")
 	require.NoError(t, err)
 	require.NotEmpty(t, names)
 	for _, name := range names {
 		name = strings.TrimSuffix(filepath.Base(name), ".json")
-		made, err := set.MakeCase("The case of "+name, sampleOf(input(t, name)), []byte("key"))
+		made, err := Make(set, "The case of "+name, golden(t, name), []byte("key"))
 		require.NoError(t, err, name)
 		assert.Equal(t, "the-case-of-"+name, made.Name)
 		assert.Empty(t, made.Unlike, name)
@@ -150,7 +150,7 @@ func TestAMadeCaseHoldsAndIsLikeItsRecord(t *testing.T) {
 }
 
 func TestAMadeCaseIsForReading(t *testing.T) {
-	made, err := starterTables(t).MakeCase("Two week wait", sampleOf(input(t, "ers-booked-two-week-wait")), []byte("key"))
+	made, err := Make(starterTables(t), "Two week wait", golden(t, "ers-booked-two-week-wait"), []byte("key"))
 	require.NoError(t, err)
 	text := string(made.Cases)
 	for _, want := range []string{"input: two-week-wait.json", "- name: Two week wait", "Priority: Urgent", "PerformerTypeId: {Name: Display of CARDIOLOGY",
@@ -164,7 +164,7 @@ func TestACaseIsMadeForTablesOfBodiesToo(t *testing.T) {
 	set := tables(t, map[string]string{"b.yaml": "body: referral\nsource: ServiceRequest\nrows:\n  - {path: patient.id, from: \"'001000000000001AAA'\"}\n" +
 		"  - {path: referral.fields.Name, from: patientInstruction}\n", "n.yaml": "body: referral\nsource: ServiceRequest\nforEach: note\nrows:\n" +
 		"  - {path: \"performers[].fields.Name\", from: text}\n"})
-	made, err := set.MakeCase("body", sample(t, `{"resourceType":"ServiceRequest","id":"1","patientInstruction":"come","note":[{"text":"a secret"},{"text":"b"}]}`), []byte("key"))
+	made, err := Make(set, "body", sample(t, `{"resourceType":"ServiceRequest","id":"1","patientInstruction":"come","note":[{"text":"a secret"},{"text":"b"}]}`), []byte("key"))
 	require.NoError(t, err)
 	assert.Contains(t, string(made.Cases), "object: referral")
 	assert.Contains(t, string(made.Cases), "performers[1].fields.Name: I")
@@ -173,7 +173,7 @@ func TestACaseIsMadeForTablesOfBodiesToo(t *testing.T) {
 
 // Whatever a source sends: a marker in any text does not come through, unless the case is refused.
 func TestAMarkerInAnyTextIsGoneOrRefused(t *testing.T) {
-	template := string(input(t, "fhir-everything").Focus.Raw())
+	template := string(golden(t, "fhir-everything").Focus[0].Raw())
 	values := quoted(template)
 	rapid.Check(t, func(t *rapid.T) {
 		const marker = "Zebedee Quillfeather 9434765919"
@@ -247,4 +247,22 @@ func TestAPostcodeWithoutItsSpaceIsAsPersonal(t *testing.T) {
 		_, _, err := Synthetic([]fhir.Resource{resource(t, []byte(src))}, []byte("key"))
 		require.ErrorIs(t, err, ErrPersonal, name)
 	}
+}
+
+// Whatever stands in a record: a synthetic copy of it can be made, or is refused.
+func FuzzSynthetic(f *testing.F) {
+	for _, name := range []string{"fhir-everything", "ers-returned-with-advice", "fhir-appointment", "fhir-create-patient"} {
+		f.Add(golden(f, name).Focus[0].Raw())
+	}
+	f.Add([]byte(`{"resourceType":"ServiceRequest","extension":{"url":7,"extension":[null,[]]},"identifier":{"value":["a",{}]},"subject":[{"reference":"#"}],"contained":[{"id":""},5]}`))
+	f.Fuzz(func(t *testing.T, src []byte) {
+		r, err := fhir.Parse(src)
+		if err != nil {
+			return
+		}
+		made, _, err := Synthetic([]fhir.Resource{r}, []byte("key"))
+		if err == nil && len(made) != 1 || err != nil && !errors.Is(err, ErrPersonal) {
+			t.Fatal("a copy is missing", err)
+		}
+	})
 }
