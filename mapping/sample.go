@@ -18,7 +18,7 @@ type Sample struct {
 	fhir.Bundle
 	Variables map[string]string
 	Now       time.Time // what now() and today() give
-	// Sent is the resource as the source sent it, where it had to be normalised; Coverage looks for what was lost there.
+	// Sent is the resource as the source sent it, where it had to be normalised: coverage looks for what was lost there.
 	Sent fhir.Resource
 }
 

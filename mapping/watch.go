@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"fmt"
 	"iter"
 	"regexp"
 	"slices"
@@ -10,15 +11,55 @@ import (
 	"refbridge/fhir/fhirpath"
 )
 
-// watcher follows the tables over one resource and marks what they read. It works with the Mapper itself, row by row, so that
-// it sees the same values.
+// State is what a rule makes of a value that it reads.
+type State string
+
+// The states of a value, the worst first.
+const (
+	Dropped State = "dropped"   // left out on purpose
+	Looked  State = "looked at" // a condition reads it, no field gets it
+	Carried State = "mapped"    // a field gets it
+)
+
+// Use is one rule that reads a value.
+type Use struct {
+	State  State  `json:"state"`
+	Object string `json:"object"`
+	Field  string `json:"field,omitempty"`
+	Rule   string `json:"rule"`          // file:line
+	Why    string `json:"why,omitempty"` // of what is dropped
+}
+
+// UnlistedCode is a code of a record that its value table does not list. It holds nothing about a person: what does not look like a
+// code, or like a code system, is given by its length.
+type UnlistedCode struct {
+	Table    string `json:"table"`
+	Rule     string `json:"rule"` // file:line of the value table
+	System   string `json:"system,omitempty"`
+	Code     string `json:"code"`
+	Unlisted string `json:"unlisted"` // what the table does with it: hold, keep, none or a value
+	Object   string `json:"object"`
+	Field    string `json:"field"`
+}
+
+// Sink hears what a Watcher sees.
+type Sink interface {
+	// Reads tells of a rule that reads an element, and with it all that stands in it.
+	Reads(n fhir.Node, by Use)
+	// Lacks tells of a code that its value table does not list.
+	Lacks(code UnlistedCode)
+}
+
+// Watcher follows the tables over one resource and tells what they read. It works with the Mapper itself, row by row, so that
+// it sees the same values. It belongs to one goroutine.
 //
 //	what the path gave     -> mapped      (identifier.where(system = …).value gave value)
 //	what it passed by      -> looked at   (system)
 //	rows that do not count -> dropped     (another row of the field has a value, or its when does not hold)
 //	drop                   -> dropped     (all below what the path gives)
-type watcher struct {
-	*Coverage
+type Watcher struct {
+	set     *Set
+	sink    Sink
 	m       *Mapper
 	reached []fhir.Node // by the paths since the last look
 	on      bool
@@ -26,10 +67,11 @@ type watcher struct {
 	lets    map[*Path][]*Let // the named values that it uses
 }
 
-func newWatcher(c *Coverage) *watcher {
-	w := &watcher{Coverage: c, m: c.set.Mapper(), leads: map[*Path]bool{}, lets: map[*Path][]*Let{}}
+// NewWatcher gives a Watcher of the tables that tells a sink what it sees.
+func NewWatcher(s *Set, sink Sink) *Watcher {
+	w := &Watcher{set: s, sink: sink, m: s.Mapper(), leads: map[*Path]bool{}, lets: map[*Path][]*Let{}}
 	depth := 2
-	for _, t := range c.set.tables {
+	for _, t := range s.tables {
 		depth = max(depth, len(t.Lets)+2)
 	}
 	for range depth { // each depth of named values has a Context of its own
@@ -38,8 +80,8 @@ func newWatcher(c *Coverage) *watcher {
 	return w
 }
 
-// watch marks what the tables read of one focus.
-func (w *watcher) watch(in Input) {
+// Watch tells what the tables read of one focus.
+func (w *Watcher) Watch(in Input) {
 	w.m.begin(in)
 	for _, t := range w.set.tables {
 		if t.Source == in.Focus.Type() {
@@ -49,13 +91,13 @@ func (w *watcher) watch(in Input) {
 	w.m.forget()
 }
 
-func (w *watcher) seen(n fhir.Node) {
+func (w *Watcher) seen(n fhir.Node) {
 	if w.on {
 		w.reached = append(w.reached, n)
 	}
 }
 
-func (w *watcher) table(t *Table) {
+func (w *Watcher) table(t *Table) {
 	w.m.table = t
 	w.m.on(w.m.in.Focus.Root())
 	use := Use{State: Looked, Object: t.Makes(), Rule: t.Place.at()}
@@ -73,7 +115,7 @@ func (w *watcher) table(t *Table) {
 	}
 }
 
-func (w *watcher) item(t *Table, use Use) {
+func (w *Watcher) item(t *Table, use Use) {
 	if n := t.base + len(t.fields); n > len(w.m.cells) {
 		w.m.cells = slices.Grow(w.m.cells[:0], n)[:n]
 	}
@@ -109,17 +151,17 @@ func (w *watcher) item(t *Table, use Use) {
 }
 
 // drop marks what a table leaves out, and with a reference what it points to.
-func (w *watcher) drop(n fhir.Node, use Use) {
-	w.mark(n, use)
+func (w *Watcher) drop(n fhir.Node, use Use) {
+	w.sink.Reads(n, use)
 	for reference := range references(n) {
 		if to := w.target(reference); !to.Same(w.m.in.Focus.Root()) {
-			w.mark(to, use)
+			w.sink.Reads(to, use)
 		}
 	}
 }
 
 // target gives the resource that a reference points to, Missing where it did not come along.
-func (w *watcher) target(reference string) fhir.Node {
+func (w *Watcher) target(reference string) fhir.Node {
 	local, ok := strings.CutPrefix(reference, "#")
 	if !ok {
 		to, _ := w.m.resolve(reference)
@@ -150,7 +192,7 @@ func references(n fhir.Node) iter.Seq[string] {
 }
 
 // row marks what one row reads. why says why nothing comes of it; a row may have a reason of its own.
-func (w *watcher) row(r *Row, use Use, why string) {
+func (w *Watcher) row(r *Row, use Use, why string) {
 	c := &w.m.row[r.slot]
 	if why == "" && c.row != nil {
 		why = r.Field + " has its value from " + c.row.at()
@@ -176,13 +218,13 @@ func (w *watcher) row(r *Row, use Use, why string) {
 }
 
 // fresh forgets named values, so that each row is seen to read those that it uses.
-func (w *watcher) fresh() {
+func (w *Watcher) fresh() {
 	clear(w.m.lets)
 	w.m.faults = w.m.faults[:0]
 }
 
 // eval works a path out and notes what it reaches.
-func (w *watcher) eval(p *Path) fhirpath.Collection {
+func (w *Watcher) eval(p *Path) fhirpath.Collection {
 	w.fresh()
 	w.reached, w.on = w.reached[:0], true
 	out := present(w.m.eval(p, ""))
@@ -191,13 +233,13 @@ func (w *watcher) eval(p *Path) fhirpath.Collection {
 }
 
 // look is eval of a condition, or of a forEach: what is reached is looked at.
-func (w *watcher) look(p *Path, use Use) fhirpath.Collection {
+func (w *Watcher) look(p *Path, use Use) fhirpath.Collection {
 	out := w.eval(p)
 	w.passed(p, use)
 	return out
 }
 
-func (w *watcher) holds(p *Path, use Use) bool {
+func (w *Watcher) holds(p *Path, use Use) bool {
 	w.look(p, use)
 	w.fresh()
 	return w.m.holds(p)
@@ -205,7 +247,7 @@ func (w *watcher) holds(p *Path, use Use) bool {
 
 // value marks what a row or a key takes its value from: the first of its paths that gives something. The others are
 // passed over.
-func (w *watcher) value(s *Source, values *ValueTable, use Use) {
+func (w *Watcher) value(s *Source, values *ValueTable, use Use) {
 	found := false
 	for _, p := range s.Paths {
 		items := w.eval(p)
@@ -225,18 +267,18 @@ func (w *watcher) value(s *Source, values *ValueTable, use Use) {
 }
 
 // names marks by what the transform humanName chooses.
-func (w *watcher) names(items fhirpath.Collection, transforms []Transform, use Use) {
+func (w *Watcher) names(items fhirpath.Collection, transforms []Transform, use Use) {
 	if !slices.ContainsFunc(transforms, func(t Transform) bool { return t.Name == "humanName" }) {
 		return
 	}
 	for _, item := range items {
-		w.mark(item.Node().Get("use"), use)
+		w.sink.Reads(item.Node().Get("use"), use)
 	}
 }
 
 // passed marks the values that a path reached on its way. A reference that was followed is not only looked at: it led to what
 // the path gave; and so did the id that it was found by.
-func (w *watcher) passed(p *Path, use Use) {
+func (w *Watcher) passed(p *Path, use Use) {
 	followed := use
 	if use.State == Looked {
 		followed.State = Carried
@@ -246,18 +288,18 @@ func (w *watcher) passed(p *Path, use Use) {
 		switch {
 		case n.Kind() == fhir.Array || n.Kind() == fhir.Null:
 		case n.Kind() != fhir.Object:
-			w.mark(n, use)
+			w.sink.Reads(n, use)
 		case follows && n.Get("resourceType").Exists():
-			w.mark(n.Get("id"), followed)
+			w.sink.Reads(n.Get("id"), followed)
 		case follows && n.Get("reference").Exists():
-			w.mark(n.Get("reference"), followed)
-			w.mark(n.Get("type"), followed)
+			w.sink.Reads(n.Get("reference"), followed)
+			w.sink.Reads(n.Get("type"), followed)
 		}
 	}
 }
 
 // follows tells whether a path follows references, by itself or by the named values that it uses.
-func (w *watcher) follows(p *Path) bool {
+func (w *Watcher) follows(p *Path) bool {
 	out, known := w.leads[p]
 	if known {
 		return out
@@ -272,20 +314,20 @@ func (w *watcher) follows(p *Path) bool {
 
 // result marks what the value is made of. Of a computed value (system & '|' & value) that is all that the path reached, and
 // what its named values are made of.
-func (w *watcher) result(p *Path, items fhirpath.Collection, transforms []Transform, coded bool, use Use) {
+func (w *Watcher) result(p *Path, items fhirpath.Collection, transforms []Transform, coded bool, use Use) {
 	computed := false
 	for _, item := range items {
 		computed = computed || !item.Node().Exists()
 	}
 	if !computed {
 		for _, n := range read(items, transforms, coded) {
-			w.mark(n, use)
+			w.sink.Reads(n, use)
 		}
 		return
 	}
 	for _, n := range w.reached {
 		if n.Kind() != fhir.Object && n.Kind() != fhir.Array {
-			w.mark(n, use)
+			w.sink.Reads(n, use)
 		}
 	}
 	for _, l := range w.named(p) {
@@ -296,7 +338,7 @@ func (w *watcher) result(p *Path, items fhirpath.Collection, transforms []Transf
 var variableName = regexp.MustCompile(`%([A-Za-z][A-Za-z0-9]*)`)
 
 // named gives the named values that a path uses. They stand above it, so that none uses itself.
-func (w *watcher) named(p *Path) []*Let {
+func (w *Watcher) named(p *Path) []*Let {
 	out, known := w.lets[p]
 	if known {
 		return out
@@ -398,7 +440,7 @@ func partsOfName(n fhir.Node, takes string) []fhir.Node {
 }
 
 // unlisted counts the codes of a row, or of a named value, that its value table does not list.
-func (w *watcher) unlisted(s *Source, table *ValueTable, use Use) {
+func (w *Watcher) unlisted(s *Source, table *ValueTable, use Use) {
 	items, _ := w.m.collect(s, table.Place, use.Field)
 	codings := appendCodings(nil, items)
 	for _, c := range codings {
@@ -411,7 +453,7 @@ func (w *watcher) unlisted(s *Source, table *ValueTable, use Use) {
 	}
 	safe := len(items) > 0 && (items[0].Node().Kind() == fhir.Object || items[0].Type() == "FHIR.code")
 	for _, c := range codings {
-		code := CodeCoverage{Table: table.Name, Rule: table.at(), Unlisted: table.Unlisted, Object: use.Object, Field: use.Field}
+		code := UnlistedCode{Table: table.Name, Rule: table.at(), Unlisted: table.Unlisted, Object: use.Object, Field: use.Field}
 		if code.Unlisted == "" {
 			code.Unlisted = table.Other.Reveal()
 		}
@@ -421,12 +463,12 @@ func (w *watcher) unlisted(s *Source, table *ValueTable, use Use) {
 		if c.System != "" {
 			code.System = strings.Clone(ShowSystem(c.System))
 		}
-		w.code(code)
+		w.sink.Lacks(code)
 	}
 }
 
 // elsewhere tells whether another value table lists a code of the same system.
-func (w *watcher) elsewhere(codings []Coding) bool {
+func (w *Watcher) elsewhere(codings []Coding) bool {
 	for _, v := range w.set.values {
 		for _, c := range codings {
 			if row, ok := v.Find(c); ok && c.System != "" && row.System == c.System {
@@ -437,12 +479,5 @@ func (w *watcher) elsewhere(codings []Coding) bool {
 	return false
 }
 
-func (w *watcher) code(c CodeCoverage) {
-	if w.codes[c] == nil && len(w.codes) >= maxDistinct {
-		c.Code, c.System = "(other codes)", ""
-	}
-	if w.codes[c] == nil {
-		w.codes[c] = &tally{}
-	}
-	w.codes[c].add(w.sum.Records)
-}
+// at gives file:line.
+func (p Place) at() string { return fmt.Sprintf("%s:%d", p.File, p.Line) }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"refbridge/mapping"
+	"refbridge/mapping/measure"
 )
 
 type mappingCoverageCmd struct {
@@ -48,13 +49,13 @@ func (c *mappingCoverageCmd) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	coverage := mapping.NewCoverage(set)
+	coverage := measure.NewCoverage(set)
 	if err := s.each(ctx, coverage.Add); err != nil {
 		return err
 	}
 	report := coverage.Report()
 	if c.HTML != "" {
-		if err := writePage(c.HTML, mapping.CoveragePage{CoverageReport: report, Tables: set.Hash(), Read: s.counts.summary(), Made: p.now()}.HTML); err != nil {
+		if err := writePage(c.HTML, measure.Page{CoverageReport: report, Tables: set.Hash(), Read: s.counts.summary(), Made: p.now()}.HTML); err != nil {
 			return err
 		}
 	}
@@ -86,8 +87,8 @@ func (c *mappingCoverageCmd) check() error {
 }
 
 // enough is the error of --fail-under. Where nothing was seen or mapped there is nothing to pass.
-func (c *mappingCoverageCmd) enough(r mapping.CoverageReport, counts sampleCounts) error {
-	mapped := slices.ContainsFunc(r.Paths, func(p mapping.PathCoverage) bool { return p.Mapped > 0 })
+func (c *mappingCoverageCmd) enough(r measure.CoverageReport, counts sampleCounts) error {
+	mapped := slices.ContainsFunc(r.Paths, func(p measure.Path) bool { return p.Mapped > 0 })
 	switch {
 	case c.FailUnder == 0:
 	case r.Records == 0:
@@ -102,7 +103,7 @@ func (c *mappingCoverageCmd) enough(r mapping.CoverageReport, counts sampleCount
 }
 
 // pathsLine says how many of the paths are accounted for.
-func pathsLine(r mapping.CoverageReport) string {
+func pathsLine(r measure.CoverageReport) string {
 	if r.Seen == 0 {
 		return "no paths"
 	}
@@ -124,18 +125,18 @@ func writePage(name string, write func(io.Writer) error) error {
 
 type coverageJSON struct {
 	Input sampleCounts `json:"input"`
-	mapping.CoverageReport
+	measure.CoverageReport
 	Percent float64 `json:"percent"`
 }
 
-func (c *mappingCoverageCmd) print(p *program, r mapping.CoverageReport, counts sampleCounts) error {
+func (c *mappingCoverageCmd) print(p *program, r measure.CoverageReport, counts sampleCounts) error {
 	if c.JSON {
 		return line(p.out, coverageJSON{Input: counts, CoverageReport: r, Percent: r.Percent()})
 	}
 	out := newPrinter(p.out)
 	fmt.Fprintf(p.out, "%s; %d held\n", counts.summary(), r.Held)
 	fmt.Fprintln(p.out, pathsLine(r))
-	out.paths(r, mapping.Unaccounted, "Unaccounted: nobody reads it, and no table says why")
+	out.paths(r, measure.Unaccounted, "Unaccounted: nobody reads it, and no table says why")
 	out.codes(r.Codes)
 	out.lost(r.Sent)
 	out.holds("Held", r.Holds)
@@ -148,7 +149,7 @@ func (c *mappingCoverageCmd) print(p *program, r mapping.CoverageReport, counts 
 
 func (p printer) title(text string) { fmt.Fprintf(p.w, "\n%s\n", p.paint("1", text)) }
 
-func (p printer) paths(r mapping.CoverageReport, state mapping.State, title string) {
+func (p printer) paths(r measure.CoverageReport, state mapping.State, title string) {
 	first := true
 	for _, path := range r.Paths {
 		if path.State != state {
@@ -159,7 +160,7 @@ func (p printer) paths(r mapping.CoverageReport, state mapping.State, title stri
 			first = false
 		}
 		n, of := path.Records, ""
-		if state == mapping.Unaccounted && path.Unaccounted < n {
+		if state == measure.Unaccounted && path.Unaccounted < n {
 			n, of = path.Unaccounted, fmt.Sprintf(" (of %d that have it)", path.Records)
 		}
 		fmt.Fprintf(p.w, "  %6d  %s%s\n", n, path.Path, of)
@@ -169,7 +170,7 @@ func (p printer) paths(r mapping.CoverageReport, state mapping.State, title stri
 	}
 }
 
-func (p printer) use(u mapping.Use, records int) string {
+func (p printer) use(u measure.Use, records int) string {
 	out := "-> " + u.Object + "." + u.Field
 	switch {
 	case u.State == mapping.Carried && u.Field == "":
@@ -187,7 +188,7 @@ func (p printer) use(u mapping.Use, records int) string {
 	return out + "  " + p.paint("2", u.Rule)
 }
 
-func (p printer) codes(codes []mapping.CodeCoverage) {
+func (p printer) codes(codes []measure.Code) {
 	if len(codes) > 0 {
 		p.title("Codes that their value table does not list")
 	}
@@ -201,7 +202,7 @@ func (p printer) codes(codes []mapping.CodeCoverage) {
 	}
 }
 
-func (p printer) lost(paths []mapping.SentPath) {
+func (p printer) lost(paths []measure.SentPath) {
 	if len(paths) > 0 {
 		p.title("Sent, and nowhere in what is mapped: left out or written in another way when e-RS became R4")
 	}
@@ -214,7 +215,7 @@ func (p printer) lost(paths []mapping.SentPath) {
 	}
 }
 
-func (p printer) holds(title string, holds []mapping.HoldImpact) {
+func (p printer) holds(title string, holds []measure.Hold) {
 	if len(holds) > 0 {
 		p.title(title)
 	}
@@ -226,7 +227,7 @@ func (p printer) holds(title string, holds []mapping.HoldImpact) {
 	}
 }
 
-func (p printer) filled(fields []mapping.FieldCoverage) {
+func (p printer) filled(fields []measure.Field) {
 	object := ""
 	for _, f := range fields {
 		if f.Object != object {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"refbridge/mapping"
+	"refbridge/mapping/measure"
 )
 
 type mappingImpactCmd struct {
@@ -52,7 +53,7 @@ func (c *mappingImpactCmd) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	impact := mapping.NewImpact(base, next)
+	impact := measure.NewImpact(base, next)
 	if err := s.each(ctx, impact.Add); err != nil {
 		return err
 	}
@@ -90,10 +91,10 @@ func tablesOf(dir string) (*mapping.Set, error) {
 
 type impactJSON struct {
 	Input sampleCounts `json:"input"`
-	mapping.ImpactReport
+	measure.ImpactReport
 }
 
-func (p printer) impact(r mapping.ImpactReport, counts sampleCounts) {
+func (p printer) impact(r measure.ImpactReport, counts sampleCounts) {
 	fmt.Fprintf(p.w, "%s; %d of %d become something else\n", counts.summary(), r.Touched, r.Records)
 	fmt.Fprintf(p.w, "held: %d before, %d after; %d for another reason\n", r.HeldBefore, r.HeldAfter, r.OtherReason)
 	if len(r.Objects) > 0 {
@@ -118,7 +119,7 @@ func (p printer) impact(r mapping.ImpactReport, counts sampleCounts) {
 	p.holds("Newly passing, held before", r.Passing)
 }
 
-func fieldChanges(f mapping.FieldImpact) string {
+func fieldChanges(f measure.FieldChange) string {
 	var out []string
 	for _, part := range []struct {
 		n    int
@@ -132,7 +133,7 @@ func fieldChanges(f mapping.FieldImpact) string {
 	return strings.Join(out, ", ")
 }
 
-func rulesOf(f mapping.FieldImpact) string {
+func rulesOf(f measure.FieldChange) string {
 	before, after := strings.Join(f.Before, ", "), strings.Join(f.After, ", ")
 	if before == after {
 		return after
@@ -140,7 +141,7 @@ func rulesOf(f mapping.FieldImpact) string {
 	return strings.TrimSpace(before + " -> " + after)
 }
 
-func impactMarkdown(w io.Writer, r mapping.ImpactReport, counts sampleCounts) {
+func impactMarkdown(w io.Writer, r measure.ImpactReport, counts sampleCounts) {
 	fmt.Fprintf(w, "## Impact on the mapping\n\n%s. **%d of %d records become something else.** Held: %d before, %d after, %d for another reason.\n",
 		counts.summary(), r.Touched, r.Records, r.HeldBefore, r.HeldAfter, r.OtherReason)
 	table(w, "Salesforce records", "Object | Changed | More | Fewer", len(r.Objects), func(i int) []any {
@@ -155,7 +156,7 @@ func impactMarkdown(w io.Writer, r mapping.ImpactReport, counts sampleCounts) {
 		v := r.Values[i]
 		return []any{v.Object + "." + v.Field, v.From, v.To, v.Count}
 	})
-	held := func(in []mapping.HoldImpact) func(int) []any {
+	held := func(in []measure.Hold) func(int) []any {
 		return func(i int) []any { return []any{in[i].Count, in[i].Kind, in[i].Field, in[i].Message, in[i].Rule} }
 	}
 	table(w, "Newly failing", "Records | Reason | Field | Message | Rule", len(r.Failing), held(r.Failing))

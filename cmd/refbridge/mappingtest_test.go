@@ -18,6 +18,7 @@ import (
 	"refbridge/fhir"
 	"refbridge/ledger"
 	"refbridge/mapping"
+	"refbridge/mapping/measure"
 )
 
 // ran runs a command as a person types it, without a configuration file, and gives the exit code and both streams.
@@ -334,7 +335,7 @@ func TestThePublishedReferralsAreCovered(t *testing.T) {
 	assert.NotEmpty(t, report.Sent, "e-RS sends more than R4 takes over")
 	assert.Empty(t, report.Codes)
 	for _, p := range report.Paths {
-		assert.NotEqual(t, mapping.Unaccounted, p.State, "%s: map it, or say in the starter tables why not", p.Path)
+		assert.NotEqual(t, measure.Unaccounted, p.State, "%s: map it, or say in the starter tables why not", p.Path)
 		assert.NotContains(t, p.Path, "9990000", "an NHS number of the 999 range")
 	}
 }

@@ -22,9 +22,8 @@ func floors() map[string]int {
 		"cmd/refbridge": 5,
 		"daemon":        4, "console": 4,
 		"bridge": 3, "preflight": 3,
-		"mapping/lint":  3,
-		"mapping/cases": 3,
-		"ers":           2, "pds": 2, "mapping": 2, "sfdc/metadata": 2,
+		"mapping/batch": 3, "mapping/cases": 3, "mapping/lint": 3, "mapping/measure": 3, "mapping/review": 3,
+		"ers": 2, "pds": 2, "mapping": 2, "sfdc/metadata": 2,
 		"fhir/rest": 1, "fhir/fhirpath": 1, "sfdc": 1, "ledger": 1,
 		"fhir": 0, "sfdc/sobject": 0, "config": 0,
 	}

@@ -1,4 +1,4 @@
-package mapping
+package measure
 
 import (
 	_ "embed"
@@ -6,13 +6,15 @@ import (
 	"html/template"
 	"io"
 	"time"
+
+	"refbridge/mapping"
 )
 
 //go:embed coverage.html.tmpl
 var coverageTemplate string
 
-// CoveragePage is a coverage report as a page to read: no script, nothing from the network, and it prints.
-type CoveragePage struct {
+// Page is a coverage report as a page to read: no script, nothing from the network, and it prints.
+type Page struct {
 	CoverageReport
 	Tables string // hash of the tables
 	Read   string // what was read, in words
@@ -20,7 +22,7 @@ type CoveragePage struct {
 }
 
 // HTML writes the page.
-func (p CoveragePage) HTML(w io.Writer) error {
+func (p Page) HTML(w io.Writer) error {
 	t, err := template.New("coverage").Parse(coverageTemplate)
 	if err != nil {
 		return fmt.Errorf("read the template: %w", err)
@@ -29,8 +31,8 @@ func (p CoveragePage) HTML(w io.Writer) error {
 }
 
 // Of gives the paths of a state; the page calls it.
-func (p CoveragePage) Of(state State) []PathCoverage {
-	var out []PathCoverage
+func (p Page) Of(state mapping.State) []Path {
+	var out []Path
 	for _, path := range p.Paths {
 		if path.State == state {
 			out = append(out, path)
@@ -40,8 +42,8 @@ func (p CoveragePage) Of(state State) []PathCoverage {
 }
 
 // FieldsOf gives the fields by object; the page calls it.
-func (p CoveragePage) FieldsOf() [][]FieldCoverage {
-	var out [][]FieldCoverage
+func (p Page) FieldsOf() [][]Field {
+	var out [][]Field
 	for i, f := range p.Fields {
 		if i == 0 || f.Object != p.Fields[i-1].Object {
 			out = append(out, nil)

@@ -1,4 +1,4 @@
-package mapping
+package measure
 
 import (
 	"maps"
@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"refbridge/fhir"
+	"refbridge/mapping"
 )
 
 // SentPath is a path of what the source sent whose values are nowhere in what is mapped: the step that makes R4 of a referral of e-RS
@@ -18,7 +19,7 @@ type SentPath struct {
 
 // sent compares what the source sent with what is mapped, value by value. It knows nothing of the step between them: a value that
 // stands anywhere is taken to be carried over. What a code belongs to, and what ties parts of a document together, is passed over.
-func (c *Coverage) sent(in Sample) {
+func (c *Coverage) sent(in mapping.Sample) {
 	if !in.Sent.Exists() {
 		return
 	}

@@ -1,4 +1,6 @@
-package mapping
+// Package measure says of real records what the tables make of them: Coverage what becomes of every source path and from where every
+// target field is filled, Impact what a change of the tables does. It keeps sums alone, and nothing in them is about a person.
+package measure
 
 import (
 	"cmp"
@@ -8,25 +10,26 @@ import (
 	"strings"
 
 	"refbridge/fhir"
+	"refbridge/mapping"
 )
 
 // Coverage says of real records what the tables make of them, both ways: what becomes of every source path, and from where every
 // target field is filled. It keeps sums by path, field and code: memory does not grow with the number of records, and
 // nothing in it is about a person.
 type Coverage struct {
-	set    *Set
+	set    *mapping.Set
 	sum    CoverageReport
 	roots  map[string]*branch // by resource type
 	asSent map[string]*branch // the same of what the source sent
 	size   int                // branches
-	uses   []Use
-	useOf  map[Use]int
+	uses   []mapping.Use
+	useOf  map[mapping.Use]int
 	marks  map[fhir.Node][]int // of the current record: uses of a node and all below it
 	beside map[fhir.Node][]int // what belongs to a code that is used, where nobody uses it by itself
-	fields map[fieldID]*FieldCoverage
-	codes  map[CodeCoverage]*tally
-	held   map[holdID]*HoldImpact
-	rules  *watcher
+	fields map[fieldID]*Field
+	codes  map[mapping.UnlistedCode]*tally
+	held   map[holdID]*Hold
+	rules  *mapping.Watcher
 }
 
 // CoverageReport is what Coverage found.
@@ -35,12 +38,12 @@ type CoverageReport struct {
 	Held    int `json:"held"` // records that the tables make nothing of, with the reasons in Holds
 	Seen    int `json:"pathsSeen"`
 	// Accounted counts the paths that are not unaccounted in any record.
-	Accounted int             `json:"pathsAccounted"`
-	Paths     []PathCoverage  `json:"paths"` // unaccounted ones first
-	Fields    []FieldCoverage `json:"fields"`
-	Codes     []CodeCoverage  `json:"unlistedCodes"`
-	Sent      []SentPath      `json:"lostBeforeMapping"`
-	Holds     []HoldImpact    `json:"holds"`
+	Accounted int        `json:"pathsAccounted"`
+	Paths     []Path     `json:"paths"` // unaccounted ones first
+	Fields    []Field    `json:"fields"`
+	Codes     []Code     `json:"unlistedCodes"`
+	Sent      []SentPath `json:"lostBeforeMapping"`
+	Holds     []Hold     `json:"holds"`
 }
 
 // Percent gives how many of a hundred paths are accounted for, cut and not rounded: 100 means all. Without any path it is 0.
@@ -51,42 +54,31 @@ func (r CoverageReport) Percent() float64 {
 	return float64(r.Accounted*1000/r.Seen) / 10
 }
 
-// State is what becomes of the values at a source path.
-type State string
+// Unaccounted is the state of a value that nobody reads, and of which no table says why. The others are those of a Watcher. A value
+// that several rules look at counts for the best of them.
+const Unaccounted mapping.State = "unaccounted"
 
-// The states of a path, the worst first. A value that several rules look at counts for the best of them.
-const (
-	Unaccounted State = "unaccounted" // nobody reads it, and no table says why
-	Dropped     State = "dropped"     // left out on purpose
-	Looked      State = "looked at"   // a condition reads it, no field gets it
-	Carried     State = "mapped"      // a field gets it
-)
-
-// PathCoverage is what becomes of one source path. The figures are numbers of records: one record may have a path several
+// Path is what becomes of one source path. The figures are numbers of records: one record may have a path several
 // times, with different ends.
-type PathCoverage struct {
-	Path        string `json:"path"`  // ServiceRequest.extension('https://…').valueCoding.code
-	State       State  `json:"state"` // Unaccounted where it is so in any record
-	Records     int    `json:"records"`
-	Unaccounted int    `json:"unaccounted"`
-	Mapped      int    `json:"mapped"`
-	Dropped     int    `json:"dropped"`
-	Looked      int    `json:"lookedAt"`
-	Uses        []Use  `json:"uses"`
+type Path struct {
+	Path        string        `json:"path"`  // ServiceRequest.extension('https://…').valueCoding.code
+	State       mapping.State `json:"state"` // Unaccounted where it is so in any record
+	Records     int           `json:"records"`
+	Unaccounted int           `json:"unaccounted"`
+	Mapped      int           `json:"mapped"`
+	Dropped     int           `json:"dropped"`
+	Looked      int           `json:"lookedAt"`
+	Uses        []Use         `json:"uses"`
 }
 
 // Use is one rule that reads a path.
 type Use struct {
-	State   State  `json:"state"`
-	Object  string `json:"object"`
-	Field   string `json:"field,omitempty"`
-	Rule    string `json:"rule"`          // file:line
-	Why     string `json:"why,omitempty"` // of what is dropped
-	Records int    `json:"records"`
+	mapping.Use
+	Records int `json:"records"`
 }
 
-// FieldCoverage says how often a target field has a value, and by which rules.
-type FieldCoverage struct {
+// Field says how often a target field has a value, and by which rules.
+type Field struct {
 	Object  string      `json:"object"`
 	Field   string      `json:"field"`
 	Records int         `json:"records"` // Salesforce records of the object
@@ -102,27 +94,21 @@ type RuleCount struct {
 	Default int    `json:"default,omitempty"` // of those by the row's default
 }
 
-// CodeCoverage is a code that was seen and that its value table does not list.
-type CodeCoverage struct {
-	Table    string `json:"table"`
-	Rule     string `json:"rule"` // file:line of the value table
-	System   string `json:"system,omitempty"`
-	Code     string `json:"code"`
-	Unlisted string `json:"unlisted"` // what the table does with it: hold, keep, none or a value
-	Object   string `json:"object"`
-	Field    string `json:"field"`
-	Records  int    `json:"records"`
+// Code is a code that was seen and that its value table does not list.
+type Code struct {
+	mapping.UnlistedCode
+	Records int `json:"records"`
 }
 
 // NewCoverage counts for a version of the tables.
-func NewCoverage(s *Set) *Coverage {
-	c := &Coverage{set: s, roots: map[string]*branch{}, asSent: map[string]*branch{}, useOf: map[Use]int{}, fields: map[fieldID]*FieldCoverage{},
-		codes: map[CodeCoverage]*tally{}, held: map[holdID]*HoldImpact{}, marks: map[fhir.Node][]int{}, beside: map[fhir.Node][]int{}}
-	c.rules = newWatcher(c)
-	for _, t := range s.tables {
+func NewCoverage(s *mapping.Set) *Coverage {
+	c := &Coverage{set: s, roots: map[string]*branch{}, asSent: map[string]*branch{}, useOf: map[mapping.Use]int{}, fields: map[fieldID]*Field{},
+		codes: map[mapping.UnlistedCode]*tally{}, held: map[holdID]*Hold{}, marks: map[fhir.Node][]int{}, beside: map[fhir.Node][]int{}}
+	c.rules = mapping.NewWatcher(s, sink{c})
+	for _, t := range s.Tables() {
 		for _, w := range t.Rows {
 			f := c.field(t.Makes(), w.Field)
-			f.Rules = append(f.Rules, RuleCount{Rule: fmt.Sprintf("%s:%d", w.File, w.Line)})
+			f.Rules = append(f.Rules, RuleCount{Rule: at(w.File, w.Line)})
 			for _, p := range w.Paths[:min(1, len(w.Paths))] {
 				f.Rules[len(f.Rules)-1].From = p.Text
 			}
@@ -131,16 +117,16 @@ func NewCoverage(s *Set) *Coverage {
 	return c
 }
 
-func (c *Coverage) field(object, name string) *FieldCoverage {
-	id := fieldID{object, FieldName(name)}
+func (c *Coverage) field(object, name string) *Field {
+	id := fieldID{object, mapping.FieldName(name)}
 	if c.fields[id] == nil {
-		c.fields[id] = &FieldCoverage{Object: object, Field: id.field}
+		c.fields[id] = &Field{Object: object, Field: id.field}
 	}
 	return c.fields[id]
 }
 
 // Add counts one record.
-func (c *Coverage) Add(in Sample) {
+func (c *Coverage) Add(in mapping.Sample) {
 	c.sum.Records++
 	records, faults := c.set.MapAll(in)
 	if len(faults) > 0 {
@@ -160,7 +146,7 @@ func (c *Coverage) Add(in Sample) {
 	clear(c.marks)
 	clear(c.beside)
 	for _, focus := range in.Focus {
-		c.rules.watch(in.Input(focus))
+		c.rules.Watch(in.Input(focus))
 	}
 	for _, r := range append(slices.Clone(in.Focus), in.Related...) {
 		c.walk(r.Root(), c.root(typeName(r.Root())), nil)
@@ -168,17 +154,17 @@ func (c *Coverage) Add(in Sample) {
 	c.sent(in)
 }
 
-func (c *Coverage) fill(object, field string, empty bool, rule Rule) {
+func (c *Coverage) fill(object, field string, empty bool, rule mapping.Rule) {
 	if empty {
 		return
 	}
 	f := c.field(object, field)
 	f.Filled++
-	at := fmt.Sprintf("%s:%d", rule.File, rule.Line)
-	i := slices.IndexFunc(f.Rules, func(r RuleCount) bool { return r.Rule == at })
+	by := at(rule.File, rule.Line)
+	i := slices.IndexFunc(f.Rules, func(r RuleCount) bool { return r.Rule == by })
 	if i < 0 {
 		i = len(f.Rules)
-		f.Rules = append(f.Rules, RuleCount{Rule: at, From: rule.From})
+		f.Rules = append(f.Rules, RuleCount{Rule: by, From: rule.From})
 	}
 	f.Rules[i].Filled++
 	if rule.From == "" {
@@ -189,7 +175,7 @@ func (c *Coverage) fill(object, field string, empty bool, rule Rule) {
 // Report gives the sums so far.
 func (c *Coverage) Report() CoverageReport {
 	out := c.sum
-	out.Paths, out.Fields, out.Codes = []PathCoverage{}, []FieldCoverage{}, []CodeCoverage{}
+	out.Paths, out.Fields, out.Codes = []Path{}, []Field{}, []Code{}
 	for _, typ := range slices.Sorted(maps.Keys(c.roots)) {
 		out.Paths = c.roots[typ].paths(out.Paths, c.uses)
 	}
@@ -199,20 +185,19 @@ func (c *Coverage) Report() CoverageReport {
 			out.Accounted++
 		}
 	}
-	slices.SortStableFunc(out.Paths, func(a, b PathCoverage) int {
+	slices.SortStableFunc(out.Paths, func(a, b Path) int {
 		return cmp.Or(rank(a.State)-rank(b.State), unaccountedFirst(a, b), strings.Compare(a.Path, b.Path))
 	})
 	for _, f := range c.fields {
 		out.Fields = append(out.Fields, *f)
 	}
-	slices.SortFunc(out.Fields, func(a, b FieldCoverage) int {
+	slices.SortFunc(out.Fields, func(a, b Field) int {
 		return cmp.Or(strings.Compare(a.Object, b.Object), strings.Compare(a.Field, b.Field))
 	})
 	for code, n := range c.codes {
-		code.Records = n.records
-		out.Codes = append(out.Codes, code)
+		out.Codes = append(out.Codes, Code{UnlistedCode: code, Records: n.records})
 	}
-	slices.SortFunc(out.Codes, func(a, b CodeCoverage) int {
+	slices.SortFunc(out.Codes, func(a, b Code) int {
 		return cmp.Or(b.Records-a.Records, strings.Compare(a.Table, b.Table), strings.Compare(a.System, b.System),
 			strings.Compare(a.Code, b.Code), strings.Compare(a.Field, b.Field))
 	})
@@ -220,9 +205,12 @@ func (c *Coverage) Report() CoverageReport {
 	return out
 }
 
-func rank(s State) int {
-	return slices.Index([]State{Unaccounted, Dropped, Looked, Carried}, s)
+func rank(s mapping.State) int {
+	return slices.Index([]mapping.State{Unaccounted, mapping.Dropped, mapping.Looked, mapping.Carried}, s)
 }
 
 // unaccountedFirst puts what most records carry first.
-func unaccountedFirst(a, b PathCoverage) int { return b.Unaccounted - a.Unaccounted }
+func unaccountedFirst(a, b Path) int { return b.Unaccounted - a.Unaccounted }
+
+// at gives file:line.
+func at(file string, line int) string { return fmt.Sprintf("%s:%d", file, line) }

@@ -1,51 +1,30 @@
-package mapping
+package measure
 
 import (
 	"encoding/json"
-	"io/fs"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"refbridge/fhir"
+	"refbridge/mapping"
 )
 
-// edited gives the starter tables with one text in place of another in one file.
-func edited(t testing.TB, file, from, to string) *Set {
-	t.Helper()
-	dir := fstest.MapFS{}
-	names, err := fs.Glob(Default(), "*.yaml")
-	require.NoError(t, err)
-	for _, name := range names {
-		src, err := fs.ReadFile(Default(), name)
-		require.NoError(t, err)
-		if name == file {
-			require.Contains(t, string(src), from)
-			src = []byte(strings.Replace(string(src), from, to, 1))
-		}
-		dir[name] = &fstest.MapFile{Data: src}
-	}
-	s, err := Load(dir, Options{PatientKey: testKey})
-	require.NoError(t, err)
-	return s
-}
-
-func impact(t *testing.T, base, next *Set, names ...string) ImpactReport {
+func impact(t *testing.T, base, next *mapping.Set, names ...string) ImpactReport {
 	t.Helper()
 	i := NewImpact(base, next)
 	for _, name := range names {
-		i.Add(sampleOf(input(t, name)))
+		i.Add(golden(t, name))
 	}
 	return i.Report()
 }
 
 func TestTheSameTablesHaveNoImpact(t *testing.T) {
 	r := impact(t, starterTables(t), edited(t, "values.yaml", "# Value tables", "\n\n# Value tables"), "ers-booked-two-week-wait", "fhir-everything", "ers-held-many-reasons")
-	assert.Equal(t, ImpactReport{Records: 3, HeldBefore: 1, HeldAfter: 1, Objects: []ObjectImpact{}, Fields: []FieldImpact{},
-		Values: []ValueChange{}, Failing: []HoldImpact{}, Passing: []HoldImpact{}}, r)
+	assert.Equal(t, ImpactReport{Records: 3, HeldBefore: 1, HeldAfter: 1, Objects: []ObjectChange{}, Fields: []FieldChange{},
+		Values: []ValueChange{}, Failing: []Hold{}, Passing: []Hold{}}, r)
 }
 
 func TestAChangedValueIsShownWithItsCount(t *testing.T) {
@@ -53,7 +32,7 @@ func TestAChangedValueIsShownWithItsCount(t *testing.T) {
 	r := impact(t, starterTables(t), next, "ers-booked-two-week-wait", "ers-booked-two-week-wait", "fhir-everything")
 	assert.Equal(t, 3, r.Records)
 	assert.Equal(t, 2, r.Touched)
-	assert.Equal(t, []ObjectImpact{{Object: "ClinicalServiceRequest", Changed: 2}}, r.Objects)
+	assert.Equal(t, []ObjectChange{{Object: "ClinicalServiceRequest", Changed: 2}}, r.Objects)
 	require.Len(t, r.Fields, 1)
 	assert.Equal(t, 2, r.Fields[0].Changed)
 	assert.Equal(t, []string{"service-request.yaml:49"}, r.Fields[0].After)
@@ -89,7 +68,7 @@ func TestNewlyFailingAndNewlyPassingAreByReason(t *testing.T) {
 	names := []string{"ers-booked-two-week-wait", "ers-booked-two-week-wait", "fhir-everything"}
 	r := impact(t, starterTables(t), next, names...)
 	require.Len(t, r.Failing, 1)
-	assert.Equal(t, UnknownCode, r.Failing[0].Kind)
+	assert.Equal(t, mapping.UnknownCode, r.Failing[0].Kind)
 	assert.Equal(t, "Status", r.Failing[0].Field)
 	assert.Equal(t, 2, r.Failing[0].Count)
 	assert.Contains(t, r.Failing[0].Rule, "values.yaml:")
@@ -104,9 +83,9 @@ func TestNewlyFailingAndNewlyPassingAreByReason(t *testing.T) {
 func TestRecordsThatComeAndGoAreCounted(t *testing.T) {
 	next := edited(t, "service-request-identifier.yaml", "identifier.where(value.exists()", "identifier.where(use = 'nickname' and value.exists()")
 	r := impact(t, starterTables(t), next, "ers-booked-two-week-wait")
-	assert.Equal(t, []ObjectImpact{{Object: "Identifier", Removed: 1}}, r.Objects)
+	assert.Equal(t, []ObjectChange{{Object: "Identifier", Removed: 1}}, r.Objects)
 	assert.Equal(t, 1, r.Touched)
-	assert.Equal(t, []ObjectImpact{{Object: "Identifier", Added: 1}}, impact(t, next, starterTables(t), "ers-booked-two-week-wait").Objects)
+	assert.Equal(t, []ObjectChange{{Object: "Identifier", Added: 1}}, impact(t, next, starterTables(t), "ers-booked-two-week-wait").Objects)
 }
 
 func TestAnotherOwnerIsAChange(t *testing.T) {
@@ -119,7 +98,7 @@ func TestAnotherOwnerIsAChange(t *testing.T) {
 
 func TestAFieldThatANewRowWritesEmptyIsCountedApart(t *testing.T) {
 	row := "  - field: DateSigned\n    from: authoredOn"
-	extra := func(more string) *Set {
+	extra := func(more string) *mapping.Set {
 		return edited(t, "service-request.yaml", row, "  - field: SourceChannel\n    from: extension('https://example.org/none').value\n"+more+row)
 	}
 	r := impact(t, starterTables(t), extra(""), "ers-booked-two-week-wait")
@@ -134,7 +113,7 @@ func TestNothingAboutAPersonIsInAnImpactReport(t *testing.T) {
 	// A change to every row of the referral that carries a text, and to what is held.
 	next := edited(t, "service-request.yaml", "truncate(32000, hold)", "truncate(3, cut)")
 	other := edited(t, "values.yaml", "unlisted: none", "unlisted: keep")
-	for _, tables := range []*Set{next, other, tables(t, map[string]string{"t.yaml": coverTable})} {
+	for _, tables := range []*mapping.Set{next, other, tables(t, map[string]string{"t.yaml": coverTable})} {
 		i, back := NewImpact(starterTables(t), tables), NewImpact(tables, starterTables(t))
 		for _, in := range plantedSamples(t) {
 			i.Add(in)
@@ -153,13 +132,13 @@ func TestNothingAboutAPersonIsInAnImpactReport(t *testing.T) {
 func TestDistinctValuesAreBounded(t *testing.T) {
 	next := edited(t, "service-request.yaml", "  - field: SourceSystemIdentifier\n    from: id", "  - field: SourceSystemIdentifier\n    from: id & 'x'")
 	i := NewImpact(starterTables(t), next)
-	in := input(t, "fhir-everything")
-	src := string(in.Focus.Raw())
+	in := golden(t, "fhir-everything")
+	src := string(in.Focus[0].Raw())
 	for n := range 50 {
 		r, err := fhir.Parse([]byte(strings.Replace(src, `"id": "sr-1"`, `"id": "sr-1`+string(rune('a'+n%26))+string(rune('a'+n/26))+`"`, 1)))
 		require.NoError(t, err)
-		in.Focus = r
-		i.Add(sampleOf(in))
+		in.Focus = []fhir.Resource{r}
+		i.Add(in)
 	}
 	r := i.Report()
 	assert.Len(t, r.Values, maxTokens+1)
@@ -168,7 +147,7 @@ func TestDistinctValuesAreBounded(t *testing.T) {
 
 func BenchmarkImpact(b *testing.B) {
 	i := NewImpact(starterTables(b), edited(b, "values.yaml", "{code: TWO_WEEK_WAIT, to: Urgent}", "{code: TWO_WEEK_WAIT, to: ASAP}"))
-	in := sampleOf(input(b, "ers-booked-two-week-wait"))
+	in := golden(b, "ers-booked-two-week-wait")
 	for b.Loop() {
 		i.Add(in)
 	}

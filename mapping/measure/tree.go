@@ -1,13 +1,13 @@
-package mapping
+package measure
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	"refbridge/fhir"
 	"refbridge/fhir/fhirpath"
+	"refbridge/mapping"
 )
 
 // branch is a generalised source path: one for all items of a list, extensions told apart by their url, contained resources
@@ -15,7 +15,7 @@ import (
 type branch struct {
 	path     string
 	children map[string]*branch
-	states   [4]tally // by rank of a State
+	states   [4]tally // by rank of a state
 	all      tally
 	uses     map[int]*tally
 }
@@ -62,7 +62,7 @@ func (c *Coverage) child(b *branch, step string) *branch {
 }
 
 func typeName(resource fhir.Node) string {
-	if typ := resource.Get("resourceType").Text(); ValidResourceName(typ) {
+	if typ := resource.Get("resourceType").Text(); mapping.ValidResourceName(typ) {
 		return strings.Clone(typ)
 	}
 	return "(a resource of no type)"
@@ -92,7 +92,7 @@ func (c *Coverage) walk(n fhir.Node, b *branch, uses []int) {
 
 // stepName gives the name of an element; what stands beside a primitive (_birthDate) belongs to it.
 func stepName(name string) string {
-	if !ValidElementName(name) {
+	if !mapping.ValidElementName(name) {
 		return "(a name that no element has)"
 	}
 	return strings.Clone(strings.TrimPrefix(name, "_"))
@@ -116,10 +116,10 @@ func itemStep(list, item fhir.Node) string {
 // extensionURL gives the url of an extension; that of a part of one is a word.
 func extensionURL(ext fhir.Node) string {
 	url := ext.Get("url").Text()
-	if PlainCode(url) && !HoldsNHSNumber(url) {
+	if mapping.PlainCode(url) && !mapping.HoldsNHSNumber(url) {
 		return strings.Clone(url)
 	}
-	return strings.Clone(ShowSystem(url))
+	return strings.Clone(mapping.ShowSystem(url))
 }
 
 // leaf counts one value for the best of its uses.
@@ -132,7 +132,7 @@ func (c *Coverage) leaf(n fhir.Node, b *branch, uses []int) {
 	for _, u := range uses {
 		best = max(best, rank(c.uses[u].State))
 	}
-	if best == rank(Looked) && own && isText(n) {
+	if best == rank(mapping.Looked) && own && isText(n) {
 		// A condition on a text asks whether it is there. That is no account of what it says.
 		best = rank(Unaccounted)
 	}
@@ -161,7 +161,7 @@ func isText(n fhir.Node) bool {
 }
 
 // use gives the number of a use.
-func (c *Coverage) use(u Use) int {
+func (c *Coverage) use(u mapping.Use) int {
 	n, ok := c.useOf[u]
 	if !ok {
 		n = len(c.uses)
@@ -171,9 +171,12 @@ func (c *Coverage) use(u Use) int {
 	return n
 }
 
-// mark notes a use of a node and all that stands in it. With a code goes what it belongs to: its system and version, and the
+// sink hears what the tables read of the current record.
+type sink struct{ *Coverage }
+
+// Reads implements mapping.Sink. It notes a use of a node and all that stands in it. With a code goes what it belongs to: its system and version, and the
 // display, which says the same for people.
-func (c *Coverage) mark(n fhir.Node, u Use) {
+func (c sink) Reads(n fhir.Node, u mapping.Use) {
 	if !n.Exists() {
 		return
 	}
@@ -191,19 +194,28 @@ func (c *Coverage) mark(n fhir.Node, u Use) {
 	}
 }
 
+// Lacks implements mapping.Sink.
+func (c sink) Lacks(code mapping.UnlistedCode) {
+	if c.codes[code] == nil && len(c.codes) >= maxDistinct {
+		code.Code, code.System = "(other codes)", ""
+	}
+	if c.codes[code] == nil {
+		c.codes[code] = &tally{}
+	}
+	c.codes[code].add(c.sum.Records)
+}
+
 // paths gives the coverage of a branch and all below it.
-func (b *branch) paths(out []PathCoverage, uses []Use) []PathCoverage {
+func (b *branch) paths(out []Path, uses []mapping.Use) []Path {
 	if b.all.records > 0 {
-		p := PathCoverage{Path: b.path, Records: b.all.records, Unaccounted: b.states[0].records, Dropped: b.states[1].records,
+		p := Path{Path: b.path, Records: b.all.records, Unaccounted: b.states[0].records, Dropped: b.states[1].records,
 			Looked: b.states[2].records, Mapped: b.states[3].records, Uses: []Use{}}
 		p.State = Unaccounted
 		if p.Unaccounted == 0 {
 			p.State = p.best()
 		}
 		for _, id := range slices.Sorted(maps.Keys(b.uses)) {
-			u := uses[id]
-			u.Records = b.uses[id].records
-			p.Uses = append(p.Uses, u)
+			p.Uses = append(p.Uses, Use{Use: uses[id], Records: b.uses[id].records})
 		}
 		slices.SortStableFunc(p.Uses, func(a, b Use) int { return b.Records - a.Records })
 		out = append(out, p)
@@ -215,15 +227,12 @@ func (b *branch) paths(out []PathCoverage, uses []Use) []PathCoverage {
 }
 
 // best is the state of most use to know where nothing is unaccounted.
-func (p PathCoverage) best() State {
+func (p Path) best() mapping.State {
 	switch {
 	case p.Mapped > 0:
-		return Carried
+		return mapping.Carried
 	case p.Looked > 0:
-		return Looked
+		return mapping.Looked
 	}
-	return Dropped
+	return mapping.Dropped
 }
-
-// at gives file:line.
-func (p Place) at() string { return fmt.Sprintf("%s:%d", p.File, p.Line) }

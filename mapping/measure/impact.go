@@ -1,4 +1,4 @@
-package mapping
+package measure
 
 import (
 	"cmp"
@@ -12,26 +12,27 @@ import (
 	"slices"
 	"strings"
 
+	"refbridge/mapping"
 	"refbridge/sfdc/sobject"
 )
 
 // Impact compares what two versions of the tables make of the same records. It keeps sums alone: memory does not grow with
 // the number of records, and nothing in it is about a person.
 type Impact struct {
-	base, next           *Set
+	base, next           *mapping.Set
 	shownBase, shownNext *shown
 	key                  []byte
 	sum                  ImpactReport
 	values               map[ValueChange]int
-	fields               map[fieldID]*FieldImpact
-	objects              map[string]*ObjectImpact
-	failing, passing     map[holdID]*HoldImpact
+	fields               map[fieldID]*FieldChange
+	objects              map[string]*ObjectChange
+	failing, passing     map[holdID]*Hold
 }
 
 type fieldID struct{ object, field string }
 
 type holdID struct {
-	kind           FaultKind
+	kind           mapping.FaultKind
 	field, message string
 	rule           string
 }
@@ -44,23 +45,23 @@ type ImpactReport struct {
 	HeldAfter  int `json:"heldAfter"`
 	// OtherReason counts records that are held under both, for other reasons.
 	OtherReason int            `json:"heldForOtherReasons"`
-	Objects     []ObjectImpact `json:"objects"`
-	Fields      []FieldImpact  `json:"fields"`
+	Objects     []ObjectChange `json:"objects"`
+	Fields      []FieldChange  `json:"fields"`
 	Values      []ValueChange  `json:"values"` // codes and checkboxes; most frequent first
-	Failing     []HoldImpact   `json:"newlyFailing"`
-	Passing     []HoldImpact   `json:"newlyPassing"`
+	Failing     []Hold         `json:"newlyFailing"`
+	Passing     []Hold         `json:"newlyPassing"`
 }
 
-// ObjectImpact says how many Salesforce records of an object come, go or change.
-type ObjectImpact struct {
+// ObjectChange says how many Salesforce records of an object come, go or change.
+type ObjectChange struct {
 	Object  string `json:"object"`
 	Added   int    `json:"added"`
 	Removed int    `json:"removed"`
 	Changed int    `json:"changed"`
 }
 
-// FieldImpact says in how many Salesforce records a field gets another value, of those that both versions make.
-type FieldImpact struct {
+// FieldChange says in how many Salesforce records a field gets another value, of those that both versions make.
+type FieldChange struct {
 	Object  string   `json:"object"`
 	Field   string   `json:"field"`
 	Changed int      `json:"changed"`           // from one value to another
@@ -84,14 +85,14 @@ type ValueChange struct {
 	Count  int    `json:"count"`
 }
 
-// HoldImpact is a reason for which records are held under one version and not under the other.
-type HoldImpact struct {
-	Kind    FaultKind `json:"kind"`
-	Field   string    `json:"field,omitempty"`
-	Message string    `json:"message"`
-	Rule    string    `json:"rule"` // file:line
-	Hint    string    `json:"hint,omitempty"`
-	Count   int       `json:"count"`
+// Hold is a reason for which records are held under one version and not under the other.
+type Hold struct {
+	Kind    mapping.FaultKind `json:"kind"`
+	Field   string            `json:"field,omitempty"`
+	Message string            `json:"message"`
+	Rule    string            `json:"rule"` // file:line
+	Hint    string            `json:"hint,omitempty"`
+	Count   int               `json:"count"`
 }
 
 // noValue stands for the absence of a value in a ValueChange.
@@ -104,15 +105,15 @@ const (
 )
 
 // NewImpact compares two versions of tables: base, and the tables as they would be.
-func NewImpact(base, next *Set) *Impact {
+func NewImpact(base, next *mapping.Set) *Impact {
 	key := make([]byte, 32)
 	rand.Read(key) // never fails
-	return &Impact{base: base, next: next, key: key, shownBase: base.shown(), shownNext: next.shown(), values: map[ValueChange]int{},
-		fields: map[fieldID]*FieldImpact{}, objects: map[string]*ObjectImpact{}, failing: map[holdID]*HoldImpact{}, passing: map[holdID]*HoldImpact{}}
+	return &Impact{base: base, next: next, key: key, shownBase: shownBy(base), shownNext: shownBy(next), values: map[ValueChange]int{},
+		fields: map[fieldID]*FieldChange{}, objects: map[string]*ObjectChange{}, failing: map[holdID]*Hold{}, passing: map[holdID]*Hold{}}
 }
 
 // Add compares one record.
-func (i *Impact) Add(in Sample) {
+func (i *Impact) Add(in mapping.Sample) {
 	before, beforeFaults := i.base.MapAll(in)
 	after, afterFaults := i.next.MapAll(in)
 	i.sum.Records++
@@ -144,10 +145,10 @@ func (i *Impact) Add(in Sample) {
 }
 
 // count adds the reasons of one record, each once.
-func count(into map[holdID]*HoldImpact, faults Faults) {
+func count(into map[holdID]*Hold, faults mapping.Faults) {
 	seen := map[holdID]bool{}
 	for _, f := range faults {
-		id := holdID{f.Kind, f.Field, reason(f), fmt.Sprintf("%s:%d", f.File, f.Line)}
+		id := holdID{f.Kind, f.Field, reason(f), at(f.File, f.Line)}
 		if seen[id] {
 			continue
 		}
@@ -156,7 +157,7 @@ func count(into map[holdID]*HoldImpact, faults Faults) {
 			if len(into) >= maxDistinct {
 				id = holdID{kind: f.Kind, message: "other reasons"}
 			}
-			into[id] = cmp.Or(into[id], &HoldImpact{Kind: id.kind, Field: id.field, Message: id.message, Rule: id.rule, Hint: f.Hint})
+			into[id] = cmp.Or(into[id], &Hold{Kind: id.kind, Field: id.field, Message: id.message, Rule: id.rule, Hint: f.Hint})
 		}
 		into[id].Count++
 	}
@@ -165,14 +166,14 @@ func count(into map[holdID]*HoldImpact, faults Faults) {
 var lengths = regexp.MustCompile(`\b[0-9]+ (characters|values)\b`)
 
 // reason gives the message of a fault without the length of the value that it was about: the same reason for all.
-func reason(f Fault) string {
-	if f.Kind != TooLong && f.Kind != BadValue {
+func reason(f mapping.Fault) string {
+	if f.Kind != mapping.TooLong && f.Kind != mapping.BadValue {
 		return f.Message
 	}
 	return lengths.ReplaceAllString(f.Message, "n $1")
 }
 
-func reasons(faults Faults) []string {
+func reasons(faults mapping.Faults) []string {
 	var out []string
 	for _, f := range faults {
 		out = append(out, string(f.Kind)+" "+f.Field+" "+reason(f))
@@ -181,7 +182,7 @@ func reasons(faults Faults) []string {
 	return slices.Compact(out)
 }
 
-func (i *Impact) compare(before, after []Mapped) bool {
+func (i *Impact) compare(before, after []mapping.Mapped) bool {
 	touched := false
 	for _, b := range before {
 		a, ok := sameRecord(after, b)
@@ -204,29 +205,29 @@ func (i *Impact) compare(before, after []Mapped) bool {
 	return touched
 }
 
-func sameRecord(in []Mapped, m Mapped) (Mapped, bool) {
-	at := slices.IndexFunc(in, func(o Mapped) bool { return o.Record.Object == m.Record.Object && o.Record.Key == m.Record.Key })
+func sameRecord(in []mapping.Mapped, m mapping.Mapped) (mapping.Mapped, bool) {
+	at := slices.IndexFunc(in, func(o mapping.Mapped) bool { return o.Record.Object == m.Record.Object && o.Record.Key == m.Record.Key })
 	if at < 0 {
-		return Mapped{}, false
+		return mapping.Mapped{}, false
 	}
 	return in[at], true
 }
 
-func (i *Impact) object(m Mapped) *ObjectImpact {
+func (i *Impact) object(m mapping.Mapped) *ObjectChange {
 	o := i.objects[m.Record.Object]
 	if o == nil {
-		o = &ObjectImpact{Object: m.Record.Object}
+		o = &ObjectChange{Object: m.Record.Object}
 		i.objects[m.Record.Object] = o
 	}
 	return o
 }
 
 // record compares the fields of a record that both versions make.
-func (i *Impact) record(before, after Mapped) bool {
+func (i *Impact) record(before, after mapping.Mapped) bool {
 	touched := false
 	for n, b := range before.Record.Fields {
 		at := slices.IndexFunc(after.Record.Fields, func(f sobject.Field) bool { return f.Name == b.Name })
-		change := fieldChange{object: before.Record.Object, from: b, fromRule: before.Rules[n]}
+		change := change{object: before.Record.Object, from: b, fromRule: before.Rules[n]}
 		if at >= 0 {
 			change.to, change.toRule = after.Record.Fields[at], after.Rules[at]
 		}
@@ -234,21 +235,21 @@ func (i *Impact) record(before, after Mapped) bool {
 	}
 	for n, a := range after.Record.Fields {
 		if !slices.ContainsFunc(before.Record.Fields, func(f sobject.Field) bool { return f.Name == a.Name }) {
-			touched = i.field(fieldChange{object: after.Record.Object, to: a, toRule: after.Rules[n]}) || touched
+			touched = i.field(change{object: after.Record.Object, to: a, toRule: after.Rules[n]}) || touched
 		}
 	}
 	return touched
 }
 
-type fieldChange struct {
+type change struct {
 	object           string
 	from, to         sobject.Field // the zero Field where a version does not write it
-	fromRule, toRule Rule
+	fromRule, toRule mapping.Rule
 }
 
 // field compares one field. A rule that moved to another line and gives the same is no change.
-func (i *Impact) field(c fieldChange) bool {
-	name := FieldName(cmp.Or(c.from.Name, c.to.Name))
+func (i *Impact) field(c change) bool {
+	name := mapping.FieldName(cmp.Or(c.from.Name, c.to.Name))
 	policy := c.from.Name != c.to.Name || c.from.Owner != c.to.Owner || c.from.KeepIfAbsent != c.to.KeepIfAbsent
 	same := c.from.Value.Equal(c.to.Value)
 	if same && !policy {
@@ -257,7 +258,7 @@ func (i *Impact) field(c fieldChange) bool {
 	id := fieldID{c.object, name}
 	f := i.fields[id]
 	if f == nil {
-		f = &FieldImpact{Object: c.object, Field: name, Before: []string{}, After: []string{}}
+		f = &FieldChange{Object: c.object, Field: name, Before: []string{}, After: []string{}}
 		i.fields[id] = f
 	}
 	f.Before, f.After = withRule(f.Before, c.fromRule), withRule(f.After, c.toRule)
@@ -280,16 +281,16 @@ func (i *Impact) field(c fieldChange) bool {
 	return true
 }
 
-func withRule(rules []string, r Rule) []string {
-	at := fmt.Sprintf("%s:%d", r.File, r.Line)
-	if r.File == "" || slices.Contains(rules, at) {
+func withRule(rules []string, r mapping.Rule) []string {
+	by := at(r.File, r.Line)
+	if r.File == "" || slices.Contains(rules, by) {
 		return rules
 	}
-	return append(rules, at)
+	return append(rules, by)
 }
 
 // value counts a distinct change. Beyond the bounds those of a field are counted together.
-func (i *Impact) value(f *FieldImpact, c ValueChange) {
+func (i *Impact) value(f *FieldChange, c ValueChange) {
 	if _, ok := i.values[c]; !ok {
 		token := strings.HasPrefix(c.From, tokenMark) || strings.HasPrefix(c.To, tokenMark)
 		if token {
@@ -306,13 +307,13 @@ func (i *Impact) value(f *FieldImpact, c ValueChange) {
 const tokenMark = "~"
 
 // show gives a value that may be read by anybody: a value of the tables, a checkbox; of all else a token.
-func (i *Impact) show(s *shown, v sobject.Value, rule Rule) string {
+func (i *Impact) show(s *shown, v sobject.Value, rule mapping.Rule) string {
 	switch {
 	case v.IsNull():
 		return noValue
 	case v.Kind() == sobject.Bool:
 		return v.Reveal()
-	case s.values[fmt.Sprintf("%s:%d", rule.File, rule.Line)][v.Reveal()]:
+	case s.values[at(rule.File, rule.Line)][v.Reveal()]:
 		return v.Reveal()
 	}
 	h := hmac.New(sha256.New, i.key)
@@ -326,18 +327,18 @@ var literal = regexp.MustCompile(`^'([^'\\]*)'$`)
 // shown are the values that a version of the tables itself writes down, by file:line of the row that gives them.
 type shown struct{ values map[string]map[string]bool }
 
-func (s *Set) shown() *shown {
+func shownBy(s *mapping.Set) *shown {
 	out := &shown{values: map[string]map[string]bool{}}
-	for _, t := range s.tables {
+	for _, t := range s.Tables() {
 		for _, w := range t.Rows {
-			out.values[w.at()] = w.written()
+			out.values[at(w.File, w.Line)] = written(w)
 		}
 	}
 	return out
 }
 
 // written gives the values that the tables write down for a row.
-func (w *Row) written() map[string]bool {
+func written(w *mapping.Row) map[string]bool {
 	out := map[string]bool{w.Fallback.Reveal(): true}
 	for _, p := range w.Paths {
 		if m := literal.FindStringSubmatch(p.Text); m != nil {
@@ -357,14 +358,14 @@ func (w *Row) written() map[string]bool {
 // Report gives the sums so far.
 func (i *Impact) Report() ImpactReport {
 	out := i.sum
-	out.Objects, out.Fields, out.Values = []ObjectImpact{}, []FieldImpact{}, []ValueChange{}
+	out.Objects, out.Fields, out.Values = []ObjectChange{}, []FieldChange{}, []ValueChange{}
 	for _, name := range slices.Sorted(maps.Keys(i.objects)) {
 		out.Objects = append(out.Objects, *i.objects[name])
 	}
 	for _, f := range i.fields {
 		out.Fields = append(out.Fields, *f)
 	}
-	slices.SortFunc(out.Fields, func(a, b FieldImpact) int {
+	slices.SortFunc(out.Fields, func(a, b FieldChange) int {
 		return cmp.Or(strings.Compare(a.Object, b.Object), strings.Compare(a.Field, b.Field))
 	})
 	for v, n := range i.values {
@@ -379,12 +380,12 @@ func (i *Impact) Report() ImpactReport {
 	return out
 }
 
-func holds(in map[holdID]*HoldImpact) []HoldImpact {
-	out := []HoldImpact{}
+func holds(in map[holdID]*Hold) []Hold {
+	out := []Hold{}
 	for _, h := range in {
 		out = append(out, *h)
 	}
-	slices.SortFunc(out, func(a, b HoldImpact) int {
+	slices.SortFunc(out, func(a, b Hold) int {
 		return cmp.Or(b.Count-a.Count, strings.Compare(a.Rule, b.Rule), strings.Compare(a.Field, b.Field), strings.Compare(a.Message, b.Message))
 	})
 	return out
