@@ -8,8 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"refbridge/mapping"
 	"refbridge/mapping/cases"
+	"refbridge/mapping/review"
 )
 
 type mappingShowCmd struct {
@@ -35,7 +35,7 @@ func (c *mappingShowCmd) Run(_ context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	examples, err := mapping.Examples()
+	examples, err := review.Examples()
 	if err != nil {
 		return err
 	}
@@ -44,36 +44,35 @@ func (c *mappingShowCmd) Run(_ context.Context, p *program) error {
 		return err
 	}
 	examples = append(examples, examplesOf(list)...)
-	review := set.Review(mapping.ReviewOptions{Version: versionText(), Examples: examples})
+	page := review.New(set, review.Options{Version: versionText(), Examples: examples})
 	if c.Out == "" {
-		return c.write(review, p.out)
+		return c.write(page, p.out)
 	}
 	f, err := os.CreateTemp(filepath.Dir(c.Out), ".refbridge-*")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name())
-	err = errors.Join(c.write(review, f), f.Chmod(0o644), f.Close())
+	err = errors.Join(c.write(page, f), f.Chmod(0o644), f.Close())
 	if err != nil {
 		return fmt.Errorf("write %s: %w", c.Out, err)
 	}
 	return os.Rename(f.Name(), c.Out)
 }
 
-// examplesOf gives cases as optional examples: rows that the examples of refbridge do not reach are shown with what they give in a
-// case. Cases that do not stand in R4 are left out.
-func examplesOf(list []cases.Case) []mapping.Example {
-	var out []mapping.Example
+// examplesOf gives cases as optional examples: rows that the examples of refbridge do not reach are shown with what they give in
+// a case. Cases that do not stand in R4 are left out.
+func examplesOf(list []cases.Case) []review.Example {
+	var out []review.Example
 	for _, c := range list {
-		in, _ := c.Sample()
-		for _, focus := range in.Focus {
-			out = append(out, mapping.Example{Name: c.Name, About: "A case of " + c.File + ".", Input: in.Input(focus), Optional: true})
+		if in, ok := c.Sample(); ok {
+			out = append(out, review.Example{Title: c.Name, About: "A case of " + c.File + ".", Sample: in, Optional: true})
 		}
 	}
 	return out
 }
 
-func (c *mappingShowCmd) write(r mapping.Review, w io.Writer) error {
+func (c *mappingShowCmd) write(r review.Review, w io.Writer) error {
 	if c.Markdown {
 		return r.Markdown(w)
 	}

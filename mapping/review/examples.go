@@ -1,4 +1,4 @@
-package mapping
+package review
 
 import (
 	"embed"
@@ -9,30 +9,31 @@ import (
 	"time"
 
 	"refbridge/fhir"
+	"refbridge/mapping"
 	"refbridge/sfdc/sobject"
 )
 
 //go:embed examples/*.json
-var starterExamples embed.FS
+var shipped embed.FS
 
-// Example is an input of invented people whose mapped values stand beside the rules of a Review.
+// Example is a record of invented people whose mapped values stand beside the rules of a Review.
 type Example struct {
-	Name  string // "A booked two week wait referral of NHS e-RS"
+	Title string // "A booked two week wait referral of NHS e-RS"
 	About string
-	Input Input
+	mapping.Sample
 	// Optional examples are listed only where a row has a value in no earlier one.
 	Optional bool
 }
 
 // Examples gives the examples that come with refbridge, in the order of their files.
 func Examples() ([]Example, error) {
-	names, err := fs.Glob(starterExamples, "examples/*.json")
+	names, err := fs.Glob(shipped, "examples/*.json")
 	if err != nil {
 		return nil, fmt.Errorf("list the examples: %w", err)
 	}
 	var out []Example
 	for _, name := range names {
-		src, err := starterExamples.ReadFile(name)
+		src, err := shipped.ReadFile(name)
 		if err != nil {
 			return nil, fmt.Errorf("read example %s: %w", name, err)
 		}
@@ -45,6 +46,7 @@ func Examples() ([]Example, error) {
 	return out, nil
 }
 
+// readExample reads a file of an example: the first of its resources is mapped, the others are related to it.
 func readExample(src []byte) (Example, error) {
 	var file struct {
 		Name, About string
@@ -54,48 +56,45 @@ func readExample(src []byte) (Example, error) {
 	if err := json.Unmarshal(src, &file); err != nil {
 		return Example{}, err
 	}
-	out := Example{Name: file.Name, About: file.About, Input: Input{Variables: file.Variables,
-		Now: time.Date(2026, 6, 1, 9, 0, 0, 0, time.UTC)}}
+	out := Example{Title: file.Name, About: file.About}
+	out.Variables, out.Now = file.Variables, time.Date(2026, 6, 1, 9, 0, 0, 0, time.UTC)
 	for i, raw := range file.Resources {
 		r, err := fhir.Parse(raw)
 		if err != nil {
 			return out, err
 		}
 		if i == 0 {
-			out.Input.Focus = r
+			out.Focus = []fhir.Resource{r}
 			continue
 		}
-		out.Input.Related = append(out.Input.Related, r)
+		out.Related = append(out.Related, r)
 	}
 	return out, nil
 }
 
-// tryExample maps one example and keeps what each row gave first; a value wins over an empty one. used tells whether it
-// gave anything that no earlier one did.
-func (s *Set) tryExample(e Example, number int, seen map[Place]reviewValue) (view reviewExample, used bool) {
-	view = reviewExample{Number: number, Name: e.Name, About: e.About}
-	out, err := s.Map(e.Input)
-	if err != nil {
-		view.Held = err.Error()
+// try maps one example and keeps what each row gave first; a value wins over an empty one. used tells whether it gave
+// anything that no earlier one did.
+func try(s *mapping.Set, e Example, number int, seen map[mapping.Place]shownValue) (view example, used bool) {
+	view = example{Number: number, Name: e.Title, About: e.About}
+	records, faults := s.MapAll(e.Sample)
+	if len(faults) > 0 {
+		view.Held = faults.Error()
 		return view, false
 	}
-	view.Records = len(out.Records) + len(out.Bodies)
-	keep := func(r Rule, v sobject.Value) {
-		at := Place{File: r.File, Line: r.Line}
+	view.Records = len(records)
+	keep := func(r mapping.Rule, v sobject.Value) {
+		at := mapping.Place{File: r.File, Line: r.Line}
 		if have, ok := seen[at]; !ok || have.Text == "" && !v.IsNull() {
 			used = true
-			seen[at] = reviewValue{Text: exampleText(v), Was: valueBefore(r.Element(), v), Example: number}
+			seen[at] = shownValue{Text: exampleText(v), Was: valueBefore(r.Element(), v), Example: number}
 		}
 	}
-	for _, m := range out.Records {
-		keep(m.Key, sobject.TextValue(m.Record.Key.Value))
+	for _, m := range records {
+		if m.Key.File != "" { // a body has no key
+			keep(m.Key, sobject.TextValue(m.Record.Key.Value))
+		}
 		for i, f := range m.Record.Fields {
 			keep(m.Rules[i], f.Value)
-		}
-	}
-	for _, b := range out.Bodies {
-		for _, v := range b.Values {
-			keep(v.Rule, v.Value)
 		}
 	}
 	return view, used

@@ -1,4 +1,4 @@
-package mapping
+package review
 
 import (
 	"bytes"
@@ -11,14 +11,25 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"refbridge/fhir"
+	"refbridge/mapping"
 )
 
-func starterReview(t *testing.T, s *Set) (Review, string, string) {
+// starterTables are those that come with refbridge. The tests see that the hash of an NHS number is used, and not the number.
+func starterTables(t *testing.T) *mapping.Set {
+	t.Helper()
+	s, err := mapping.Load(mapping.Default(), mapping.Options{PatientKey: func(n fhir.NHSNumber) string { return "k" + n.Reveal()[8:] }})
+	require.NoError(t, err)
+	return s
+}
+
+func starterReview(t *testing.T, s *mapping.Set) (Review, string, string) {
 	t.Helper()
 	examples, err := Examples()
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, len(examples), 8)
-	r := s.Review(ReviewOptions{Version: "v1.2.3", Examples: examples})
+	r := New(s, Options{Version: "v1.2.3", Examples: examples})
 	var page, text bytes.Buffer
 	require.NoError(t, r.HTML(&page))
 	require.NoError(t, r.Markdown(&text))
@@ -31,7 +42,7 @@ func TestTheReviewShowsEveryPartOfTheStarterTables(t *testing.T) {
 	for _, out := range []string{page, text} {
 		assert.Contains(t, out, "v1.2.3")
 		assert.Contains(t, out, s.Hash())
-		for _, table := range s.tables {
+		for _, table := range s.Tables() {
 			for _, w := range table.Rows {
 				assert.Contains(t, out, fmt.Sprintf("%s:%d", w.File, w.Line), "row for %s.%s", table.Object, w.Field)
 			}
@@ -40,7 +51,7 @@ func TestTheReviewShowsEveryPartOfTheStarterTables(t *testing.T) {
 			}
 			assert.GreaterOrEqual(t, strings.Count(out, "Left out on purpose"), 1)
 		}
-		for name, v := range s.values {
+		for name, v := range s.Values() {
 			for _, c := range v.Codes {
 				assert.Contains(t, out, c.Code, "code of %s", name)
 			}
@@ -145,9 +156,9 @@ values:
 
 func TestTheReviewSaysInWordsWhatTheRulesAre(t *testing.T) {
 	src := strings.Replace(reviewTables, "let:\n  system:", "let:\n  first:", 1)
-	s, err := Load(fstest.MapFS{"request.yaml": {Data: []byte(src)}}, Options{})
+	s, err := mapping.Load(fstest.MapFS{"request.yaml": {Data: []byte(src)}}, mapping.Options{})
 	require.NoError(t, err)
-	r := s.Review(ReviewOptions{Version: "test"})
+	r := New(s, Options{Version: "test"})
 	require.Len(t, r.Tables, 1)
 	table := r.Tables[0]
 	assert.Equal(t, 2, table.Fields)
@@ -161,7 +172,7 @@ func TestTheReviewSaysInWordsWhatTheRulesAre(t *testing.T) {
 	assert.Equal(t, "any other code becomes “Other”", table.Rows[1].Unlisted)
 	assert.Equal(t, []string{"in capitals", "cut after 9 characters"}, table.Rows[2].Steps)
 	assert.Equal(t, []string{"without a value Salesforce keeps what it has"}, table.Rows[2].Rules)
-	assert.Equal(t, []reviewGone{{"Status", "Revoked", "Draft or Active", "It is over."}}, table.Gone)
+	assert.Equal(t, []gone{{"Status", "Revoked", "Draft or Active", "It is over."}}, table.Gone)
 
 	var page, text bytes.Buffer
 	require.NoError(t, r.HTML(&page))
@@ -174,12 +185,12 @@ func TestTheReviewSaysInWordsWhatTheRulesAre(t *testing.T) {
 }
 
 func TestAnExampleThatIsHeldSaysWhy(t *testing.T) {
-	s, err := Load(fstest.MapFS{"request.yaml": {Data: []byte(strings.Replace(reviewTables, "let:\n  system:", "let:\n  first:", 1))}}, Options{})
+	s, err := mapping.Load(fstest.MapFS{"request.yaml": {Data: []byte(strings.Replace(reviewTables, "let:\n  system:", "let:\n  first:", 1))}}, mapping.Options{})
 	require.NoError(t, err)
 	e, err := readExample([]byte(`{"name": "Two texts", "variables": {"source": "x"}, "resources": [
 		{"resourceType": "ServiceRequest", "id": "not an id", "status": "active", "code": {"text": "a"}}]}`))
 	require.NoError(t, err)
-	r := s.Review(ReviewOptions{Examples: []Example{e}})
+	r := New(s, Options{Examples: []Example{e}})
 	assert.Contains(t, r.Examples[0].Held, "the key must be one text")
 	var page bytes.Buffer
 	require.NoError(t, r.HTML(&page))
@@ -187,11 +198,11 @@ func TestAnExampleThatIsHeldSaysWhy(t *testing.T) {
 }
 
 func TestTheReferenceAndTheReviewNameEveryTransform(t *testing.T) {
-	page, err := os.ReadFile("../docs/tables.md")
+	page, err := os.ReadFile("../../docs/tables.md")
 	require.NoError(t, err)
-	for _, name := range TransformNames() {
+	for _, name := range mapping.TransformNames() {
 		assert.Regexp(t, "`"+name+"[`(]", string(page), "docs/tables.md documents each transform")
-		said := Transform{Name: name, Text: name + "(family)"}.words()
+		said := transformWords(mapping.Transform{Name: name, Text: name + "(family)"})
 		assert.NotEqual(t, name+"(family)", said, "the review says in words what %s does", name)
 	}
 }
@@ -200,10 +211,10 @@ func TestNoTextOfATableIsALinkOrMarkupInMarkdown(t *testing.T) {
 	src := strings.NewReplacer("let:\n  system:", "let:\n  first:", "A purpose with", `A [link](http://x.example) and \[another](http://x.example), with`,
 		"purpose: Why", `purpose: "[why](http://x.example)"`, "purpose: It is over.", `purpose: "[over](http://x.example)"`,
 		"code: x,", `code: "x|<[y](z)",`, "when: status.exists()", "when: (status | intent).count() < 3").Replace(reviewTables)
-	s, err := Load(fstest.MapFS{"request.yaml": {Data: []byte(src)}}, Options{})
+	s, err := mapping.Load(fstest.MapFS{"request.yaml": {Data: []byte(src)}}, mapping.Options{})
 	require.NoError(t, err)
 	var b bytes.Buffer
-	require.NoError(t, s.Review(ReviewOptions{}).Markdown(&b))
+	require.NoError(t, New(s, Options{}).Markdown(&b))
 	text := b.String()
 	assert.Equal(t, 2, strings.Count(text, `A \[link](http://x.example) and \\\[another](http://x.example)`), "in the contents and above the table")
 	assert.Contains(t, text, `| \[why](http://x.example) |`)

@@ -1,25 +1,26 @@
-package mapping
+package review
 
 import (
 	"fmt"
 	"strings"
 
+	"refbridge/mapping"
 	"refbridge/sfdc/sobject"
 )
 
-func wordsOf(p *Path) *reviewPath {
+func wordsOf(p *mapping.Path) *path {
 	if p == nil {
 		return nil
 	}
-	out := &reviewPath{Text: strings.Join(strings.Fields(p.Text), " "), Words: p.Expr.Words()}
+	out := &path{Text: strings.Join(strings.Fields(p.Text), " "), Words: p.Expr.Words()}
 	if !strings.ContainsAny(out.Text, ".('&|=[ ") {
 		out.Words = "" // "the status" says no more than status
 	}
 	return out
 }
 
-func pathWords(paths []*Path) []reviewPath {
-	var out []reviewPath
+func pathWords(paths []*mapping.Path) []path {
+	var out []path
 	for _, p := range paths {
 		out = append(out, *wordsOf(p))
 	}
@@ -39,16 +40,16 @@ func ownerWords(o sobject.Owner) string {
 	return "source decides"
 }
 
-func transformRules(transforms []Transform) []string {
+func transformRules(transforms []mapping.Transform) []string {
 	var out []string
 	for _, t := range transforms {
-		out = append(out, t.words())
+		out = append(out, transformWords(t))
 	}
 	return out
 }
 
-// words says what a transform does; docs/tables.md says it with an example.
-func (t Transform) words() string {
+// transformWords says what a transform does; docs/tables.md says it with an example.
+func transformWords(t mapping.Transform) string {
 	_, rest, _ := strings.Cut(t.Text, "(")
 	first, second, _ := strings.Cut(strings.TrimSuffix(strings.TrimSpace(rest), ")"), ",")
 	argument := strings.TrimSpace(first)
@@ -102,7 +103,7 @@ func plainTransform(name string) string {
 }
 
 // otherRules says what a row does beside its transforms and its value table.
-func (w *Row) otherRules() []string {
+func otherRules(w *mapping.Row) []string {
 	var out []string
 	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	if w.Ref.Object != "" {
@@ -135,13 +136,13 @@ func constantWords(v sobject.Value) string {
 }
 
 // unlistedWords says what becomes of a code that has no line.
-func (v *ValueTable) unlistedWords() string {
+func unlistedWords(v *mapping.ValueTable) string {
 	switch v.Unlisted {
-	case UnlistedHold:
+	case mapping.UnlistedHold:
 		return "any other code: the record is held until somebody adds it"
-	case UnlistedKeep:
+	case mapping.UnlistedKeep:
 		return "any other code is kept as it is"
-	case UnlistedNone:
+	case mapping.UnlistedNone:
 		return "any other code gives no value"
 	}
 	return "any other code becomes " + constantWords(v.Other)
@@ -155,14 +156,14 @@ func listed(words []string, last string) string {
 	return strings.Join(words[:len(words)-1], ", ") + " " + last + " " + words[len(words)-1]
 }
 
-// reviewBack is a rule of the way back, in words.
-type reviewBack struct {
+// back is a rule of the way back, in words.
+type back struct {
 	Source, Purpose, When, While, Action, Code, Place string
 	Parameters                                        []string
 }
 
-func (b *BackRule) review() reviewBack {
-	out := reviewBack{Source: map[string]string{"ers": "NHS e-RS", "fhir": "FHIR R4 servers"}[b.Dialect], Purpose: b.Purpose,
+func backOf(b *mapping.BackRule) back {
+	out := back{Source: map[string]string{"ers": "NHS e-RS", "fhir": "FHIR R4 servers"}[b.Dialect], Purpose: b.Purpose,
 		Code: b.Name, Place: fmt.Sprintf("%s:%d", b.File, b.Line), Action: operationWords(b.Name)}
 	out.When = listed(b.Changed, "or") + " is changed in Salesforce"
 	if len(b.To) > 0 {
@@ -174,7 +175,7 @@ func (b *BackRule) review() reviewBack {
 	}
 	out.While = strings.Join(while, " and ")
 	for i := range b.Parameters {
-		out.Parameters = append(out.Parameters, b.Parameters[i].words())
+		out.Parameters = append(out.Parameters, parameterWords(&b.Parameters[i]))
 	}
 	return out
 }
@@ -207,7 +208,7 @@ func operationWords(name string) string {
 	return "update the resource, if nobody changed it meanwhile"
 }
 
-func (p *BackParameter) words() string {
+func parameterWords(p *mapping.BackParameter) string {
 	if p.Code != "" {
 		return p.Name + ": always " + p.Code
 	}
@@ -235,7 +236,7 @@ func (p *BackParameter) words() string {
 }
 
 // bodyWords names the part of a body that a table makes.
-func bodyWords(t *Table) string {
+func bodyWords(t *mapping.Table) string {
 	name := map[string]string{"referral": "Referral Management API", "appointment": "Book Appointment API"}[t.Body]
 	part := t.Array
 	for i, w := range t.Rows {
@@ -248,7 +249,7 @@ func bodyWords(t *Table) string {
 	return name + ": " + strings.TrimSuffix(part, "[]")
 }
 
-func limitWords(t *Table) string {
+func limitWords(t *mapping.Table) string {
 	if t.ForEach == nil || t.Array == "" {
 		return ""
 	}

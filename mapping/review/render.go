@@ -1,4 +1,4 @@
-package mapping
+package review
 
 import (
 	_ "embed"
@@ -9,15 +9,15 @@ import (
 	"text/template"
 )
 
-//go:embed show.html.tmpl
-var reviewHTML string
+//go:embed page.html.tmpl
+var pageHTML string
 
-//go:embed show.md.tmpl
-var reviewMarkdown string
+//go:embed page.md.tmpl
+var pageMarkdown string
 
 // HTML writes the review as one page that needs nothing beside it: no script, no style sheet, no picture. It prints on A4.
 func (r Review) HTML(w io.Writer) error {
-	t, err := html.New("review").Parse(reviewHTML)
+	t, err := html.New("review").Parse(pageHTML)
 	if err != nil {
 		return fmt.Errorf("read the page's template: %w", err)
 	}
@@ -28,8 +28,8 @@ func (r Review) HTML(w io.Writer) error {
 func (r Review) Markdown(w io.Writer) error {
 	t, err := template.New("review").Funcs(template.FuncMap{"cell": markdownCell, "code": markdownCode,
 		"codecell": markdownCodeCell, "anchor": markdownAnchor,
-		"rules": reviewRow.markdownRules}).
-		Parse(reviewMarkdown)
+		"rules": row.markdownRules}).
+		Parse(pageMarkdown)
 	if err != nil {
 		return fmt.Errorf("read the page's template: %w", err)
 	}
@@ -65,7 +65,7 @@ func markdownAnchor(object, file string) string {
 }
 
 // markdownRules writes the rules of a row in one cell, a line each.
-func (r reviewRow) markdownRules() string {
+func (r row) markdownRules() string {
 	var lines []string
 	if r.Required {
 		lines = append(lines, "**must have a value**")
