@@ -33,7 +33,7 @@ func (m *Mapper) AppendBody(dst []byte, name string, in Input) ([]byte, error) {
 			return out, nil
 		}
 	}
-	m.faults = append(m.faults, m.set.noTable(in.Focus))
+	m.faults = append(m.faults, m.set.NoTable(in.Focus))
 	return dst, m.faults.Err()
 }
 

@@ -99,7 +99,8 @@ func (s *Set) BodyNames() []string {
 	return out
 }
 
-func (s *Set) noTable(focus fhir.Resource) Fault {
+// NoTable is the fault of a resource that no table reads.
+func (s *Set) NoTable(focus fhir.Resource) Fault {
 	var sources []string
 	for _, t := range s.tables {
 		sources = append(sources, t.Source)

@@ -62,7 +62,7 @@ func (m *Mapper) Map(in Input) (Output, error) {
 		}
 	}
 	if !known {
-		m.faults = append(m.faults, m.set.noTable(in.Focus))
+		m.faults = append(m.faults, m.set.NoTable(in.Focus))
 	}
 	if err := m.faults.Err(); err != nil {
 		return Output{}, err

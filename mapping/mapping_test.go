@@ -439,3 +439,22 @@ func TestWhatIsGoneIsMarkedByTheTableThatMadeIt(t *testing.T) {
 	booked.Set("Status", sobject.TextValue("Cannot Complete"))
 	assert.Empty(t, set.Gone(booked), "an appointment that was missed stays missed when a new one is booked")
 }
+
+func BenchmarkLoad(b *testing.B) {
+	for b.Loop() {
+		if _, err := Load(Default(), Options{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkMap(b *testing.B) {
+	set := starterTables(b)
+	in := input(b, "ers-booked-two-week-wait")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := set.Map(in); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -19,6 +19,7 @@ import (
 	"refbridge/ers"
 	"refbridge/fhir"
 	"refbridge/mapping"
+	"refbridge/mapping/batch"
 )
 
 // exitRecordsFailed is for commands that went through, with records that could not be mapped.
@@ -59,7 +60,7 @@ func (c mappingRunCmd) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	if c.Target != mapping.TargetRecords && !slices.Contains(tables.BodyNames(), c.Target) {
+	if c.Target != batch.Records && !slices.Contains(tables.BodyNames(), c.Target) {
 		return hinted{fmt.Errorf("the tables make no %s body", c.Target), "a table says body: " + c.Target + "; --target records makes records"}
 	}
 	in, size, err := c.input(p)
@@ -71,12 +72,12 @@ func (c mappingRunCmd) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	b := &mapping.Batch{Tables: tables, Target: c.Target, Workers: c.Workers, Now: p.now(), Prepare: prepared,
+	j := &batch.Job{Tables: tables, Target: c.Target, Workers: c.Workers, Now: p.now(), Prepare: prepared,
 		Variables: map[string]string{"source": c.Source, "run": "backfill", "patientMode": c.Patient, "system": fhir.SystemUBRN}}
-	if b.Workers <= 0 {
-		b.Workers = runtime.GOMAXPROCS(0)
+	if j.Workers <= 0 {
+		j.Workers = runtime.GOMAXPROCS(0)
 	}
-	t, err := c.run(ctx, p, b, files{in: in, out: out, size: size})
+	t, err := c.run(ctx, p, j, files{in: in, out: out, size: size})
 	if closeErr := out.Close(); err == nil && closeErr != nil {
 		err = fmt.Errorf("write %s: %w", c.Out, closeErr)
 	}
@@ -97,21 +98,21 @@ type files struct {
 }
 
 // run maps with a progress bar and a file of errors.
-func (c mappingRunCmd) run(ctx context.Context, p *program, b *mapping.Batch, f files) (mapping.Tally, error) {
+func (c mappingRunCmd) run(ctx context.Context, p *program, j *batch.Job, f files) (batch.Tally, error) {
 	faults, err := c.faults(p)
 	if err != nil {
-		return mapping.Tally{}, err
+		return batch.Tally{}, err
 	}
-	b.Failed = faults.add
+	j.Failed = faults.add
 	if terminal(p.err) {
 		bars := mpb.New(mpb.WithOutput(p.err), mpb.WithWidth(40))
 		bar := bars.AddBar(f.size, mpb.BarRemoveOnComplete(), mpb.PrependDecorators(decor.Name("map ")),
 			mpb.AppendDecorators(decor.Counters(decor.SizeB1024(0), "% .1f / % .1f")))
-		b.Progress = func(bytes, _ int) { bar.IncrBy(bytes) }
+		j.Progress = func(bytes, _ int) { bar.IncrBy(bytes) }
 		defer bars.Wait()
 		defer bar.Abort(true)
 	}
-	t, err := b.Run(ctx, f.in, f.out)
+	t, err := j.Run(ctx, f.in, f.out)
 	if closeErr := faults.close(); err == nil {
 		err = closeErr
 	}
@@ -229,7 +230,7 @@ type lineError struct {
 	Hint    string `json:"hint,omitempty"`
 }
 
-func (s *faultSink) add(f mapping.LineFault) {
+func (s *faultSink) add(f batch.LineFault) {
 	if f.Err != nil {
 		s.write(lineError{Line: f.Line, Reason: "unreadable", Message: f.Err.Error()})
 	}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # compare.sh [BINARY]: the tables of this folder in refbridge against the same mapping by hand on encoding/json structs
-# (mapping/byhand_test.go): first that both give the same for 20,000 synthetic referrals, then CPU time, whole processes on one
+# (mapping/batch/byhand_test.go): first that both give the same for 20,000 synthetic referrals, then CPU time, whole processes on one
 # core, in turn, ROUNDS (default 5) rounds; at last two workers against one. BINARY is a refbridge that is built already. Needs
 # Go, Python 3 and taskset.
 set -euo pipefail
@@ -9,14 +9,14 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$root"
 if [ $# -gt 0 ]; then cp "$1" "$dir/refbridge"; else go build -o "$dir/refbridge" ./cmd/refbridge; fi
-go test -c -o "$dir/mapping.test" ./mapping
-cd mapping
+go test -c -o "$dir/by-hand.test" ./mapping/batch
+cd mapping/batch
 export BENCH_IN="$dir/in.ndjson" BENCH_OUT="$dir/by-hand.ndjson"
-BENCH_WRITE=1 "$dir/mapping.test" -test.run '^TestBaselineProcess$' >/dev/null
+BENCH_WRITE=1 "$dir/by-hand.test" -test.run '^TestBaselineProcess$' >/dev/null
 python3 - "${ROUNDS:-5}" "$dir" "$root/testdata/bench" <<'PY'
 import json, os, statistics, subprocess, sys, time
 rounds, dir, tables = int(sys.argv[1]), sys.argv[2], sys.argv[3]
-by_hand = [f"{dir}/mapping.test", "-test.run", "^TestBaselineProcess$"]
+by_hand = [f"{dir}/by-hand.test", "-test.run", "^TestBaselineProcess$"]
 def ours(workers):
     return [f"{dir}/refbridge", "mapping", "run", "--tables", tables, "--target", "referral", "--workers", str(workers),
             "--in", f"{dir}/in.ndjson", "--out", f"{dir}/tables.ndjson"]

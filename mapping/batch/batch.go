@@ -1,4 +1,5 @@
-package mapping
+// Package batch maps streams: NDJSON in, NDJSON out, in order and in constant memory, with the engine and the checks of a sync.
+package batch
 
 import (
 	"bytes"
@@ -10,18 +11,19 @@ import (
 	"time"
 
 	"refbridge/fhir"
+	"refbridge/mapping"
 )
 
-// TargetRecords is the target of a Batch that makes records; the others are the names of bodies.
-const TargetRecords = "records"
+// Records is the target of a Job that makes records; the others are the names of bodies.
+const Records = "records"
 
-// Batch maps a stream: a resource a line in, what became of it a line out, in the same order and in constant memory. It works
+// Job maps a stream: a resource a line in, what became of it a line out, in the same order and in constant memory. It works
 // with the same Parse, Map and checks as a sync.
 //
 //	in -> chunks of whole lines -> workers (a Doc and a Mapper each) -> chunks in their order -> out
-type Batch struct {
-	Tables    *Set
-	Target    string // TargetRecords, referral or appointment
+type Job struct {
+	Tables    *mapping.Set
+	Target    string // Records, referral or appointment
 	Workers   int    // 0 counts as 1
 	Variables map[string]string
 	Now       time.Time
@@ -37,7 +39,7 @@ type Batch struct {
 // LineFault is a line that was not mapped: what is wrong, free of personal data.
 type LineFault struct {
 	Line   int // 1-based
-	Faults Faults
+	Faults mapping.Faults
 	Err    error // where the line is no resource that can be read; Faults is empty then
 }
 
@@ -67,17 +69,17 @@ type chunk struct {
 }
 
 // Run maps in to out. The error is for the stream as a whole; lines that fail are told to Failed.
-func (b *Batch) Run(ctx context.Context, in io.Reader, out io.Writer) (Tally, error) {
+func (j *Job) Run(ctx context.Context, in io.Reader, out io.Writer) (Tally, error) {
 	r := &chunkReader{in: in, line: 1}
 	var t Tally
-	if b.Workers <= 1 {
-		return t, b.alone(ctx, r, out, &t)
+	if j.Workers <= 1 {
+		return t, j.alone(ctx, r, out, &t)
 	}
-	return t, b.together(ctx, r, out, &t)
+	return t, j.together(ctx, r, out, &t)
 }
 
-func (b *Batch) alone(ctx context.Context, r *chunkReader, out io.Writer, t *Tally) error {
-	w := b.worker()
+func (j *Job) alone(ctx context.Context, r *chunkReader, out io.Writer, t *Tally) error {
+	w := j.worker()
 	c := &chunk{}
 	for {
 		end := r.next(c)
@@ -85,25 +87,25 @@ func (b *Batch) alone(ctx context.Context, r *chunkReader, out io.Writer, t *Tal
 			return end
 		}
 		w.work(c)
-		if err := b.finish(ctx, c, out, t); err != nil || end == io.EOF {
+		if err := j.finish(ctx, c, out, t); err != nil || end == io.EOF {
 			return err
 		}
 	}
 }
 
 // together lets several workers map chunks, and writes them in their order.
-func (b *Batch) together(ctx context.Context, r *chunkReader, out io.Writer, t *Tally) error {
+func (j *Job) together(ctx context.Context, r *chunkReader, out io.Writer, t *Tally) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	size := 2*b.Workers + 2
+	size := 2*j.Workers + 2
 	free, todo, order := make(chan *chunk, size), make(chan *chunk, size), make(chan *chunk, size)
 	for range size {
 		free <- &chunk{done: make(chan struct{}, 1)}
 	}
 	var workers sync.WaitGroup
-	for range b.Workers {
+	for range j.Workers {
 		workers.Go(func() {
-			w := b.worker()
+			w := j.worker()
 			for c := range todo {
 				w.work(c)
 				c.done <- struct{}{}
@@ -120,7 +122,7 @@ func (b *Batch) together(ctx context.Context, r *chunkReader, out io.Writer, t *
 	for c := range order {
 		<-c.done
 		if err == nil {
-			err = b.finish(ctx, c, out, t)
+			err = j.finish(ctx, c, out, t)
 		}
 		if err != nil {
 			cancel()
@@ -135,7 +137,7 @@ func (b *Batch) together(ctx context.Context, r *chunkReader, out io.Writer, t *
 }
 
 // finish writes a chunk that is done.
-func (b *Batch) finish(ctx context.Context, c *chunk, out io.Writer, t *Tally) error {
+func (j *Job) finish(ctx context.Context, c *chunk, out io.Writer, t *Tally) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -147,28 +149,28 @@ func (b *Batch) finish(ctx context.Context, c *chunk, out io.Writer, t *Tally) e
 	t.Mapped += c.mapped
 	t.Failed += len(c.faults)
 	for _, f := range c.faults {
-		if b.Failed != nil {
-			b.Failed(f)
+		if j.Failed != nil {
+			j.Failed(f)
 		}
 	}
-	if b.Progress != nil {
-		b.Progress(len(c.in), c.lines)
+	if j.Progress != nil {
+		j.Progress(len(c.in), c.lines)
 	}
 	return nil
 }
 
-// batchWorker maps chunks.
-type batchWorker struct {
-	*Batch
+// worker maps chunks.
+type worker struct {
+	*Job
 	doc    fhir.Doc
-	mapper *Mapper
+	mapper *mapping.Mapper
 	direct map[string]bool // resource types that the tables read
 }
 
-func (b *Batch) worker() *batchWorker {
-	w := &batchWorker{Batch: b, mapper: b.Tables.Mapper(), direct: map[string]bool{}}
-	for _, t := range b.Tables.tables {
-		if t.Body == b.body() {
+func (j *Job) worker() *worker {
+	w := &worker{Job: j, mapper: j.Tables.Mapper(), direct: map[string]bool{}}
+	for _, t := range j.Tables.Tables() {
+		if t.Body == j.body() {
 			w.direct[t.Source] = true
 		}
 	}
@@ -176,14 +178,14 @@ func (b *Batch) worker() *batchWorker {
 }
 
 // body is the name of the body that is made, empty for records.
-func (b *Batch) body() string {
-	if b.Target == TargetRecords {
+func (j *Job) body() string {
+	if j.Target == Records {
 		return ""
 	}
-	return b.Target
+	return j.Target
 }
 
-func (w *batchWorker) work(c *chunk) {
+func (w *worker) work(c *chunk) {
 	c.out, c.faults, c.mapped, c.lines = c.out[:0], c.faults[:0], 0, 0
 	rest := c.in
 	for len(rest) > 0 {
@@ -216,14 +218,14 @@ func blankLine(line []byte) bool {
 }
 
 // line maps one line; nothing of it is written where it fails.
-func (w *batchWorker) line(c *chunk, line []byte) error {
+func (w *worker) line(c *chunk, line []byte) error {
 	r, err := w.doc.Resource(line)
 	if err != nil {
 		return err
 	}
 	before := len(c.out)
 	if w.direct[r.Type()] {
-		if c.out, err = w.one(c.out, Input{Focus: r, Variables: w.Variables, Now: w.Now}); err != nil {
+		if c.out, err = w.one(c.out, mapping.Input{Focus: r, Variables: w.Variables, Now: w.Now}); err != nil {
 			c.out = c.out[:before]
 			return err
 		}
@@ -240,43 +242,43 @@ func (w *batchWorker) line(c *chunk, line []byte) error {
 	return err
 }
 
-func (w *batchWorker) prepared(r fhir.Resource) ([]fhir.Bundle, error) {
+func (w *worker) prepared(r fhir.Resource) ([]fhir.Bundle, error) {
 	if w.Prepare == nil {
-		return nil, Faults{w.Tables.noTable(r)}
+		return nil, mapping.Faults{w.Tables.NoTable(r)}
 	}
 	bundles, err := w.Prepare(r)
 	if err == nil && len(bundles) == 0 {
-		return nil, Faults{w.Tables.noTable(r)}
+		return nil, mapping.Faults{w.Tables.NoTable(r)}
 	}
 	return bundles, err
 }
 
 // one appends what a single resource became.
-func (w *batchWorker) one(dst []byte, in Input) ([]byte, error) {
-	if w.Target != TargetRecords {
+func (w *worker) one(dst []byte, in mapping.Input) ([]byte, error) {
+	if w.Target != Records {
 		return w.mapper.AppendBody(dst, w.Target, in)
 	}
 	out, err := w.mapper.Map(in)
 	if err != nil {
 		return dst, err
 	}
-	return AppendRecords(dst, out.Records), nil
+	return mapping.AppendRecords(dst, out.Records), nil
 }
 
 // many appends what several resources of one line became: a line for all records, or a line for each body.
-func (w *batchWorker) many(dst []byte, bundles []fhir.Bundle) ([]byte, error) {
-	var inputs []Input
+func (w *worker) many(dst []byte, bundles []fhir.Bundle) ([]byte, error) {
+	var inputs []mapping.Input
 	for _, b := range bundles {
 		for _, focus := range b.Focus {
 			if w.direct[focus.Type()] {
-				inputs = append(inputs, Input{Focus: focus, Related: b.Related, Variables: w.Variables, Now: w.Now})
+				inputs = append(inputs, mapping.Input{Focus: focus, Related: b.Related, Variables: w.Variables, Now: w.Now})
 			}
 		}
 	}
 	if len(inputs) == 0 {
-		return dst, Faults{w.Tables.noTable(fhir.Resource{})}
+		return dst, mapping.Faults{w.Tables.NoTable(fhir.Resource{})}
 	}
-	if w.Target == TargetRecords {
+	if w.Target == Records {
 		return w.allRecords(dst, inputs)
 	}
 	for _, in := range inputs {
@@ -289,8 +291,8 @@ func (w *batchWorker) many(dst []byte, bundles []fhir.Bundle) ([]byte, error) {
 	return dst, nil
 }
 
-func (w *batchWorker) allRecords(dst []byte, inputs []Input) ([]byte, error) {
-	var records []Mapped
+func (w *worker) allRecords(dst []byte, inputs []mapping.Input) ([]byte, error) {
+	var records []mapping.Mapped
 	for _, in := range inputs {
 		out, err := w.mapper.Map(in)
 		if err != nil {
@@ -298,5 +300,5 @@ func (w *batchWorker) allRecords(dst []byte, inputs []Input) ([]byte, error) {
 		}
 		records = append(records, out.Records...)
 	}
-	return append(AppendRecords(dst, records), '\n'), nil
+	return append(mapping.AppendRecords(dst, records), '\n'), nil
 }

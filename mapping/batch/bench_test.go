@@ -1,9 +1,10 @@
-package mapping
+package batch
 
 import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,24 +16,27 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"refbridge/fhir"
+	"refbridge/mapping"
 )
+
+var update = flag.Bool("update", false, "write what the tables of the bench give now into testdata")
 
 const (
-	benchTables = "../testdata/bench"
-	benchShared = "../../shared/bench" // the public task with its own generator and expected output
+	benchTables = "../../testdata/bench"
+	benchShared = "../../../shared/bench" // the public task with its own generator and expected output
 )
 
-func benchSet(t testing.TB) *Set {
+func benchSet(t testing.TB) *mapping.Set {
 	t.Helper()
-	s, err := Load(os.DirFS(benchTables), Options{})
+	s, err := mapping.Load(os.DirFS(benchTables), mapping.Options{})
 	require.NoError(t, err)
 	return s
 }
 
-func benchRecords(t testing.TB, set *Set, n int) [][]byte {
+func benchRecords(t testing.TB, set *mapping.Set, n int) [][]byte {
 	t.Helper()
 	var codes []string
-	for _, c := range set.values["snomed"].Codes {
+	for _, c := range set.Values()["snomed"].Codes {
 		codes = append(codes, c.Code)
 	}
 	out := make([][]byte, n)
@@ -63,10 +67,10 @@ func TestTheBenchTablesGiveWhatTheMappingByHandGives(t *testing.T) {
 		require.NoError(t, err)
 		r, err := doc.Resource(line)
 		require.NoError(t, err)
-		got, err := m.AppendBody(nil, "referral", Input{Focus: r})
+		got, err := m.AppendBody(nil, "referral", mapping.Input{Focus: r})
 		require.NoError(t, err, "line %d", i)
 		sameJSON(t, want, got, i)
-		out, err := set.Map(Input{Focus: r})
+		out, err := set.Map(mapping.Input{Focus: r})
 		require.NoError(t, err)
 		assert.Equal(t, string(got), string(out.Bodies[0].JSON), "with and without a trace")
 	}
@@ -82,8 +86,8 @@ func TestTheBenchTablesGiveTheExpectedOutput(t *testing.T) {
 	}
 	require.NoError(t, err)
 	var out bytes.Buffer
-	b := Batch{Tables: set, Target: "referral", Failed: func(f LineFault) { t.Error(f.Line, f.Faults, f.Err) }}
-	tally, err := b.Run(context.Background(), bytes.NewReader(in), &out)
+	j := Job{Tables: set, Target: "referral", Failed: func(f LineFault) { t.Error(f.Line, f.Faults, f.Err) }}
+	tally, err := j.Run(context.Background(), bytes.NewReader(in), &out)
 	require.NoError(t, err)
 	require.Equal(t, Tally{Mapped: 8}, tally)
 	golden := filepath.Join("testdata", "bench", "out.ndjson")
@@ -112,8 +116,8 @@ func TestTheBenchTablesGiveThePublicTasksOutput(t *testing.T) {
 	require.NoError(t, err)
 	for _, workers := range []int{1, 3} {
 		var out bytes.Buffer
-		b := Batch{Tables: benchSet(t), Target: "referral", Workers: workers, Failed: func(f LineFault) { t.Error(f.Line, f.Faults, f.Err) }}
-		tally, err := b.Run(context.Background(), bytes.NewReader(in), &out)
+		j := Job{Tables: benchSet(t), Target: "referral", Workers: workers, Failed: func(f LineFault) { t.Error(f.Line, f.Faults, f.Err) }}
+		tally, err := j.Run(context.Background(), bytes.NewReader(in), &out)
 		require.NoError(t, err)
 		require.Equal(t, Tally{Mapped: 1000}, tally)
 		want, got := slices.Collect(bytes.Lines(golden)), slices.Collect(bytes.Lines(out.Bytes()))
@@ -134,7 +138,7 @@ func TestAStreamOfBodiesCostsHardlyAnAllocation(t *testing.T) {
 		for _, line := range lines {
 			r, err := doc.Resource(line)
 			require.NoError(t, err)
-			out, err = m.AppendBody(out[:0], "referral", Input{Focus: r})
+			out, err = m.AppendBody(out[:0], "referral", mapping.Input{Focus: r})
 			require.NoError(t, err)
 		}
 	}
@@ -175,25 +179,6 @@ func TestBaselineProcess(t *testing.T) {
 	require.NoError(t, out.Close())
 }
 
-func BenchmarkLoad(b *testing.B) {
-	for b.Loop() {
-		if _, err := Load(Default(), Options{}); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkMap(b *testing.B) {
-	set := starterTables(b)
-	in := input(b, "ers-booked-two-week-wait")
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := set.Map(in); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
 // BenchmarkBench does the task of testdata/bench in memory: with the tables, the reading alone, and by hand on encoding/json.
 func BenchmarkBench(b *testing.B) {
 	set := benchSet(b)
@@ -221,7 +206,7 @@ func BenchmarkBench(b *testing.B) {
 	run("tables", func(line []byte) error {
 		r, err := doc.Resource(line)
 		if err == nil {
-			out, err = m.AppendBody(out[:0], "referral", Input{Focus: r})
+			out, err = m.AppendBody(out[:0], "referral", mapping.Input{Focus: r})
 		}
 		return err
 	})

@@ -1,4 +1,4 @@
-package mapping
+package batch
 
 import (
 	"encoding/json"

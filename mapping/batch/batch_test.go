@@ -1,0 +1,177 @@
+package batch
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"testing/iotest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"refbridge/fhir"
+	"refbridge/mapping"
+)
+
+const bodyTable = `body: referral
+source: ServiceRequest
+rows:
+  - {path: patient.fields.LastName, from: subject.display, default: Unknown}
+  - {path: referral.fields.Status, from: status, required: true}
+`
+
+// stream runs a batch and gives its lines and what failed.
+func stream(t *testing.T, j Job, in io.Reader) ([]string, []LineFault, Tally) {
+	t.Helper()
+	var failed []LineFault
+	j.Failed = func(f LineFault) { failed = append(failed, f) }
+	var out bytes.Buffer
+	tally, err := j.Run(context.Background(), in, &out)
+	require.NoError(t, err)
+	text := strings.TrimSuffix(out.String(), "\n")
+	if text == "" {
+		return nil, failed, tally
+	}
+	return strings.Split(text, "\n"), failed, tally
+}
+
+func bodyJob(t *testing.T, workers int) Job {
+	t.Helper()
+	set, err := mapping.Load(fstest.MapFS{"a.yaml": {Data: []byte(bodyTable)}}, mapping.Options{})
+	require.NoError(t, err)
+	return Job{Tables: set, Target: "referral", Workers: workers}
+}
+
+func TestAJobKeepsTheOrderAndTellsWhatFailed(t *testing.T) {
+	var in strings.Builder
+	var want []string
+	lines := 20_000
+	for i := range lines {
+		switch {
+		case i%1000 == 7:
+			in.WriteString("{\"resourceType\":\n")
+		case i%1000 == 8:
+			in.WriteString(" \n")
+		case i%1000 == 9:
+			in.WriteString(`{"resourceType":"ServiceRequest"}` + "\n")
+		default:
+			fmt.Fprintf(&in, "{\"resourceType\":\"ServiceRequest\",\"status\":\"s%d\"}\n", i)
+			want = append(want, fmt.Sprintf(`{"patient":{"fields":{"LastName":"Unknown"}},"referral":{"fields":{"Status":"s%d"}}}`, i))
+		}
+	}
+	for _, workers := range []int{1, 4} {
+		got, failed, tally := stream(t, bodyJob(t, workers), iotest.HalfReader(strings.NewReader(strings.TrimSuffix(in.String(), "\n"))))
+		require.Equal(t, want, got)
+		require.Equal(t, Tally{Mapped: len(want), Failed: 40}, tally)
+		require.Len(t, failed, 40)
+		assert.Equal(t, 8, failed[0].Line)
+		assert.ErrorIs(t, failed[0].Err, fhir.ErrSyntax)
+		assert.Equal(t, 10, failed[1].Line)
+		assert.True(t, failed[1].Faults.Has(mapping.RequiredMissing))
+		assert.Equal(t, 19_010, failed[39].Line)
+	}
+}
+
+func TestAJobReadsOneDocumentOverManyLines(t *testing.T) {
+	got, failed, _ := stream(t, bodyJob(t, 1), strings.NewReader("\n{\n  \"resourceType\": \"ServiceRequest\",\n  \"status\": \"active\"\n}\n"))
+	assert.Empty(t, failed)
+	assert.Equal(t, []string{`{"patient":{"fields":{"LastName":"Unknown"}},"referral":{"fields":{"Status":"active"}}}`}, got)
+	got, failed, _ = stream(t, bodyJob(t, 2), strings.NewReader(""))
+	assert.Empty(t, failed)
+	assert.Empty(t, got)
+}
+
+func starterTables(t testing.TB) *mapping.Set {
+	t.Helper()
+	set, err := mapping.Load(mapping.Default(), mapping.Options{})
+	require.NoError(t, err)
+	return set
+}
+
+// referral reads a bundle that is beside the tables' own tests: its first entry is the focus, the others are related.
+func referral(t testing.TB) fhir.Bundle {
+	t.Helper()
+	src, err := os.ReadFile(filepath.Join("..", "testdata", "golden", "ers-booked-two-week-wait.json"))
+	require.NoError(t, err)
+	r, err := fhir.Parse(src)
+	require.NoError(t, err)
+	var all []fhir.Resource
+	for e := range r.Root().Get("entry").Items() {
+		one, err := fhir.ResourceAt(e.Get("resource"))
+		require.NoError(t, err)
+		all = append(all, one.Clone())
+	}
+	require.NotEmpty(t, all)
+	return fhir.Bundle{Focus: all[:1], Related: all[1:]}
+}
+
+func TestAJobOfRecordsHasALineForALine(t *testing.T) {
+	set, bundle := starterTables(t), referral(t)
+	j := Job{Tables: set, Target: Records, Variables: map[string]string{"source": "ers"}, Prepare: func(r fhir.Resource) ([]fhir.Bundle, error) {
+		if r.Type() == "List" {
+			return nil, errors.New("a worklist")
+		}
+		return []fhir.Bundle{bundle}, nil
+	}}
+	got, failed, tally := stream(t, j, strings.NewReader("{\"resourceType\":\"Bundle\"}\n{\"resourceType\":\"List\"}\n{\"resourceType\":\"Bundle\"}\n"))
+	require.Equal(t, Tally{Mapped: 2, Failed: 1}, tally)
+	assert.Equal(t, 2, failed[0].Line)
+	require.Len(t, got, 2)
+	var line struct {
+		Records []struct {
+			Object string
+			Key    map[string]string
+			Fields map[string]any
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(got[0]), &line))
+	out, err := set.Map(mapping.Input{Focus: bundle.Focus[0], Related: bundle.Related, Variables: j.Variables})
+	require.NoError(t, err)
+	require.Len(t, line.Records, len(out.Records))
+	for i, r := range out.Records {
+		assert.Equal(t, r.Record.Object, line.Records[i].Object)
+		assert.Equal(t, r.Record.Key.Value, line.Records[i].Key[r.Record.Key.Field])
+		assert.Len(t, line.Records[i].Fields, len(r.Record.Fields))
+	}
+}
+
+func TestAResourceThatNoTableReadsFails(t *testing.T) {
+	for _, prepare := range []func(fhir.Resource) ([]fhir.Bundle, error){nil, func(fhir.Resource) ([]fhir.Bundle, error) { return nil, nil }} {
+		j := bodyJob(t, 1)
+		j.Prepare = prepare
+		_, failed, _ := stream(t, j, strings.NewReader("{\"resourceType\":\"Patient\"}"))
+		require.Len(t, failed, 1)
+		assert.True(t, failed[0].Faults.Has(mapping.TableFault))
+	}
+}
+
+func TestAJobEndsWithItsStreams(t *testing.T) {
+	line := "{\"resourceType\":\"ServiceRequest\",\"status\":\"active\"}\n"
+	for _, workers := range []int{1, 3} {
+		j := bodyJob(t, workers)
+		_, err := j.Run(context.Background(), iotest.TimeoutReader(strings.NewReader(strings.Repeat(line, 50_000))), io.Discard)
+		assert.ErrorIs(t, err, iotest.ErrTimeout)
+		_, err = j.Run(context.Background(), strings.NewReader(strings.Repeat(line, 50_000)), fullDisk{})
+		assert.ErrorIs(t, err, errFull)
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		_, err = j.Run(ctx, strings.NewReader(strings.Repeat(line, 50_000)), io.Discard)
+		assert.ErrorIs(t, err, context.Canceled)
+		_, err = j.Run(context.Background(), strings.NewReader(strings.Repeat("x", maxLine+chunkSize+1)), io.Discard)
+		assert.ErrorIs(t, err, ErrLongLine)
+	}
+}
+
+var errFull = errors.New("no space left")
+
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errFull }
