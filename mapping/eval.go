@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"slices"
 	"strings"
 
 	"refbridge/fhir"
@@ -75,9 +76,16 @@ func (m *Mapper) gather(f *found, s *Source, at Place, field string) {
 // transform does one transform.
 func (m *Mapper) transform(f *found, t *Transform) *trouble {
 	if t.single == nil || f.n > 1 {
-		out, trouble := t.apply(m, f.all(m))
+		items := f.all(m)
+		if slices.ContainsFunc(items, func(i fhirpath.Item) bool { return !t.fits(i) }) {
+			return t.unfit()
+		}
+		out, trouble := t.apply(m, items)
 		f.set(out)
 		return trouble
+	}
+	if f.node.Kind() == fhir.Object && !t.fits(f.one()) {
+		return t.unfit()
 	}
 	text, trouble := t.single(m, f.text)
 	if f.node, f.text = (fhir.Node{}), text; text == "" {

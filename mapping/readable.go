@@ -58,7 +58,7 @@ func firstText(nodes ...fhir.Node) string {
 // humanNameTransform: humanName(part) picks the name to use among all names of a person (official, else usual, else
 // the first; never one that is old) and gives a part of it.
 func humanNameTransform(args []string) (Transform, error) {
-	t := Transform{Name: "humanName"}
+	t := Transform{Name: "humanName", takes: "FHIR.HumanName"}
 	if len(args) != 1 {
 		return t, fmt.Errorf("humanName takes one of family, given, middle, prefix, full, for example humanName(family)")
 	}

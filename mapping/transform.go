@@ -19,6 +19,7 @@ import (
 type Transform struct {
 	Name   string
 	Text   string // as written: truncate(255, hold)
+	takes  string // FHIR type of the structures that it works on (FHIR.Coding), or anything; empty: it works on texts
 	apply  func(*Mapper, fhirpath.Collection) (fhirpath.Collection, *trouble)
 	single func(*Mapper, string) (string, *trouble) // the same for a single text; nil where it works on more than texts
 }
@@ -27,6 +28,36 @@ type Transform struct {
 type trouble struct {
 	kind          FaultKind
 	message, hint string
+}
+
+// anything is what a transform takes that works on texts and on structures of any type.
+const anything = "anything"
+
+// fits tells whether the transform can work on an item. What it cannot work on is held: it would become nothing, and nothing
+// empties the field. The type of an element that R4 does not know is left open.
+func (t *Transform) fits(i fhirpath.Item) bool {
+	switch {
+	case t.takes == anything:
+		return true
+	case i.Primitive():
+		return t.takes == "" || t.takes == "FHIR.Reference"
+	case t.takes == "":
+		return false
+	}
+	typ := i.Type()
+	return typ == t.takes || typ == "FHIR.Element"
+}
+
+// unfit is the trouble with what a transform cannot work on.
+func (t *Transform) unfit() *trouble {
+	switch takes := strings.TrimPrefix(t.takes, "FHIR."); takes {
+	case "":
+		return &trouble{BadValue, fmt.Sprintf("%s takes a text, the source gives a structure", t.Name), "take a part of it, or write transform: text first"}
+	case "Reference":
+		return &trouble{BadValue, fmt.Sprintf("%s takes a Reference or a text, the source gives another structure", t.Name), ""}
+	default:
+		return &trouble{BadValue, fmt.Sprintf("%s takes a %s, the source gives something else", t.Name, takes), ""}
+	}
 }
 
 func badValue(format string, args ...any) *trouble {
@@ -57,6 +88,7 @@ func newTransform(name string, args []string) (Transform, error) {
 		if len(args) != 1 {
 			return t, fmt.Errorf("referenceId takes a resource type, for example referenceId(ServiceRequest)")
 		}
+		t.takes = "FHIR.Reference"
 		t.apply = func(_ *Mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble) {
 			return referenceIDs(in, args[0]), nil
 		}
@@ -71,9 +103,9 @@ func newTransform(name string, args []string) (Transform, error) {
 	case "patientKey":
 		t.apply = (*Mapper).patientKey
 	case "codingKey":
-		t.apply = codingKey
+		t.takes, t.apply = "FHIR.Coding", codingKey
 	case "conceptKey":
-		t.apply = conceptKey
+		t.takes, t.apply = "FHIR.CodeableConcept", conceptKey
 	case "phone":
 		t.each(sure((*Mapper).phone))
 	case "upper":
@@ -81,7 +113,7 @@ func newTransform(name string, args []string) (Transform, error) {
 	case "lower":
 		t.each(sure((*Mapper).lower))
 	case "text":
-		t.apply = readable
+		t.takes, t.apply = anything, readable
 	default:
 		return t, fmt.Errorf("there is no transform %q", Short(name))
 	}

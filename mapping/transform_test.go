@@ -92,6 +92,42 @@ func TestTransformsDoWhatTheDocumentSays(t *testing.T) {
 	}
 }
 
+func TestATransformHoldsWhatItCannotWorkOn(t *testing.T) {
+	const reference, concept, coding = `{"reference":"Patient/1"}`, `{"coding":[{"code":"a"}]}`, `{"code":"a"}`
+	cases := []struct{ transform, source, message string }{
+		{"upper", reference, "upper takes a text, the source gives a structure"},
+		{"phone", concept, "phone takes a text, the source gives a structure"},
+		{"hash(12)", coding, "hash takes a text, the source gives a structure"},
+		{"'truncate(3, cut)'", reference, "truncate takes a text, the source gives a structure"},
+		{"truncate(3)", reference, "truncate takes a text, the source gives a structure"},
+		{"nhsNumber(none)", reference, "nhsNumber takes a text, the source gives a structure"},
+		{"utc", coding, "utc takes a text, the source gives a structure"},
+		{"codingKey", `"id"`, "codingKey takes a Coding, the source gives something else"},
+		{"codingKey", concept, "codingKey takes a Coding, the source gives something else"},
+		{"conceptKey", coding, "conceptKey takes a CodeableConcept, the source gives something else"},
+		{"humanName(family)", `"Who"`, "humanName takes a HumanName, the source gives something else"},
+		{"referenceId(Patient)", coding, "referenceId takes a Reference or a text, the source gives another structure"},
+	}
+	for _, c := range cases {
+		set, err := Load(fstest.MapFS{"x.yaml": {Data: []byte("object: X__c\nsource: Basic\nkey: {field: K__c, from: id}\n" +
+			"rows: [{field: F__c, from: extension.value, transform: " + c.transform + "}]\n")}}, Options{})
+		require.NoError(t, err)
+		_, err = set.Map(Input{Focus: resource(t, basic(c.source)), Variables: map[string]string{"source": "s"}})
+		require.Error(t, err, "%s of %s", c.transform, c.source)
+		assert.Equal(t, c.message, faults(t, err)[0].Message)
+	}
+}
+
+func TestAKeyOfAStructureIsHeldAndNoPartIsLost(t *testing.T) {
+	set, err := Load(fstest.MapFS{"x.yaml": {Data: []byte("object: X__c\nsource: ServiceRequest\nforEach: bodySite\n" +
+		"key: {field: K__c, from: $this, transform: hash(12)}\nrows: [{field: F__c, from: text}]\n")}}, Options{})
+	require.NoError(t, err)
+	_, err = set.Map(Input{Focus: resource(t, []byte(`{"resourceType":"ServiceRequest","id":"1","bodySite":[{"text":"a"},{"text":"b"}]}`)),
+		Variables: map[string]string{"source": "s"}})
+	require.Error(t, err)
+	assert.Equal(t, "hash takes a text, the source gives a structure", faults(t, err)[0].Message)
+}
+
 // basic wraps values as extensions, whose type the member's name tells.
 func basic(source string) []byte {
 	items := []string{source}
