@@ -15,7 +15,7 @@ type Mapper struct {
 	in     Input
 	out    Output
 	faults Faults
-	seen   map[string]bool // object and key of the records that there are
+	seen   map[string]int // object and key of the records that there are, and where they stand
 
 	table *Table
 	item  fhir.Node
@@ -45,7 +45,7 @@ type letValue struct {
 }
 
 // Mapper gives a Mapper of the tables.
-func (s *Set) Mapper() *Mapper { return &Mapper{set: s, seen: map[string]bool{}} }
+func (s *Set) Mapper() *Mapper { return &Mapper{set: s, seen: map[string]int{}} }
 
 // Map is Set.Map. What it gives owns its memory.
 func (m *Mapper) Map(in Input) (Output, error) {
@@ -154,14 +154,15 @@ func (m *Mapper) record(t *Table) bool {
 		return true
 	}
 	key, rule, ok := m.key(t)
-	if ok && m.seen[t.Object+"\x00"+key] {
-		return true
-	}
 	m.fill(t)
-	if len(m.faults) > before {
+	if len(m.faults) > before || !ok {
 		return true
 	}
-	m.seen[t.Object+"\x00"+key] = true
+	if at, again := m.seen[t.Object+"\x00"+key]; again {
+		m.again(t, &m.out.Records[at].Record)
+		return true
+	}
+	m.seen[t.Object+"\x00"+key] = len(m.out.Records)
 	out := Mapped{Record: sobject.Record{Object: t.Object, Key: sobject.Key{Field: t.Key.Field}}, Key: rule}
 	out.Record.Fields, out.Rules = make([]sobject.Field, 0, len(m.row)), make([]Rule, 0, len(m.row))
 	own := newOwner(key, m.row)
@@ -177,6 +178,22 @@ func (m *Mapper) record(t *Table) bool {
 	}
 	m.out.Records = append(m.out.Records, out)
 	return true
+}
+
+// again compares the current item with the record that has its key already. The same record twice is one; two that differ are
+// not, as one of them would be lost. A field that is written once and then left to Salesforce may differ: the first counts.
+func (m *Mapper) again(t *Table, have *sobject.Record) {
+	for i := range m.row {
+		c := &m.row[i]
+		if c.row == nil || c.row.Owner == sobject.TargetSide || c.row.Owner == sobject.CreateOnly {
+			continue
+		}
+		if v, _ := have.Get(c.row.Field); !v.Equal(c.value(c.text)) {
+			m.add(t.Key.Place, nil, t.Key.Field, &trouble{BadValue, "two records have this key and differ in " + c.row.Field,
+				"make the key of what tells them apart; rows with owner: target may differ, the first counts"})
+			return
+		}
+	}
 }
 
 // fill works out the rows of a table for the current item; of several rows for one field the first counts whose `when` holds.

@@ -126,6 +126,31 @@ func TestStarterTablesMakeTheRecordsInTheGoldenFiles(t *testing.T) {
 	}
 }
 
+func TestTwoRecordsWithOneKeyAreOneOnlyWhereTheyAreTheSame(t *testing.T) {
+	of := func(owner, sites string) (Output, error) {
+		set, err := Load(fstest.MapFS{"x.yaml": {Data: []byte("object: X__c\nsource: ServiceRequest\nforEach: bodySite\n" +
+			"key: {field: K__c, from: coding.code}\nrows: [{field: F__c, from: text, owner: " + owner + "}]\n")}}, Options{})
+		require.NoError(t, err)
+		return set.Map(Input{Focus: resource(t, []byte(`{"resourceType":"ServiceRequest","id":"1","bodySite":[`+sites+`]}`)),
+			Variables: map[string]string{"source": "s"}})
+	}
+	const same = `{"coding":[{"code":"a"}],"text":"knee"},{"coding":[{"code":"a"}],"text":"knee"}`
+	const different = `{"coding":[{"code":"a"}],"text":"left knee"},{"coding":[{"code":"a"}],"text":"right knee"}`
+	out, err := of("source", same)
+	require.NoError(t, err)
+	assert.Len(t, out.Records, 1)
+
+	_, err = of("source", different)
+	require.Error(t, err)
+	assert.Equal(t, "x.yaml:4:6: K__c: two records have this key and differ in F__c (make the key of what tells them apart; rows with owner: "+
+		"target may differ, the first counts)", err.Error())
+
+	out, err = of("target", different)
+	require.NoError(t, err)
+	require.Len(t, out.Records, 1)
+	assert.Equal(t, "left knee", reveal(t, out.Records[0].Record, "F__c"))
+}
+
 func TestRecordsComeParentsFirstAndOnce(t *testing.T) {
 	set := starterTables(t)
 	for _, name := range []string{"fhir-everything", "fhir-create-patient", "ers-booked-two-week-wait"} {
