@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"refbridge/fhir/fhirpath"
 )
 
 const badTable = `object: ClinicalServiceRequest
@@ -169,6 +171,17 @@ func TestACodeOfTwoSystemsIsNotGuessed(t *testing.T) {
 	assert.True(t, ok)
 	_, ok = v.Find(Coding{"urn:c", "y"})
 	assert.False(t, ok, "another system is another code")
+}
+
+func TestANamedValueCannotHideAVariableThatIsThere(t *testing.T) {
+	names := append([]string{"fields", "body"}, fhirpath.Reserved()...)
+	for _, name := range names {
+		_, err := Load(fstest.MapFS{"a.yaml": {Data: []byte("object: X__c\nsource: Basic\nlet:\n  " + name + ": id\n" +
+			"key: {field: K__c, from: id}\nrows: [{field: F__c, from: id}]\n")}}, Options{})
+		require.Error(t, err)
+		assert.Equal(t, "a.yaml:4:3: %"+name+" has a meaning of its own (choose another name)", err.Error())
+	}
+	assert.Contains(t, names, "sct")
 }
 
 func FuzzLoad(f *testing.F) {

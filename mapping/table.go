@@ -9,6 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"refbridge/fhir/fhirpath"
 	"refbridge/sfdc/sobject"
 )
 
@@ -189,6 +190,9 @@ func (r *Reader) lets(t *Table, n *yaml.Node) []string {
 			continue
 		case slices.Contains(variables, name):
 			r.At(p[0], fmt.Sprintf("%%%s is there already", name), "")
+			continue
+		case slices.Contains(fhirpath.Reserved(), name) || name == "fields" || name == "body":
+			r.At(p[0], fmt.Sprintf("%%%s has a meaning of its own", name), "choose another name")
 			continue
 		}
 		l := Let{Place: r.place(p[0]), Name: name}

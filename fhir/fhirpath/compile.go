@@ -355,6 +355,12 @@ func (r *evaluation) copy(s span) {
 	}
 }
 
+// Reserved gives the names of the variables that the language itself has: Compile cannot be told of others by these names, nor
+// by one that begins with vs- or ext-.
+func Reserved() []string {
+	return []string{"resource", "rootResource", "context", "ucum", "sct", "loinc"}
+}
+
 func (c *compiler) variable(t *tree) (op, shape) {
 	if text, ok := constant(t.name); ok {
 		lit := StringItem(text)
@@ -367,7 +373,7 @@ func (c *compiler) variable(t *tree) (op, shape) {
 		return func(r *evaluation, _ span) { r.pushNode(r.focus) }, shape{}
 	}
 	if !slices.Contains(c.variables, t.name) {
-		known := append([]string{"resource", "rootResource", "context", "ucum", "sct", "loinc"}, c.variables...)
+		known := append(Reserved(), c.variables...)
 		hint := didYouMean(t.name, known, "")
 		if hint == "" {
 			hint = "known are %" + strings.Join(known, ", %")
