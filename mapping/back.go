@@ -136,7 +136,7 @@ func (p *BackParameter) parameter(now sobject.Record) (out fhir.Parameter, given
 	}
 	row, ok := p.Lookup(texts)
 	if !ok {
-		f := p.Values.unknown(Coding{Code: text})
+		f := p.Values.unknown(p.Place, Coding{Code: text}, true)
 		f.Field = p.From[0]
 		return out, false, &f
 	}

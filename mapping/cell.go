@@ -100,7 +100,7 @@ func (m *Mapper) field(c *cell, w *Row) {
 	c.from, c.source = f.from, f.origin
 	switch {
 	case w.Values != nil:
-		c.set(m.listed(w.Values, &f, w.Field))
+		c.set(m.listed(w.Values, &f, w.Place, w.Field))
 	case f.n == 1 && (f.node.Kind() == fhir.String || f.one().Primitive()):
 		m.scalar(c, &f)
 	case f.n > 0:
@@ -220,8 +220,8 @@ func blankText(s string) bool {
 	return s == "" || (s[0] <= ' ' || s[0] >= utf8.RuneSelf) && strings.TrimSpace(s) == ""
 }
 
-// listed looks the codes of a row or a named value up in a value table.
-func (m *Mapper) listed(v *ValueTable, f *found, field string) constant {
+// listed looks the codes of a row or a named value, which stands at a place, up in a value table.
+func (m *Mapper) listed(v *ValueTable, f *found, at Place, field string) constant {
 	switch f.n {
 	case 0:
 		return constant{}
@@ -235,11 +235,24 @@ func (m *Mapper) listed(v *ValueTable, f *found, field string) constant {
 	}
 	value, listed := v.lookup(m.codings)
 	if !listed {
-		fault := v.unknown(m.codings[0])
+		fault := v.unknown(at, m.codings[0], f.coded())
 		fault.Field, fault.Source = field, f.from.Text
 		m.faults = append(m.faults, fault)
 	}
 	return value
+}
+
+// coded tells whether what was found are codes by their FHIR types: a text that stands where a code is looked for may be about a
+// person.
+func (f *found) coded() bool {
+	items := f.items
+	if f.n == 1 {
+		items = fhirpath.Collection{f.one()}
+	}
+	return !slices.ContainsFunc(items, func(i fhirpath.Item) bool {
+		typ := i.Type()
+		return typ != "FHIR.code" && typ != "FHIR.Coding" && typ != "FHIR.CodeableConcept"
+	})
 }
 
 // appendCodings gives the codes of a code element, a Coding or a CodeableConcept.

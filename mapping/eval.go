@@ -205,7 +205,7 @@ func (m *Mapper) let(l *Let) (fhir.Node, fhirpath.Collection) {
 	if l.Values == nil {
 		return fhir.Node{}, f.all(m)
 	}
-	switch to := m.listed(l.Values, &f, ""); to.kind {
+	switch to := m.listed(l.Values, &f, l.Place, ""); to.kind {
 	case sobject.Null:
 		return fhir.Node{}, nil
 	case sobject.Bool:

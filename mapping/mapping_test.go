@@ -244,6 +244,42 @@ func faults(t *testing.T, err error) Faults {
 	return f
 }
 
+func TestAnUnknownCodeIsAFaultOfTheRowOrLetThatLookedItUp(t *testing.T) {
+	set, err := Load(files("a.yaml", "object: X__c\nsource: ServiceRequest\nlet:\n  p: {from: priority, values: v}\nkey: {field: K__c, from: id}\n"+
+		"rows:\n  - {field: A__c, from: status, values: v}\n  - {field: B__c, from: status, values: v}\n  - {field: C__c, from: \"%p\"}\n",
+		"v.yaml", "values:\n  v: {codes: [{code: x, to: X}]}\n"), Options{})
+	require.NoError(t, err)
+	_, err = set.Map(Input{Focus: resource(t, []byte(`{"resourceType":"ServiceRequest","id":"1","status":"soon","priority":"gold"}`)),
+		Variables: map[string]string{"source": "s"}})
+	require.Error(t, err)
+	assert.Equal(t, `a.yaml:4:3: code gold is not in value table v (add to table v at v.yaml:2: - {code: gold, to: …})
+a.yaml:7:5: A__c: code soon is not in value table v (add to table v at v.yaml:2: - {code: soon, to: …})
+a.yaml:8:5: B__c: code soon is not in value table v (add to table v at v.yaml:2: - {code: soon, to: …})`, err.Error())
+}
+
+func TestATextThatIsNoCodeIsNotShown(t *testing.T) {
+	of := func(from, resourceJSON string) string {
+		set, err := Load(files("a.yaml", "object: X__c\nsource: ServiceRequest\nkey: {field: K__c, from: id}\nrows:\n  - {field: A__c, from: \""+from+
+			"\", values: v}\nvalues:\n  v: {codes: [{code: x, to: X}]}\n"), Options{})
+		require.NoError(t, err)
+		_, err = set.Map(Input{Focus: resource(t, []byte(resourceJSON)), Variables: map[string]string{"source": "s"}})
+		require.Error(t, err)
+		return err.Error()
+	}
+	const focus = `{"resourceType":"ServiceRequest","id":"1","status":"ZEBEDEE","subject":{"display":"ZEBEDEE"},"authoredOn":"1962-02-11",
+		"identifier":[{"value":"01632960001"}],"code":{"text":"ZEBEDEE","coding":[{"system":"urn:s","code":"ZEBEDEE"}]}}`
+	for _, from := range []string{"subject.display", "authoredOn", "identifier.value", "code.text", "status & ''", "subject.display | status"} {
+		got := of(from, focus)
+		for _, private := range []string{"ZEBEDEE", "1962-02-11", "01632960001"} {
+			assert.NotContains(t, got, private, "%s", from)
+		}
+		assert.Contains(t, got, "characters is not in value table v (add a row for it to table v at a.yaml:7)")
+	}
+	for _, from := range []string{"status", "code", "code.coding", "code.coding.code"} {
+		assert.Contains(t, of(from, focus), "code ZEBEDEE", "%s", from)
+	}
+}
+
 func TestAnUnknownStateHoldsTheReferralWithTheRowToAdd(t *testing.T) {
 	for _, status := range []string{"active", "revoked", "completed"} {
 		out, err := starterTables(t).Map(ersReferral(t, "CARL", "X", status))
@@ -251,10 +287,10 @@ func TestAnUnknownStateHoldsTheReferralWithTheRowToAdd(t *testing.T) {
 		f := faults(t, err)
 		require.True(t, f.Has(UnknownCode))
 		last := f[len(f)-1]
-		assert.Equal(t, "values.yaml", last.File)
+		assert.Equal(t, "service-request.yaml", last.File)
 		assert.Equal(t, "Bridge_Source_State__c", last.Field)
 		assert.Equal(t, "code CARL of https://fhir.nhs.uk/CodeSystem/eRS-ReferralState is not in value table ers-state-name", last.Message)
-		assert.Equal(t, "add under values: ers-state-name: codes: - {system: https://fhir.nhs.uk/CodeSystem/eRS-ReferralState, code: CARL, to: …}", last.Hint)
+		assert.Equal(t, "add to table ers-state-name at values.yaml:84: - {system: https://fhir.nhs.uk/CodeSystem/eRS-ReferralState, code: CARL, to: …}", last.Hint)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
@@ -221,8 +222,15 @@ func (v *ValueTable) translate(codings []Coding) (value sobject.Value, listed bo
 	return sobject.TextValue(c.text), listed
 }
 
-// unknown is the fault for a code that is not listed, with the row to add. It stands at the value table.
-func (v *ValueTable) unknown(c Coding) Fault {
+// unknown is the fault for a code that is not listed, at the rule that looked it up, with the row to add. A text that is no code
+// of its source's type is not shown.
+func (v *ValueTable) unknown(at Place, c Coding, shown bool) Fault {
+	name, _, _ := strings.Cut(v.Name, ".")
+	where := fmt.Sprintf("table %s at %s:%d", name, v.File, v.Line)
+	if !shown {
+		return at.Fault(UnknownCode, fmt.Sprintf("a text of %d characters is not in value table %s", utf8.RuneCountInString(c.Code), v.Name),
+			"add a row for it to "+where)
+	}
 	code, system := ShowCode(c.Code), ShowSystem(c.System)
 	message := fmt.Sprintf("code %s is not in value table %s", code, v.Name)
 	row := fmt.Sprintf("{code: %s, to: …}", code)
@@ -230,7 +238,7 @@ func (v *ValueTable) unknown(c Coding) Fault {
 		message = fmt.Sprintf("code %s of %s is not in value table %s", code, system, v.Name)
 		row = fmt.Sprintf("{system: %s, code: %s, to: …}", system, code)
 	}
-	return v.Fault(UnknownCode, message, fmt.Sprintf("add under values: %s: codes: - %s", v.Name, row))
+	return at.Fault(UnknownCode, message, fmt.Sprintf("add to %s: - %s", where, row))
 }
 
 // The shapes that a message may repeat. A text that a source put where a code belongs is not shown.

@@ -44,7 +44,7 @@ func TestRunWritesALineForALineAndTellsWhatFailed(t *testing.T) {
 	assert.Equal(t, 2, faults[0].Line)
 	assert.Equal(t, "unknown-code", faults[0].Reason)
 	assert.Equal(t, "Status", faults[0].Field)
-	assert.Regexp(t, `^values\.yaml:\d+:\d+$`, faults[0].Rule)
+	assert.Regexp(t, `^service-request\.yaml:\d+:\d+$`, faults[0].Rule)
 	assert.Contains(t, faults[0].Hint, "{code: asleep, to: …}")
 	assert.Equal(t, 3, faults[1].Line)
 	assert.Equal(t, "unreadable", faults[1].Reason)

@@ -71,7 +71,7 @@ func TestNewlyFailingAndNewlyPassingAreByReason(t *testing.T) {
 	assert.Equal(t, mapping.UnknownCode, r.Failing[0].Kind)
 	assert.Equal(t, "Status", r.Failing[0].Field)
 	assert.Equal(t, 2, r.Failing[0].Count)
-	assert.Contains(t, r.Failing[0].Rule, "values.yaml:")
+	assert.Contains(t, r.Failing[0].Rule, "service-request.yaml:")
 	assert.Equal(t, 2, r.HeldAfter)
 	assert.Empty(t, r.Passing)
 	back := impact(t, next, starterTables(t), names...)
