@@ -231,6 +231,10 @@ func (m *Mapper) listed(v *ValueTable, f *found, at Place, field string) constan
 		m.codings = appendCodings(m.codings[:0], f.items)
 	}
 	if len(m.codings) == 0 {
+		if v.Unlisted == UnlistedHold {
+			m.add(at, f.from, field, &trouble{BadValue, "the source gives no code for value table " + v.Name,
+				"code it at the source, or write unlisted: none in the value table to leave the field without a value"})
+		}
 		return constant{}
 	}
 	value, listed := v.lookup(m.codings)

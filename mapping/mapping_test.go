@@ -280,6 +280,25 @@ func TestATextThatIsNoCodeIsNotShown(t *testing.T) {
 	}
 }
 
+func TestAConceptWithoutACodeIsHeldUnlessItsValueTableSaysOtherwise(t *testing.T) {
+	of := func(unlisted string) (Output, error) {
+		set, err := Load(files("a.yaml", "object: X__c\nsource: ServiceRequest\nkey: {field: K__c, from: id}\nrows:\n  - {field: A__c, from: code"+
+			", values: v}\nvalues:\n  v: {unlisted: "+unlisted+", codes: [{code: x, to: X}]}\n"), Options{})
+		require.NoError(t, err)
+		return set.Map(Input{Focus: resource(t, []byte(`{"resourceType":"ServiceRequest","id":"1","code":{"text":"ZEBEDEE"}}`)),
+			Variables: map[string]string{"source": "s"}})
+	}
+	_, err := of("hold")
+	require.Error(t, err)
+	assert.Equal(t, "a.yaml:5:5: A__c: the source gives no code for value table v (code it at the source, or write unlisted: none in the "+
+		"value table to leave the field without a value)", err.Error())
+	for _, unlisted := range []string{"none", "keep", "{to: Other}"} {
+		out, err := of(unlisted)
+		require.NoError(t, err)
+		assert.Equal(t, sobject.Null, out.Records[0].Record.Fields[0].Value.Kind())
+	}
+}
+
 func TestAnUnknownStateHoldsTheReferralWithTheRowToAdd(t *testing.T) {
 	for _, status := range []string{"active", "revoked", "completed"} {
 		out, err := starterTables(t).Map(ersReferral(t, "CARL", "X", status))
