@@ -297,6 +297,7 @@ var (
 	nameCoding = mustName("coding")
 	nameCode   = mustName("code")
 	nameSystem = mustName("system")
+	nameValue  = mustName("value")
 )
 
 func mustName(name string) fhir.Name { return fhir.NameOf(name) }

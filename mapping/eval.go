@@ -249,23 +249,3 @@ func (m *Mapper) add(at Place, from *Path, field string, t *trouble) {
 	}
 	m.faults = append(m.faults, f)
 }
-
-// privateKeys refuses a key that holds the NHS number of the patient: keys travel in URLs and end in access logs.
-func (m *Mapper) privateKeys() {
-	var numbers []string
-	for _, r := range m.out.Records {
-		for _, f := range r.Record.Fields {
-			if f.Value.Kind() == sobject.Lookup && f.Value.To().Field == "nhsNumber" {
-				numbers = append(numbers, f.Value.LookupKey())
-			}
-		}
-	}
-	for _, r := range m.out.Records {
-		for _, n := range numbers {
-			if strings.Contains(r.Record.Key.Value, n) {
-				at := Place{File: r.Key.File, Line: r.Key.Line, Column: 1}
-				m.add(at, nil, r.Record.Key.Field, badValue("the key would hold the patient's NHS number, and keys stand in URLs"))
-			}
-		}
-	}
-}

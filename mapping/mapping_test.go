@@ -411,6 +411,33 @@ func TestAKeyNeverHoldsTheNHSNumber(t *testing.T) {
 	assert.NotContains(t, err.Error(), "9990000042")
 }
 
+func TestAKeyNeverHoldsTheNumberOfAnIdentifierHoweverItIsBrokenUp(t *testing.T) {
+	const subject, related = `"subject":{"identifier":{"system":"https://fhir.nhs.uk/Id/nhs-number","value":"%s"}}`, `"subject":{"reference":"Patient/1"}`
+	of := func(from, subject string, in ...string) error {
+		set, err := Load(files("a.yaml", "object: X__c\nsource: ServiceRequest\nkey: {field: K__c, from: id}\nrows: [{field: F__c, from: \""+from+
+			"\", ref: Y__c.K__c}]\n", "b.yaml", "object: Z__c\nsource: ServiceRequest\nkey: {field: K__c, from: \""+from+"\"}\nrows: [{field: F__c, from: id}]\n"), Options{})
+		require.NoError(t, err)
+		i := Input{Focus: resource(t, []byte(`{"resourceType":"ServiceRequest","id":"9990000026","identifier":[{"system":"https://fhir.nhs.uk/Id/UBRN",`+
+			`"value":"000099000018"}],`+subject+`}`)), Variables: map[string]string{"source": "epr"}}
+		for _, r := range in {
+			i.Related = append(i.Related, resource(t, []byte(r)))
+		}
+		_, err = set.Map(i)
+		return err
+	}
+	for _, number := range []string{"9990000018", "999-000-0018", "999 000 0018"} {
+		err := of("%source & '.' & subject.identifier.value.replace(' ', '-')", fmt.Sprintf(subject, number))
+		require.Error(t, err, number)
+		assert.Equal(t, "a.yaml:4:1: F__c: the key would hold the patient's NHS number, and keys stand in URLs\n"+
+			"b.yaml:3:1: K__c: the key would hold the patient's NHS number, and keys stand in URLs", err.Error())
+	}
+	patient := `{"resourceType":"Patient","id":"1","identifier":[{"system":"http://fhir.nhs.net/Id/nhs-number","value":"9990000018"}]}`
+	require.Error(t, of("%source & '.' & subject.resolve().identifier.value", related, patient))
+
+	require.NoError(t, of("%source & '.' & id", fmt.Sprintf(subject, "9990000018"), patient), "an id that passes the check digit is no NHS number")
+	require.NoError(t, of("%source & '.' & identifier.value", fmt.Sprintf(subject, "9990000018"), patient))
+}
+
 // The far end decides what stands in a resource. Nothing of it may reach a message.
 func TestFaultsHoldNothingAboutAPerson(t *testing.T) {
 	const name, number, text = "Zebedee Quillfeather", "9990000050", "has a secret worry"
