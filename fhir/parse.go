@@ -52,13 +52,15 @@ func (p *parser) value(at int, parent int32, depth int) int {
 		return p.fail(at, "nested too deeply")
 	}
 	me := int32(len(p.nodes))
+	p.nodes = append(p.nodes, node{})
+	n := &p.nodes[me]
+	n.parent, n.start = parent, int32(at)
 	c := p.peek(at)
 	if c == '"' {
 		t := p.text(at)
-		p.nodes = append(p.nodes, node{parent: parent, start: t.start, end: t.end, kind: String, decoded: t.decoded})
+		n.start, n.end, n.kind, n.decoded = t.start, t.end, String, t.decoded
 		return t.next
 	}
-	p.nodes = append(p.nodes, node{parent: parent, start: int32(at)})
 	kind := Missing
 	switch c {
 	case '{':
@@ -74,7 +76,7 @@ func (p *parser) value(at int, parent int32, depth int) int {
 	default:
 		kind, at = Number, p.number(at)
 	}
-	n := &p.nodes[me]
+	n = &p.nodes[me] // where it is now
 	n.kind, n.end = kind, int32(at)
 	return at
 }
