@@ -97,6 +97,29 @@ func (m *Mapper) transform(f *found, t *Transform) *trouble {
 
 // first finds what a path gives, without what is blank.
 func (m *Mapper) first(f *found, p *Path, field string) {
+	if p.slot >= 0 {
+		f.node, f.items = m.slot(p.slot)
+		if f.n, f.text = 1, f.node.Text(); !f.node.Exists() {
+			f.set(f.items)
+		}
+	} else if !m.find(f, p, field) {
+		return
+	}
+	switch {
+	case f.n == 1:
+		if blankText(f.text) && f.one().Primitive() {
+			f.n = 0
+		}
+	case f.n > 1:
+		if p.slot < 0 {
+			f.items = m.eval(p, field)
+		}
+		f.set(present(f.items))
+	}
+}
+
+// find evaluates a path as far as its first item; it is false where that fails.
+func (m *Mapper) find(f *found, p *Path, field string) bool {
 	m.depth++
 	c := m.context()
 	var err error
@@ -110,17 +133,11 @@ func (m *Mapper) first(f *found, p *Path, field string) {
 		f.node, f.text = f.item.Node(), f.item.Text()
 	}
 	m.depth--
-	switch {
-	case err != nil:
+	if err != nil {
 		m.add(p.Place, p, field, badValue("the path cannot be worked out for this resource: %v", err))
 		f.n = 0
-	case f.n == 1:
-		if blankText(f.text) && f.one().Primitive() {
-			f.n = 0
-		}
-	case f.n > 1:
-		f.set(present(m.eval(p, field)))
 	}
+	return err == nil
 }
 
 // collect gives what the first path that has a value gave, through the transforms, and that path. Where none has a value

@@ -52,6 +52,7 @@ type Path struct {
 	Text  string
 	Expr  *fhirpath.Expr
 	walks bool // Expr.Walks
+	slot  int  // of the variable that it is, -1 where it is more
 }
 
 // Source is what a value is made from: the first path that gives something, through the transforms.

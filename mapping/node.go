@@ -219,7 +219,7 @@ func (r *Reader) path(n *yaml.Node, what string, variables []string) *Path {
 	}
 	expr, err := fhirpath.Compile(src, variables...)
 	if err == nil {
-		return &Path{Place: r.place(n), Text: strings.TrimSpace(src), Expr: expr, walks: expr.Walks()}
+		return &Path{Place: r.place(n), Text: strings.TrimSpace(src), Expr: expr, walks: expr.Walks(), slot: expr.Variable()}
 	}
 	p, message, hint, check := r.place(n), err.Error(), "", "path"
 	var at *fhirpath.Error

@@ -100,6 +100,9 @@ func (c *compiler) steps(whole *tree, in shape) (op, shape) {
 	if c.err != nil {
 		return c.refuse(0, "", "")
 	}
+	if v := c.heads[t.args[0]]; v != nil && len(t.args) == 1 {
+		c.heads[whole] = v
+	}
 	return chain(c.fused(whole, t.args, ops)), in
 }
 

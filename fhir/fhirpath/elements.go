@@ -87,7 +87,7 @@ func buildResolve(c *compiler, k call) (op, shape) {
 	return func(r *evaluation, in span) {
 		for i := in.from; i < in.to && r.step(); i++ {
 			if reference := r.stack[i].reference(); reference != "" {
-				r.resolve(reference, r.stack[i].node)
+				r.pushNode(r.resolve(reference, r.stack[i].node))
 			}
 		}
 	}, shape{loose: k.in.loose}
@@ -103,37 +103,34 @@ func (i Item) reference() string {
 	return ""
 }
 
-// resolve pushes what a reference points to. #id means the resource that the reference stands in, which may have
+// resolve gives what a reference points to. #id means the resource that the reference stands in, which may have
 // come from Resolve itself, and else %resource.
-func (r *evaluation) resolve(reference string, from fhir.Node) {
-	if id, contained := strings.CutPrefix(reference, "#"); contained {
-		if !from.Exists() || !r.contained(enclosing(from), id) {
-			r.contained(r.resource(), id)
+func (r *evaluation) resolve(reference string, from fhir.Node) fhir.Node {
+	if id, ok := strings.CutPrefix(reference, "#"); ok {
+		if to := contained(enclosing(from), id); to.Exists() {
+			return to
 		}
-		return
+		return contained(r.resource(), id)
 	}
 	if r.context.Resolve == nil {
-		return
+		return fhir.Node{}
 	}
-	if n, ok := r.context.Resolve(reference); ok {
-		r.pushNode(n)
-	}
+	to, _ := r.context.Resolve(reference)
+	return to
 }
 
-// contained pushes the contained resource with an id; # alone is the resource that contains.
-func (r *evaluation) contained(resource fhir.Node, id string) bool {
+// contained gives the contained resource with an id; # alone is the resource that contains.
+func contained(resource fhir.Node, id string) fhir.Node {
 	if id == "" {
-		r.pushNode(resource)
-		return true
+		return resource
 	}
 	list := resource.Member(nameContained)
 	for c := head(list); c.Exists(); c = next(list, c) {
 		if c.Member(nameID).Text() == id {
-			r.reach(c)
-			return true
+			return c
 		}
 	}
-	return false
+	return fhir.Node{}
 }
 
 func buildChildren(_ *compiler, _ call) (op, shape) {

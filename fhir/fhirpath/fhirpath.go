@@ -16,8 +16,9 @@ type Expr struct {
 	op   op
 	walk *walk // where the whole expression is one
 
-	tests []test // where the whole expression is a condition of tests
-	tail  *tail  // where it is a walk with a function behind it
+	tests []test    // where the whole expression is a condition of tests
+	tail  *tail     // where it is a walk with a function behind it
+	name  *variable // where it is a variable and nothing else
 }
 
 // Error is why Compile refuses a text. Line and Column count from 1, columns in characters. Hint names the nearest
@@ -50,11 +51,19 @@ func Compile(src string, variables ...string) (*Expr, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	return &Expr{src: src, op: op, walk: c.whole[tree], tests: c.tests(tree), tail: c.tails[tree]}, nil
+	return &Expr{src: src, op: op, walk: c.whole[tree], tests: c.tests(tree), tail: c.tails[tree], name: c.heads[tree]}, nil
 }
 
 // String gives the text that was compiled.
 func (e *Expr) String() string { return e.src }
+
+// Variable gives the place, among those that Compile was told of, of the variable that the expression is, -1 where it is more.
+func (e *Expr) Variable() int {
+	if e.name == nil {
+		return -1
+	}
+	return e.name.slot
+}
 
 // Supported gives the names of the functions that Compile takes, sorted.
 func Supported() []string { return slices.Sorted(maps.Keys(allFunctions())) }

@@ -336,16 +336,12 @@ func (w *walk) extensions(r *evaluation, list fhir.Node, steps leg, stop int) bo
 }
 
 func (w *walk) resolve(r *evaluation, n fhir.Node, steps leg, stop int) bool {
-	base := len(r.stack)
 	if reference := NodeItem(n).reference(); reference != "" {
-		r.resolve(reference, n)
+		if to := r.resolve(reference, n); to.Exists() {
+			return w.visit(r, to, steps, stop)
+		}
 	}
-	if len(r.stack) == base {
-		return r.err == nil
-	}
-	to := r.stack[base].node // a reference points to one resource
-	r.drop(base)
-	return w.visit(r, to, steps, stop)
+	return r.err == nil
 }
 
 // general does a step as it is done outside of walks.
@@ -432,7 +428,11 @@ func (r *evaluation) quickly(tests []test, n fhir.Node) (holds, sure bool) {
 		if t.head != nil {
 			node, items := t.head.value(r)
 			if !node.Exists() && len(items) > 0 {
-				return false, false
+				if len(items) > 1 || items[0].kind != stringKind || len(t.steps) > 0 {
+					return false, false
+				}
+				holds = holds && t.of(items[0].text)
+				continue
 			}
 			from = node
 		} else if !n.Exists() {
