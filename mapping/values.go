@@ -9,7 +9,6 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"refbridge/fhir"
 	"refbridge/sfdc/sobject"
 )
 
@@ -245,7 +244,6 @@ func (v *ValueTable) unknown(at Place, c Coding, shown bool) Fault {
 var (
 	codeShape   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}$`)
 	systemShape = regexp.MustCompile(`^(https?://|urn:)[A-Za-z0-9._:/#\-]{1,200}$`)
-	digitRun    = regexp.MustCompile(`[0-9]+`)
 )
 
 // PlainCode tells whether a text looks like a code: letters, digits and little else, without white space.
@@ -265,14 +263,4 @@ func ShowSystem(system string) string {
 		return system
 	}
 	return fmt.Sprintf("[a system of %d characters, not shown]", len(system))
-}
-
-// HoldsNHSNumber tells whether a run of exactly ten digits in the text is a valid NHS number.
-func HoldsNHSNumber(s string) bool {
-	for _, run := range digitRun.FindAllString(s, -1) {
-		if _, err := fhir.ParseNHSNumber(run); err == nil {
-			return true
-		}
-	}
-	return false
 }

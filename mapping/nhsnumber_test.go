@@ -1,0 +1,18 @@
+package mapping
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestAnNHSNumberIsSeenHoweverItIsWritten(t *testing.T) {
+	for _, s := range []string{"9434765919", "943 476 5919", "943-476-5919", "https://t.example/943-476-5919", "943.476.5919", "id_943_476_5919",
+		"100-200-9434765919", "x9434765919y", "943 - 476 - 5919", "943\u00a0476\u00a05919"} {
+		assert.True(t, HoldsNHSNumber(s), s)
+	}
+	for _, s := range []string{"", "9434765910", "943-476-5910", "19434765919", "943476591", "94347659190", "2026-06-01T12:00:00Z", "943 476 59190", "999000041000000102"} {
+		assert.False(t, HoldsNHSNumber(s), s)
+	}
+	assert.Equal(t, [][2]int{{2, 14}, {15, 25}}, NHSNumbers("a 943 476 5919,9434765919"))
+}
