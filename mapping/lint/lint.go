@@ -138,6 +138,8 @@ func (l *linter) run() {
 			used[w.ValuesName] = true
 		}
 		l.rows(t)
+		l.keyParts(t)
+		l.drops(t)
 		l.purposes(t)
 		for _, b := range t.Back {
 			l.backRule(t, b, used)

@@ -133,7 +133,7 @@ func oneRowAgainst(t *testing.T, target Snapshot, row string, values ...string) 
 	t.Helper()
 	const table = `object: ClinicalServiceRequest
 source: ServiceRequest
-key: {field: Bridge_Key__c, from: "%%source & '.sr.' & id"}
+key: {field: Bridge_Key__c, from: "%%source + '.sr.' + id"}
 rows:
   - {field: PatientId, from: subject.identifier.value, transform: nhsNumber, lookup: Account.nhsNumber, required: true, owner: create-only}
   - {field: Type, default: Order, required: true}

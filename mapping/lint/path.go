@@ -21,6 +21,7 @@ type view struct {
 	start string            // a path of the type of the current element; empty where that is not known
 	stand map[string]string // named values: a text of the same type to put in their place
 	names []string          // every variable
+	lets  map[string]string // named values that are an element as it is: their path
 	own   bool              // the tables are for a target of its own, and their source need not be e-RS
 	used  map[string]bool   // notes the variables of what is rewritten; nil: does not
 }
@@ -141,7 +142,7 @@ func standIn(typ string) string {
 
 // sourcePaths checks every path of a table against the elements of its source, and gives the view of its rows.
 func (l *linter) sourcePaths(t *mapping.Table) *view {
-	v := &view{names: mapping.BuiltIn(), stand: map[string]string{"resource": standIn(t.Source)}, own: t.Target != ""}
+	v := &view{names: mapping.BuiltIn(), lets: map[string]string{}, stand: map[string]string{"resource": standIn(t.Source)}, own: t.Target != ""}
 	if t.Source != "" {
 		v.start = t.Source
 		var refused *fhirpath.Error
@@ -158,6 +159,9 @@ func (l *linter) sourcePaths(t *mapping.Table) *view {
 		l.source(v, &s.Source)
 		v.names = append(v.names, s.Name)
 		v.stand[s.Name] = v.letStandIn(&s, l)
+		if len(s.Paths) == 1 && len(s.Transforms) == 0 && s.ValuesName == "" {
+			v.lets[s.Name] = l.text(s.Paths[0])
+		}
 	}
 	l.source(v, &t.Key.Source)
 	l.condition(v, t.When)
@@ -268,6 +272,7 @@ func (l *linter) path(v *view, p *mapping.Path) {
 	if v.start == "" {
 		return
 	}
+	l.compared(v, p)
 	whole := v.within(text)
 	_, err := fhirpath.Compile(whole, v.names...)
 	var refused *fhirpath.Error

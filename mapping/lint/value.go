@@ -11,8 +11,8 @@ import (
 	"refbridge/sfdc/sobject"
 )
 
-// given is what is known before any data about the value that a row gives.
-type given struct {
+// known is what is known before any data about the value that a row gives.
+type known struct {
 	kind  sobject.Kind // Null: not known
 	typ   string       // FHIR or System type of the path; empty: not known
 	limit int          // longest text; 0: not known, noLimit: as long as the source likes
@@ -63,7 +63,7 @@ func (l *linter) value(w *mapping.Row, f sobject.FieldType, v *view) {
 			l.fixed(fixed{value: sobject.TextValue(text), Place: p.Place}, f)
 			continue
 		}
-		g := given{typ: v.typeOf(src)}
+		g := known{typ: v.typeOf(src)}
 		g.kind, g.limit = kindOf(g.typ), typeLimit(g.typ)
 		if l.transformed(w, &g) {
 			l.fits(w, p, g, f)
@@ -93,7 +93,7 @@ func typeLimit(typ string) int {
 }
 
 // transformed follows the transforms of a row; it is false where one of them cannot take what it gets.
-func (l *linter) transformed(w *mapping.Row, g *given) bool {
+func (l *linter) transformed(w *mapping.Row, g *known) bool {
 	at := l.at(w.Place, "transform")
 	for i, t := range w.Transforms {
 		if wants := takes(t.Name); i == 0 && g.typ != "" && wants != nil && !slices.Contains(wants, g.typ) {
@@ -127,7 +127,7 @@ func takes(transform string) []string {
 }
 
 // after changes what is known by one more transform.
-func (g *given) after(transform string, n int) {
+func (g *known) after(transform string, n int) {
 	g.typ = "System.String"
 	g.kind = sobject.Text
 	switch transform {
@@ -159,7 +159,7 @@ func argument(t mapping.Transform) int {
 }
 
 // fits compares the value of a path with its field.
-func (l *linter) fits(w *mapping.Row, p *mapping.Path, g given, f sobject.FieldType) {
+func (l *linter) fits(w *mapping.Row, p *mapping.Path, g known, f sobject.FieldType) {
 	switch {
 	case w.Values != nil:
 		if structured(g.typ) && g.typ != "Coding" && g.typ != "CodeableConcept" {
@@ -192,7 +192,7 @@ func (l *linter) judged(s Severity, check string, at mapping.Place, field string
 }
 
 // length compares the longest text with the field's length.
-func (l *linter) length(w *mapping.Row, p *mapping.Path, g given, f sobject.FieldType) {
+func (l *linter) length(w *mapping.Row, p *mapping.Path, g known, f sobject.FieldType) {
 	if g.kind != sobject.Text || f.Length == 0 || !textType(f.Type) {
 		return
 	}

@@ -1,0 +1,69 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"refbridge/fhir/fhirpath"
+	"refbridge/mapping"
+)
+
+// compared finds codes that an element never has: status = 'activ'.
+func (l *linter) compared(v *view, p *mapping.Path) {
+	for _, c := range p.Expr.Comparisons() {
+		path := c.Path
+		if name, ok := strings.CutPrefix(path, "%"); ok && v.lets[name] != "" {
+			path = v.lets[name]
+		}
+		set, bound := v.boundSet(path)
+		if !bound || slices.Contains(set.codes, c.With.Text) {
+			continue
+		}
+		hint := mapping.Nearest(c.With.Text, set.codes)
+		if hint == "" {
+			hint = "it has " + strings.Join(set.codes, ", ")
+		}
+		l.fail("unknown-code", l.partOf(p, c.With), "", fmt.Sprintf("%s has no code %s: %s is never that", set.name, mapping.ShowCode(c.With.Text),
+			mapping.Short(c.Path)), hint)
+	}
+}
+
+// partOf gives the place in the file of a part of a path.
+func (l *linter) partOf(p *mapping.Path, part fhirpath.Part) mapping.Place {
+	src := l.text(p)
+	return l.inside(p.Place, src, offsetOf(src, part.Line, part.Column))
+}
+
+// keyParts finds keys that two records share where a part of them is absent.
+func (l *linter) keyParts(t *mapping.Table) {
+	for _, p := range t.Key.Paths {
+		l.blanks(t, p)
+		name, variable := strings.CutPrefix(p.Text, "%")
+		for _, s := range t.Lets {
+			if variable && s.Name == name && len(s.Transforms) == 0 {
+				for _, p := range s.Paths {
+					l.blanks(t, p)
+				}
+			}
+		}
+	}
+}
+
+func (l *linter) blanks(t *mapping.Table, p *mapping.Path) {
+	for _, part := range p.Expr.Blanks() {
+		if name, variable := strings.CutPrefix(part.Text, "%"); variable && given(t, name) {
+			continue
+		}
+		l.fail("key", l.partOf(p, part), t.Key.Field, fmt.Sprintf("where %s is absent, & takes it for an empty text: all such records share one key",
+			mapping.Short(part.Text)), "write + in place of each &: a record without it is held")
+	}
+}
+
+// given tells whether a variable always has a value.
+func given(t *mapping.Table, name string) bool {
+	always := func(p *mapping.Path) bool { return p.Expr.Gives() }
+	return slices.Contains(mapping.BuiltIn(), name) || slices.ContainsFunc(t.Lets, func(s mapping.Let) bool {
+		return s.Name == name && s.ValuesName == "" && slices.ContainsFunc(s.Paths, always)
+	})
+}

@@ -1,0 +1,119 @@
+package lint
+
+import (
+	"fmt"
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// withDrop lints a table of an appointment with one more row and one drop.
+func withDrop(t *testing.T, row, drop string) []string {
+	t.Helper()
+	const table = `object: ServiceAppointment
+source: Appointment
+key: {field: Bridge_Key__c, from: "%%source + id"}
+let:
+  why: cancelationReason
+rows:
+  - {field: EarliestStartTime, from: start, transform: utc, required: true}
+  - {field: DueDate, from: start, transform: utc, required: true}
+  - %s
+drop:
+  - {path: %s, purpose: Not ours to send.}
+`
+	return found(t, "dropped-and-mapped", fmt.Sprintf(table, row, drop))
+}
+
+// found lints one table and gives what one check says.
+func found(t *testing.T, check, table string) []string {
+	t.Helper()
+	var out []string
+	for _, f := range lint(t, fstest.MapFS{"a.yaml": {Data: []byte(table)}}, defaultSnapshot(t)).Findings {
+		if f.Check == check {
+			out = append(out, fmt.Sprintf("%s %d:%d %s", f.Severity, f.Line, f.Column, f.Message))
+		}
+	}
+	return out
+}
+
+func TestWhatIsLeftOutOnPurposeAndWrittenAllTheSameIsAnError(t *testing.T) {
+	assert.Equal(t, []string{"error 11:12 comment is left out on purpose, yet line 9 writes it to Comments"},
+		withDrop(t, "{field: Comments, from: comment}", "comment"))
+	for row, drop := range map[string]string{
+		"participant.first().actor.display":                    "participant",
+		"participant.where(status = 'accepted').actor.display": "participant.actor",
+		"\"iif(status = 'booked', comment, description)\"":     "comment",
+		"[description, comment]":                               "comment",
+		"\"description + ': ' + comment\"":                     "comment",
+		"\"%why.text\"":                                        "cancelationReason",
+		"\"%resource.comment\"":                                "comment",
+		"reasonCode.first(), transform: text":                  "reasonCode.text",
+		"extension('urn:x').value.ofType(string)":              "\"extension.where(url = 'urn:x')\"",
+		"\"serviceType[0].text\"":                              "serviceType.first()",
+		"reasonCode.select(text)":                              "(comment | reasonCode.text)",
+		"id":                                                   "id",
+	} {
+		assert.NotEmpty(t, withDrop(t, "{field: Comments, from: "+row+"}", drop), "%s | %s", row, drop)
+	}
+}
+
+func TestADropBesideWhatIsWrittenIsNoFault(t *testing.T) {
+	for row, drop := range map[string]string{
+		"description":                                            "comment",
+		"participant.actor.display":                              "participant.actor.identifier",
+		"reasonCode.first().text":                                "reasonCode.skip(1)",
+		"reasonCode.skip(1).first().text":                        "reasonCode.first()",
+		"reasonCode.where(coding.exists()).first().text":         "reasonCode.first()",
+		"reasonCode.first(), transform: conceptKey":              "reasonCode.text",
+		"extension('urn:x').value.ofType(string)":                "extension('urn:y')",
+		"identifier.where(system = 'a').value":                   "identifier.where(system = 'b')",
+		"description, when: comment.exists()":                    "comment",
+		"\"iif(comment.exists(), 'with a comment', 'without')\"": "comment",
+		"comment.exists()":                                       "comment",
+		"participant.where(actor.display = 'x').status.first()":  "participant.actor",
+	} {
+		assert.Empty(t, withDrop(t, "{field: Comments, from: "+row+"}", drop), "%s | %s", row, drop)
+	}
+}
+
+func TestACodeThatAnElementNeverHasIsAnErrorWhereItIsComparedWithIt(t *testing.T) {
+	const row = `{field: SourceSystem, from: id, when: %s}`
+	assert.Equal(t, []string{"error unknown-code:7:52 request-status has no code activ: status is never that"},
+		oneRow(t, fmt.Sprintf(row, "status = 'activ'")))
+	for when, code := range map[string]string{
+		"status != 'aktive'":                                              "aktive",
+		"\"%resource.status ~ 'ACTIVE'\"":                                 "ACTIVE",
+		"status in ('active' | 'drft')":                                   "drft",
+		"identifier.where(use = 'offical').exists()":                      "offical",
+		"subject.identifier.where(use = 'usual' and use != 'x').exists()": "x",
+		"identifier.first().use = 'oldd'":                                 "oldd",
+		"\"iif(priority = 'high', true, false)\"":                         "high",
+	} {
+		got := oneRow(t, fmt.Sprintf(row, when))
+		if assert.Len(t, got, 1, when) {
+			assert.Contains(t, got[0], "has no code "+code, when)
+		}
+	}
+	for _, when := range []string{"status = 'active'", "identifier.where(use = 'old').empty()", "identifier.where(system = 'old').empty()",
+		"code.coding.code = 'activ'", "category.exists(text = 'x')", "\"'x' = id\"", "priority in ('asap' | 'stat')"} {
+		assert.Empty(t, oneRow(t, fmt.Sprintf(row, when)), when)
+	}
+	const named = "object: PersonName\nsource: Patient\nlet: {sex: gender}\nkey: {field: Bridge_Key__c, from: id}\nrows: [{field: LastName, default: x, when: \"%sex = 'man'\"}]\n"
+	assert.Equal(t, []string{"error 5:52 administrative-gender has no code man: %sex is never that"}, found(t, "unknown-code", named))
+}
+
+func TestAKeyThatRecordsShareWhereAPartIsAbsentIsAnError(t *testing.T) {
+	key := func(let, from string) []string {
+		return found(t, "key", "object: PersonName\nsource: Patient\nlet: {"+let+"}\nkey: {field: Bridge_Key__c, from: \""+from+"\"}\nrows: [{field: LastName, default: x}]\n")
+	}
+	assert.Equal(t, []string{"error 4:55 where id is absent, & takes it for an empty text: all such records share one key"},
+		key("", "%source & '.pt.' & id"))
+	assert.Empty(t, key("", "%source + '.pt.' + id"))
+	assert.Empty(t, key("", "%source & '.' & %run"))
+	assert.Empty(t, key("part: \"system & '|' & value\"", "%source & '.' & %part"), "a text with a bar in it is never absent")
+	assert.Len(t, key("part: id", "%source & '.' & %part"), 1)
+	assert.Len(t, key("whole: \"%source & id\"", "%whole"), 1)
+	assert.Len(t, key("", "identifier.first().select(%source & '.' & value & system)"), 2)
+}
