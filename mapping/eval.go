@@ -1,6 +1,8 @@
 package mapping
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -75,6 +77,7 @@ func (m *Mapper) gather(f *found, s *Source, at Place, field string) {
 
 // transform does one transform.
 func (m *Mapper) transform(f *found, t *Transform) *trouble {
+	m.left -= len(f.text) / 64
 	if t.single == nil || f.n > 1 {
 		items := f.all(m)
 		if slices.ContainsFunc(items, func(i fhirpath.Item) bool { return !t.fits(i) }) {
@@ -134,7 +137,7 @@ func (m *Mapper) find(f *found, p *Path, field string) bool {
 	}
 	m.depth--
 	if err != nil {
-		m.add(p.Place, p, field, badValue("the path cannot be worked out for this resource: %v", err))
+		m.stopped(p, field, err)
 		f.n = 0
 	}
 	return err == nil
@@ -152,7 +155,7 @@ func (m *Mapper) collect(s *Source, at Place, field string) (fhirpath.Collection
 // context gives the Context of the depth that the evaluation has reached.
 func (m *Mapper) context() *fhirpath.Context {
 	if m.depth > len(m.contexts) {
-		m.contexts = append(m.contexts, &fhirpath.Context{Resource: m.in.Focus.Root(), Slots: m.slot, Resolve: m.resolve, Now: m.in.Now})
+		m.contexts = append(m.contexts, &fhirpath.Context{Resource: m.in.Focus.Root(), Slots: m.slot, Resolve: m.resolve, Budget: &m.left, Now: m.in.Now})
 	}
 	return m.contexts[m.depth-1]
 }
@@ -163,7 +166,7 @@ func (m *Mapper) eval(p *Path, field string) fhirpath.Collection {
 	out, err := p.Expr.Eval(m.context(), m.item)
 	m.depth--
 	if err != nil {
-		m.add(p.Place, p, field, badValue("the path cannot be worked out for this resource: %v", err))
+		m.stopped(p, field, err)
 		return nil
 	}
 	return out
@@ -175,7 +178,7 @@ func (m *Mapper) holds(p *Path) bool {
 	yes, err := p.Expr.Holds(m.context(), m.item)
 	m.depth--
 	if err != nil {
-		m.add(p.Place, p, "", badValue("the path cannot be worked out for this resource: %v", err))
+		m.stopped(p, "", err)
 	}
 	return yes
 }
@@ -208,7 +211,9 @@ func (m *Mapper) slot(i int) (fhir.Node, fhirpath.Collection) {
 	}
 	if !m.lets[i].done {
 		m.lets[i].done = true
+		m.contexts[m.depth-1].Charge()
 		m.lets[i].node, m.lets[i].items = m.let(&m.table.Lets[i])
+		m.contexts[m.depth-1].Charge()
 	}
 	return m.lets[i].node, m.lets[i].items
 }
@@ -243,6 +248,7 @@ func (m *Mapper) resolve(reference string) (fhir.Node, bool) {
 	if matches(m.in.Focus, ref, uuid, isURN) {
 		return m.in.Focus.Root(), true
 	}
+	m.left -= len(m.in.Related)
 	for _, r := range m.in.Related {
 		if matches(r, ref, uuid, isURN) {
 			return r.Root(), true
@@ -258,7 +264,26 @@ func matches(r fhir.Resource, ref fhir.Reference, uuid string, isURN bool) bool 
 	return r.Type() == ref.Type && r.ID() == ref.ID
 }
 
+// stopped notes why a path was not worked out.
+func (m *Mapper) stopped(p *Path, field string, err error) {
+	if errors.Is(err, fhirpath.ErrBudget) {
+		m.spent(p.Place)
+		return
+	}
+	m.add(p.Place, p, field, badValue("the path cannot be worked out for this resource: %v", err))
+}
+
+// spent notes that the resource has taken all its steps. Nothing that is found after that counts.
+func (m *Mapper) spent(at Place) {
+	m.add(at, nil, "", &trouble{BadValue, fmt.Sprintf("the tables need more than %d steps for this record", maxRecordSteps),
+		"this rule is where they ran out: look for a path that goes through all elements for each element"})
+	m.over = true
+}
+
 func (m *Mapper) add(at Place, from *Path, field string, t *trouble) {
+	if m.over {
+		return
+	}
 	f := at.Fault(t.kind, t.message, t.hint)
 	f.Field = field
 	if from != nil {

@@ -32,6 +32,9 @@ type Mapper struct {
 	nodes    []fhir.Node // of a forEach
 	codings  []Coding
 
+	left int  // steps that this resource may still take
+	over bool // it has taken more
+
 	lists   []listWork // as bodyPlan.lists
 	joined  []byte
 	tracing bool
@@ -43,6 +46,11 @@ type letValue struct {
 	node  fhir.Node // the value, where it is a single element; else
 	items fhirpath.Collection
 }
+
+// maxRecordSteps bounds what all paths, transforms and rows together do for one resource. A referral takes some thousands of
+// steps; one whose forEach gives as many elements as it may (maxItems) still has a thousand for each. Spending them all takes
+// about a second.
+const maxRecordSteps = 10_000_000
 
 // Mapper gives a Mapper of the tables.
 func (s *Set) Mapper() *Mapper { return &Mapper{set: s, seen: map[string]int{}} }
@@ -74,6 +82,7 @@ func (m *Mapper) Map(in Input) (Output, error) {
 func (m *Mapper) begin(in Input) {
 	m.in = in
 	m.faults, m.texts, m.items, m.depth = m.faults[:0], m.texts[:0], m.items[:0], 0
+	m.left, m.over = maxRecordSteps, false
 	for _, c := range m.contexts {
 		c.Reset()
 		c.Resource, c.Now = in.Focus.Root(), in.Now
@@ -122,7 +131,7 @@ func (m *Mapper) run(t *Table, make func(*Table) bool) {
 	m.nodes = nodes
 	switch {
 	case err != nil:
-		m.add(t.ForEach.Place, t.ForEach, "", badValue("the path cannot be worked out for this resource: %v", err))
+		m.stopped(t.ForEach, "", err)
 		return
 	case !ok:
 		m.add(t.ForEach.Place, t.ForEach, "", badValue("forEach must give elements of the resource, not computed values"))
@@ -133,7 +142,7 @@ func (m *Mapper) run(t *Table, make func(*Table) bool) {
 	}
 	for _, item := range nodes {
 		m.on(item)
-		if !make(t) {
+		if !make(t) || m.over {
 			return
 		}
 	}
@@ -209,6 +218,10 @@ func (m *Mapper) fill(t *Table) {
 			continue
 		}
 		m.field(c, w)
+		if m.left -= 1 + len(c.text)/16; m.left < 0 {
+			m.spent(w.Place)
+			return
+		}
 	}
 }
 

@@ -547,6 +547,38 @@ func TestWhatIsGoneIsMarkedByTheTableThatMadeIt(t *testing.T) {
 	assert.Empty(t, set.Gone(booked), "an appointment that was missed stays missed when a new one is booked")
 }
 
+func TestOneRecordCannotTakeForever(t *testing.T) {
+	rows := func(n int, from string) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, "  - {field: F%d__c, from: \"%s\"}\n", i, from)
+		}
+		return b.String()
+	}
+	lets := "let:\n  a: \"%resource.note.text.join('')\"\n"
+	for i := range 20 {
+		lets += fmt.Sprintf("  %c: \"%%%c & %%%c\"\n", 'b'+i, 'a'+i, 'a'+i)
+	}
+	notes := `{"resourceType":"ServiceRequest","id":"1","note":[` + strings.TrimSuffix(strings.Repeat(`{"text":"a note"},`, 1000), ",") + `]}`
+	for name, table := range map[string]string{
+		"every note for every note": "forEach: note\nkey: {field: K__c, from: \"%source\"}\nrows:\n" +
+			rows(60, "%resource.note.select(%resource.note.count()).count().toString()"),
+		"all notes again for every note": "forEach: note\nkey: {field: K__c, from: \"%source\"}\nrows:\n" + rows(60, "%resource.note.text.join('')"),
+		"notes compared":                 "forEach: note\nkey: {field: K__c, from: \"%source\"}\nrows:\n" + rows(60, "(%resource.note | %resource.note.skip(1)).count()"),
+		"texts that double":              lets + "forEach: note\nkey: {field: K__c, from: \"%source\"}\nrows:\n" + rows(1, "%i.length()"),
+	} {
+		set, err := Load(files("a.yaml", "object: X__c\nsource: ServiceRequest\n"+table), Options{})
+		require.NoError(t, err)
+		_, err = set.Map(Input{Focus: resource(t, []byte(notes)), Variables: map[string]string{"source": "s"}})
+		require.Error(t, err, name)
+		assert.Contains(t, err.Error(), "the tables need more than 10000000 steps for this record", name)
+		out, err := set.Map(Input{Focus: resource(t, []byte(`{"resourceType":"ServiceRequest","id":"1","note":[{"text":"a"}]}`)),
+			Variables: map[string]string{"source": "s"}})
+		require.NoError(t, err, "%s: the next record has its own", name)
+		assert.Len(t, out.Records, 1)
+	}
+}
+
 func BenchmarkLoad(b *testing.B) {
 	for b.Loop() {
 		if _, err := Load(Default(), Options{}); err != nil {

@@ -72,7 +72,7 @@ func buildExtension(c *compiler, k call) (op, shape) {
 }
 
 func (r *evaluation) extensions(of Item, url string) {
-	list := members(of.node).Member(nameExtension)
+	list := r.members(of.node).Member(nameExtension)
 	for e := head(list); e.Exists(); e = next(list, e) {
 		if e.Member(nameURL).Text() == url {
 			r.reach(e)
@@ -107,10 +107,10 @@ func (i Item) reference() string {
 // come from Resolve itself, and else %resource.
 func (r *evaluation) resolve(reference string, from fhir.Node) fhir.Node {
 	if id, ok := strings.CutPrefix(reference, "#"); ok {
-		if to := contained(enclosing(from), id); to.Exists() {
+		if to := r.contained(enclosing(from), id); to.Exists() {
 			return to
 		}
-		return contained(r.resource(), id)
+		return r.contained(r.resource(), id)
 	}
 	if r.context.Resolve == nil {
 		return fhir.Node{}
@@ -120,12 +120,12 @@ func (r *evaluation) resolve(reference string, from fhir.Node) fhir.Node {
 }
 
 // contained gives the contained resource with an id; # alone is the resource that contains.
-func contained(resource fhir.Node, id string) fhir.Node {
+func (r *evaluation) contained(resource fhir.Node, id string) fhir.Node {
 	if id == "" {
 		return resource
 	}
 	list := resource.Member(nameContained)
-	for c := head(list); c.Exists(); c = next(list, c) {
+	for c := head(list); c.Exists() && r.step(); c = next(list, c) {
 		if c.Member(nameID).Text() == id {
 			return c
 		}

@@ -19,6 +19,7 @@ func (r *evaluation) equal(a, b span) truth {
 		if !r.step() {
 			return unknown
 		}
+		r.steps += r.stack[a.from+i].weight()
 		switch equalItems(r.stack[a.from+i], r.stack[b.from+i]) {
 		case no:
 			return no
@@ -27,6 +28,18 @@ func (r *evaluation) equal(a, b span) truth {
 		}
 	}
 	return out
+}
+
+// weight gives the steps that comparing the item counts for beside the one that every item does.
+func (i Item) weight() int {
+	switch i.node.Kind() {
+	case fhir.Array, fhir.Object:
+		return len(i.node.Raw()) / 16
+	}
+	if isText(i) {
+		return len(i.Text()) / 64
+	}
+	return 0
 }
 
 // isText tells whether an item is a text, or a primitive that JSON writes as a string.
@@ -163,8 +176,9 @@ func (r *evaluation) equivalent(a, b span) bool {
 
 // take finds an equivalent item that is not taken yet.
 func (r *evaluation) take(i Item, from span, taken []bool) bool {
+	weight := i.weight()
 	for j := range from.len() {
-		if !r.step() {
+		if r.steps += weight; !r.step() {
 			return false
 		}
 		if !taken[j] && equivalentItems(i, r.stack[from.from+j]) {

@@ -290,7 +290,9 @@ func buildSort(c *compiler, k call) (op, shape) {
 // sort orders what stands above base, by insertion: collections are small, and equal items keep their order.
 func (r *evaluation) sort(base, at int, descending bool) {
 	for i := base + 1; i < len(r.stack); i++ {
+		weight := r.stack[i].weight()
 		for j := i; j > base && r.step(); j-- {
+			r.steps += weight
 			order, t := compare(r.stack[j-1], r.stack[j])
 			if t != yes {
 				r.fail(at, "sort() cannot order %s and %s", r.stack[j-1].Type(), r.stack[j].Type())

@@ -214,7 +214,9 @@ func (p pair) membership(turned bool) op {
 
 // has tells whether a collection holds an equal item.
 func (r *evaluation) has(s span, i Item) bool {
+	weight := i.weight()
 	for j := s.from; j < s.to && r.step(); j++ {
+		r.steps += weight
 		if equalItems(r.stack[j], i) == yes {
 			return true
 		}
@@ -306,6 +308,7 @@ func (r *evaluation) text(s span, at int, who string) (string, bool) {
 
 func (r *evaluation) itemText(i Item, at int, who string) (string, bool) {
 	if text, ok := i.string(); ok {
+		r.steps += len(text) / 64
 		return text, true
 	}
 	if !valueless(i.node) {
@@ -331,7 +334,7 @@ func (r *evaluation) pushText(at int, s string) {
 		r.fail(at, "a text of more than %d bytes", maxText)
 		return
 	}
-	r.steps += len(s) / 64
+	r.steps += len(s) / 16
 	r.push(StringItem(s))
 }
 

@@ -66,7 +66,7 @@ func (m *member) run(r *evaluation, in span) {
 			return
 		}
 		if item := r.stack[i]; item.kind == nodeKind {
-			m.from(r, members(item.node))
+			m.from(r, r.members(item.node))
 		}
 	}
 }
@@ -180,6 +180,16 @@ func next(list, n fhir.Node) fhir.Node {
 	return fhir.Node{}
 }
 
+// members is members, at the price of finding the place of one primitive in a long list.
+func (r *evaluation) members(n fhir.Node) fhir.Node {
+	if n.Kind() < fhir.Array {
+		if list := n.Parent(); list.Kind() == fhir.Array {
+			r.steps += list.Len() / 8
+		}
+	}
+	return members(n)
+}
+
 // members gives the object that holds the elements of a node: itself, or for a primitive what stands under _name.
 func members(n fhir.Node) fhir.Node {
 	switch n.Kind() {
@@ -231,7 +241,7 @@ func valueless(n fhir.Node) bool {
 
 // pushChildren pushes all elements of a node.
 func (r *evaluation) pushChildren(n fhir.Node) {
-	object := members(n)
+	object := r.members(n)
 	for c := first(object); c.Exists() && r.step(); c = c.Next() {
 		name := c.Name()
 		switch {

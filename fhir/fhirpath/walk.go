@@ -256,7 +256,7 @@ func (w *walk) visit(r *evaluation, n fhir.Node, steps leg, stop int) bool {
 		case memberStep:
 			object := n
 			if n.Kind() != fhir.Object {
-				object = members(n)
+				object = r.members(n)
 			}
 			found := object.Member(s.member.plain)
 			kind := found.Kind()
@@ -269,7 +269,7 @@ func (w *walk) visit(r *evaluation, n fhir.Node, steps leg, stop int) bool {
 				return r.err == nil
 			}
 		case extensionStep:
-			return w.extensions(r, members(n).Member(nameExtension), steps[i:], stop)
+			return w.extensions(r, r.members(n).Member(nameExtension), steps[i:], stop)
 		default:
 			return w.resolve(r, n, steps[i+1:], stop)
 		}
