@@ -1,6 +1,7 @@
 package fhirpath_test
 
 import (
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -289,4 +290,24 @@ func TestSupportedNamesEveryFunction(t *testing.T) {
 	assert.Contains(t, names, "resolve")
 	assert.Contains(t, names, "where")
 	assert.IsIncreasing(t, names)
+}
+
+func TestReplaceMatchesStopsWhereItsResultGetsTooLong(t *testing.T) {
+	on := focus(t, `{"resourceType":"Basic","id":"`+strings.Repeat("a", 100_000)+`","language":"`+strings.Repeat("$1", 100_000)+`"}`)
+	for _, expression := range []string{
+		"id.replaceMatches('a', %resource.id)",
+		"id.replaceMatches('(a+)', language)",
+		"id.replaceMatches('(a)', language)",
+	} {
+		e, err := fhirpath.Compile(expression)
+		require.NoError(t, err)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err = e.Eval(&fhirpath.Context{}, on)
+		runtime.ReadMemStats(&after)
+		require.ErrorContains(t, err, "a text of more than 1048576 bytes", expression)
+		assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(64<<20), expression)
+	}
+	assert.Equal(t, "b-aaa", eval(t, nil, "'aaa'.replaceMatches('^a(a)', 'b-$1$1')", on))
+	assert.Equal(t, "-a-b-", eval(t, nil, "'ab'.replaceMatches('x*', '-')", on))
 }

@@ -240,10 +240,29 @@ func buildReplaceMatches(c *compiler, k call) (op, shape) {
 		case nothing:
 			r.push(StringItem(s))
 		default:
-			r.steps += len(s) / 16
-			r.pushText(at, re.ReplaceAllString(s, group.ReplaceAllString(with, "$${$1}")))
+			r.replaceMatches(at, re, s, group.ReplaceAllString(with, "$${$1}"))
 		}
 	}, systemShape(stringKind)
+}
+
+// replaceMatches pushes a text with its matches replaced. It stops where the result gets too long, or has too many matches.
+func (r *evaluation) replaceMatches(at int, re *regexp.Regexp, s, with string) {
+	r.steps += len(s) / 16
+	from, end, groups := len(r.scratch), 0, strings.Count(with, "$")
+	matches := re.FindAllStringSubmatchIndex(s, max(r.limit-r.steps, 0)+1)
+	for _, match := range matches {
+		if groups*(match[1]-match[0]) > maxText { // one replacement could be as long
+			r.fail(at, "a text of more than %d bytes", maxText)
+		}
+		if !r.step() || len(r.scratch)-from > maxText {
+			break
+		}
+		r.scratch = append(r.scratch, s[end:match[0]]...)
+		r.scratch = re.ExpandString(r.scratch, with, s, match)
+		end = match[1]
+	}
+	r.scratch = append(r.scratch, s[end:]...)
+	r.pushKept(at, from)
 }
 
 // codec changes a text; ok is false where it cannot, which gives empty.
