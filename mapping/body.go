@@ -43,6 +43,7 @@ type BodyMember struct {
 	max      int // items of a list, 0 where none is documented
 	Length   int // characters of a text, 0 where none is documented
 	required bool
+	choices  []string     // what a text may be; nil: anything
 	members  []BodyMember // of a detailMember
 	fields   bool         // of a detailMember: it has a map of fields too
 }
@@ -62,7 +63,7 @@ func BodySchema(body string) []BodyMember {
 			{Name: "referral", Kind: recordMember, required: true},
 			{Name: "referralNotes"},
 			{Name: "referralDetails", Kind: detailMember, list: true, fields: true, members: []BodyMember{
-				{Name: "detailType", required: true}, {Name: "detailRecordType"}, {Name: "detailRecordId"}, {Name: "detailCodeId"}}},
+				{Name: "detailType", required: true}, {Name: "detailRecordType", choices: detailRecordTypes()}, {Name: "detailRecordId"}, {Name: "detailCodeId"}}},
 			{Name: "shouldUseHighConfidenceMatch", Kind: FlagMember},
 		}
 	}
@@ -75,6 +76,12 @@ func BodySchema(body string) []BodyMember {
 		{Name: "serviceTypes", list: true}, {Name: "specialties", list: true},
 		{Name: "slots", Kind: detailMember, list: true, members: []BodyMember{{Name: "id", required: true}, {Name: "reference"}}},
 	}
+}
+
+// detailRecordTypes are the types of records that a detail of a referral may be (connect_requests_referral_detail_input.htm).
+func detailRecordTypes() []string {
+	return []string{"Care Observation", "Care Plan", "Care Registered Device", "Care Specialty", "Clinical Service Request",
+		"Diagnostic Summary", "Health Condition", "Healthcare Facility", "Medication Request", "Member Plan", "Work Type"}
 }
 
 // FindMember finds what a path names: the property, and the kind of value at the end of the path.
@@ -155,6 +162,9 @@ func (t *Table) bodyPaths() Faults {
 		if end.Kind == FlagMember && w.otherwise.kind != sobject.Null && w.otherwise.kind != sobject.Bool {
 			faults = append(faults, w.Fault(TableFault, w.Field+" is true or false", "write the default without quotes"))
 		}
+		if t.Target == "" {
+			faults = append(faults, w.chosen(end.choices)...)
+		}
 		head, _, _ := strings.Cut(w.Field, ".")
 		t.Array = ""
 		if property.list {
@@ -169,6 +179,29 @@ func (t *Table) bodyPaths() Faults {
 	}
 	if len(lists) > 1 {
 		faults = append(faults, t.Fault(TableFault, "the rows of one table are part of one list, or of none", "make a table for each list"))
+	}
+	return faults
+}
+
+// chosen checks the values that the tables write down against those that the API takes, and has others checked when they come.
+func (w *Row) chosen(choices []string) Faults {
+	if choices == nil {
+		return nil
+	}
+	w.choices, w.plain = choices, false
+	var faults Faults
+	check := func(v constant) {
+		if v.kind != sobject.Null && !slices.Contains(choices, v.text) {
+			faults = append(faults, w.Fault(TableFault, fmt.Sprintf("%s cannot be %q", w.Field, Short(v.text)),
+				strings.TrimSpace(Nearest(v.text, choices)+" the API takes "+strings.Join(choices, ", "))))
+		}
+	}
+	check(w.otherwise)
+	if w.Values != nil {
+		check(w.Values.rest)
+		for i := range w.Values.Codes {
+			check(w.Values.Codes[i].is)
+		}
 	}
 	return faults
 }

@@ -97,7 +97,7 @@ func TestWhatTheAPIDoesNotTakeHoldsTheBody(t *testing.T) {
 	six := `{"resourceType":"ServiceRequest","status":"active","performer":[` + strings.Repeat(`{"display":"x"},`, 5) + `{"display":"x"}]}`
 	appointment := "body: appointment\nsource: Appointment\nrows:\n  - {path: startDate, from: start, transform: utc}\n  - {path: endDate, from: end}\n" +
 		"  - {path: workTypeId, default: 08q}\n  - {path: \"participants[].reference\", default: x}\n  - {path: comment, from: comment}\n"
-	root := "body: appointment\nsource: Appointment\nrows:\n  - {path: startDate, from: start, transform: utc}\n  - {path: endDate, from: end}\n" +
+	root := "body: appointment\nsource: Appointment\nrows:\n  - {path: startDate, from: start, transform: utc}\n  - {path: endDate, from: end, transform: utc}\n" +
 		"  - {path: workTypeId, default: 08q}\n  - {path: comment, from: comment}\n"
 	participants := "body: appointment\nsource: Appointment\nforEach: participant\nrows:\n  - {path: \"participants[].reference\", from: actor.reference}\n"
 	_, err := Load(files("a.yaml", appointment), Options{})
@@ -116,7 +116,7 @@ func TestWhatTheAPIDoesNotTakeHoldsTheBody(t *testing.T) {
 			[]string{"a.yaml", root, "b.yaml", participants}, RequiredMissing, "the API needs startDate"},
 		"no participant": {`{"resourceType":"Appointment","start":"2026-06-15T10:00:00Z","end":"2026-06-15T10:00:00Z"}`,
 			[]string{"a.yaml", root, "b.yaml", participants}, RequiredMissing, "the API needs participants"},
-		"a long comment": {`{"resourceType":"Appointment","start":"2026-06-15T10:00:00Z","end":"x","comment":"` + strings.Repeat("é", 257) +
+		"a long comment": {`{"resourceType":"Appointment","start":"2026-06-15T10:00:00Z","end":"2026-06-15T10:00:00Z","comment":"` + strings.Repeat("é", 257) +
 			`","participant":[{"actor":{"reference":"Patient/1"}}]}`, []string{"a.yaml", root, "b.yaml", participants}, TooLong, "257 characters"},
 		"another resource": {`{"resourceType":"Patient"}`, []string{"a.yaml", bodyTable}, TableFault, "no table reads this resource"},
 	}
@@ -128,6 +128,73 @@ func TestWhatTheAPIDoesNotTakeHoldsTheBody(t *testing.T) {
 			assert.ErrorContains(t, err, c.want)
 		})
 	}
+}
+
+func TestAnAppointmentHasWhatItsSystemNeeds(t *testing.T) {
+	const rows = "body: appointment\nsource: Appointment\nrows:\n  - {path: startDate, from: start, transform: utc}\n  - {path: endDate, from: end, transform: utc}\n" +
+		"  - {path: workTypeId, from: serviceCategory.text}\n  - {path: sourceSystem, from: description}\n"
+	list := func(forEach, path, from string) string {
+		return "body: appointment\nsource: Appointment\nforEach: " + forEach + "\nrows:\n  - {path: \"" + path + "\", from: " + from + "}\n"
+	}
+	tables := []string{"a.yaml", rows, "b.yaml", list("participant", "participants[].reference", "actor.reference"),
+		"c.yaml", list("serviceType", "serviceTypes[]", "text"), "d.yaml", list("slot", "slots[].id", "reference")}
+	const times = `"start":"2026-06-15T10:00:00+01:00","end":"2026-06-15T09:30:00Z"`
+	const people = `,"participant":[{"actor":{"reference":"Patient/1"}},{"actor":{"reference":"Facility/2"}}]`
+	const work, system, services, slots = `,"serviceCategory":[{"text":"08q"}]`, `,"description":"EHR"`, `,"serviceType":[{"text":"x"}]`, `,"slot":[{"reference":"Slot/1"}]`
+	of := func(members string) (Body, error) {
+		return bodyOf(t, `{"resourceType":"Appointment",`+members+`}`, tables...)
+	}
+	for _, good := range []string{work, system + services + slots, work + system + slots} {
+		got, err := of(times + people + good)
+		require.NoError(t, err, good)
+		assert.Contains(t, string(got.JSON), `"startDate":"2026-06-15T09:00:00.000Z"`)
+	}
+	for members, want := range map[string]string{
+		people:                     "a.yaml:6:5: workTypeId: the API needs workTypeId or one of appointmentTypes, serviceCategories or serviceTypes, and the source gives none of them",
+		people + services + slots:  "a.yaml:7:5: sourceSystem: serviceTypes are of an external system, and the source gives nothing for sourceSystem",
+		people + work + slots:      "a.yaml:7:5: sourceSystem: slots are of an external system, and the source gives nothing for sourceSystem",
+		people + work + system:     "d.yaml:5:5: slots: an appointment in an external system needs slots, and the source gives none",
+		people + system + services: "d.yaml:5:5: slots: an appointment in an external system needs slots, and the source gives none",
+		work + `,"participant":[{"actor":{"reference":"Patient/1"}}]`:  "b.yaml:5:5: participants: the API needs a participant Facility/id, and the source gives none",
+		work + `,"participant":[{"actor":{"reference":"Facility/1"}}]`: "b.yaml:5:5: participants: the API needs a participant Patient/id, and the source gives none",
+	} {
+		_, err := of(times + members)
+		require.Error(t, err, members)
+		assert.Equal(t, want, err.Error())
+	}
+}
+
+func TestARecordOfABodyHasAnIDOrFields(t *testing.T) {
+	const rows = bodyHead + "rows:\n  - {path: referral.fields.Status, from: status}\n  - {path: patient.id, when: subject.reference.exists(), from: subject.reference}\n" +
+		"  - {path: patient.fields.LastName, from: subject.display}\n"
+	const performers = bodyHead + "forEach: performer\nrows:\n  - {path: \"performers[].id\", when: reference.exists(), from: reference}\n" +
+		"  - {path: \"performers[].fields.Name\", from: display}\n"
+	of := func(subject, performer string) error {
+		_, err := bodyOf(t, `{"resourceType":"ServiceRequest","status":"active","subject":`+subject+`,"performer":[`+performer+`]}`,
+			"a.yaml", rows, "b.yaml", performers)
+		return err
+	}
+	require.NoError(t, of(`{"reference":"x"}`, `{"reference":"x"},{"display":"y"}`))
+	require.ErrorContains(t, of(`{"reference":"x","display":"y"}`, `{"reference":"x"}`), "a.yaml:6:5: a record has an id and fields, the API takes one of the two")
+	require.ErrorContains(t, of(`{"reference":"x"}`, `{"reference":"x","display":"y"}`), "b.yaml:5:5: a record has an id and fields, the API takes one of the two")
+}
+
+func TestADetailIsOfATypeThatTheAPITakes(t *testing.T) {
+	detail := func(more, row string) string {
+		return more + bodyHead + "forEach: note\nrows:\n  - {path: \"referralDetails[].detailType\", default: Insurance}\n  - {path: \"referralDetails[].detailRecordType\", " + row + "}\n"
+	}
+	_, err := Load(files("a.yaml", bodyTable, "b.yaml", detail("", "default: Member Plans")), Options{})
+	require.ErrorContains(t, err, `b.yaml:6:5: referralDetails[].detailRecordType cannot be "Member Plans" (did you mean Member Plan? the API takes Care Observation,`)
+	_, err = Load(files("a.yaml", bodyTable, "b.yaml", detail("", "from: text, values: v")+"values: {v: {codes: [{code: a, to: Work Type}, {code: b, to: Document}]}}\n"), Options{})
+	require.ErrorContains(t, err, `cannot be "Document"`)
+	_, err = Load(files("a.yaml", "target: own\n"+bodyTable, "b.yaml", detail("target: own\n", "default: Document")), Options{})
+	require.NoError(t, err, "a target of its own has a list of its own")
+
+	_, err = bodyOf(t, `{"resourceType":"ServiceRequest","status":"active","note":[{"text":"Work Type"}]}`, "a.yaml", bodyTable, "b.yaml", detail("", "from: text"))
+	require.NoError(t, err)
+	_, err = bodyOf(t, `{"resourceType":"ServiceRequest","status":"active","note":[{"text":"ZEBEDEE"}]}`, "a.yaml", bodyTable, "b.yaml", detail("", "from: text"))
+	require.ErrorContains(t, err, "the source gives something that the API does not take (it takes Care Observation")
+	assert.NotContains(t, err.Error(), "ZEBEDEE")
 }
 
 func TestTablesOfABodyAreCheckedAgainstTheAPI(t *testing.T) {
@@ -156,6 +223,9 @@ func TestTablesOfABodyAreCheckedAgainstTheAPI(t *testing.T) {
 		"twice in two files":    {with("{path: referralNotes, from: id}", "{path: referralNotes, from: id}"), "has its value from line"},
 		"no work type":          {appointment, "the body needs workTypeId, or appointmentTypes"},
 		"no system":             {appointment + "  - {path: workTypeId, from: id}\n  - {path: \"slots[].id\", from: id}\n", "slots are of an external system"},
+		"no slots":              {appointment + "  - {path: workTypeId, from: id}\n  - {path: sourceSystem, default: EHR}\n", "the body needs slots"},
+		"not in UTC":            {appointment, "x.yaml:4:5: startDate is an instant in UTC (write transform: utc)"},
+		"two of a list":         {bodyHead + "forEach: performer\nrows:\n  - {path: \"performers[].id\", from: id}\n  - {path: \"performers[].fields.Name\", from: id}\n", "performers takes an id or fields, not both"},
 		"no participants":       {appointment, "the appointment body needs participants"},
 		"a result below":        {rows("{path: referral.fields.Status, from: \"%body.patient.id\"}", "{path: patient.id, from: id}"), "unknown variable %body"},
 	}

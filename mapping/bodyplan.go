@@ -31,7 +31,7 @@ type bodyNode struct {
 	list     int    // of a list, -1 for others
 	members  []bodyNode
 	required bool
-	oneOf    bool // id or fields, not both
+	except   int // of the fields of a record: the cell of its id and 1; the API takes one of the two. 0: none
 	at       Place
 }
 
@@ -106,6 +106,7 @@ func (t *Table) itemNodes() []bodyNode {
 	for i := range out {
 		out[i].required = t.plan.needs(t.Array, out[i].name)
 	}
+	oneOf(out)
 	return out
 }
 
@@ -131,13 +132,22 @@ func plant(nodes *[]bodyNode, steps []string, leaf bodyNode) {
 	(*nodes)[at].cell, (*nodes)[at].list = leaf.cell, leaf.list
 }
 
+// oneOf notes that a Record Fields Input has an id or fields, not both.
+func oneOf(members []bodyNode) {
+	id := slices.IndexFunc(members, func(n bodyNode) bool { return n.name == "id" })
+	fields := slices.IndexFunc(members, func(n bodyNode) bool { return n.name == "fields" })
+	if id >= 0 && fields >= 0 {
+		members[fields].except = members[id].cell + 1
+	}
+}
+
 // mark notes what the API needs, and which objects are Record Fields Inputs.
 func (p *bodyPlan) mark(nodes []bodyNode) {
 	for _, m := range BodySchema(p.name) {
 		i := slices.IndexFunc(nodes, func(n bodyNode) bool { return n.name == m.Name })
 		if i >= 0 {
 			nodes[i].required = m.required
-			nodes[i].oneOf = m.Kind == recordMember && !m.list
+			oneOf(nodes[i].members)
 		}
 	}
 }
@@ -155,12 +165,28 @@ func (p *bodyPlan) complete() Faults {
 				faults = append(faults, p.row(m.Name).Fault(TableFault, fmt.Sprintf("an item of %s needs %s, and no row gives it", m.Name, part.Name), ""))
 			}
 		}
-		if id := p.row(m.Name + ".id"); m.Kind == recordMember && id != nil && id.When == nil && p.row(m.Name+".fields") != nil {
-			faults = append(faults, id.Fault(TableFault, fmt.Sprintf("%s takes an id or fields, not both", m.Name), "give both rows a when"))
+		if m.Kind == recordMember {
+			faults = append(faults, p.oneOf(m.Name)...)
 		}
 	}
 	if p.name == "appointment" {
 		faults = append(faults, p.scheduler()...)
+	}
+	return faults
+}
+
+// oneOf checks that no table gives the id of a record and fields of a new one, always.
+func (p *bodyPlan) oneOf(name string) Faults {
+	var faults Faults
+	for _, t := range p.tables {
+		one := &bodyPlan{tables: []*Table{t}}
+		id, all := one.row(name+"[].id"), one
+		if id == nil {
+			id, all = one.row(name+".id"), p
+		}
+		if id != nil && id.When == nil && (all.row(name+".fields") != nil || all.row(name+"[].fields") != nil) {
+			faults = append(faults, id.Fault(TableFault, fmt.Sprintf("%s takes an id or fields, not both", name), "give both rows a when"))
+		}
 	}
 	return faults
 }
@@ -176,23 +202,4 @@ func (p *bodyPlan) row(name string) *Row {
 		}
 	}
 	return nil
-}
-
-// scheduler checks what Book Appointment needs where the resource is in Salesforce (Lightning Scheduler: a work type), and
-// where it is in an external system (EHR: code lists, slots and the name of the system).
-func (p *bodyPlan) scheduler() Faults {
-	var faults Faults
-	codes := false
-	for _, name := range []string{"appointmentTypes", "serviceCategories", "serviceTypes", "specialties", "slots"} {
-		w := p.row(name)
-		codes = codes || w != nil && (name == "appointmentTypes" || name == "serviceCategories" || name == "serviceTypes")
-		if w != nil && p.row("sourceSystem") == nil {
-			faults = append(faults, w.Fault(TableFault, name+" are of an external system: the body needs sourceSystem", ""))
-		}
-	}
-	if p.row("workTypeId") == nil && !codes {
-		faults = append(faults, p.tables[0].Fault(TableFault, "the body needs workTypeId, or appointmentTypes, serviceCategories or "+
-			"serviceTypes with sourceSystem", ""))
-	}
-	return faults
 }

@@ -67,6 +67,7 @@ func (m *Mapper) body(p *bodyPlan, dst []byte) []byte {
 	for i := range m.lists {
 		m.lists[i] = listWork{items: m.lists[i].items[:0]}
 	}
+	m.takesPart = m.takesPart[:0]
 	typ := m.in.Focus.Type()
 	for _, t := range p.tables {
 		switch {
@@ -79,7 +80,12 @@ func (m *Mapper) body(p *bodyPlan, dst []byte) []byte {
 			m.run(t, m.part)
 		}
 	}
-	return m.object(dst, p.root)
+	whole := len(m.faults) == 0
+	dst = m.object(dst, p.root)
+	if whole && p.name == "appointment" {
+		m.booking(p)
+	}
+	return dst
 }
 
 // part works out a table that gives single members of the body.
@@ -107,6 +113,9 @@ func (m *Mapper) listItems(t *Table) {
 			return true
 		}
 		m.trace(l.count)
+		if t.Array == "participants" {
+			m.participant(t)
+		}
 		l.count++
 		taken++
 		if limit > 0 && l.count > limit {
@@ -187,6 +196,9 @@ func (m *Mapper) object(dst []byte, members []bodyNode) []byte {
 				continue
 			}
 		} else if before := len(dst); m.nested(&dst, n) {
+			if n.except > 0 && m.cells[n.except-1].kind != sobject.Null {
+				m.add(n.at, nil, "", &trouble{BadValue, "a record has an id and fields, the API takes one of the two", "give the rows a when"})
+			}
 			continue
 		} else {
 			dst = dst[:before]

@@ -120,6 +120,8 @@ func (m *Mapper) field(c *cell, w *Row) {
 		m.add(w.Place, f.from, w.Field, w.missing())
 	case w.flag && c.kind != sobject.Null && c.kind != sobject.Bool:
 		m.add(w.Place, f.from, w.Field, badValue("the API takes true or false, the source gives something else"))
+	case w.choices != nil && c.kind != sobject.Null && !slices.Contains(w.choices, c.text):
+		m.add(w.Place, f.from, w.Field, &trouble{BadValue, "the source gives something that the API does not take", "it takes " + strings.Join(w.choices, ", ")})
 	case w.length > 0 && utf8.RuneCountInString(c.text) > w.length:
 		m.add(w.Place, f.from, w.Field, tooLong(utf8.RuneCountInString(c.text), w.length))
 	}

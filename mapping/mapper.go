@@ -35,10 +35,11 @@ type Mapper struct {
 	left int  // steps that this resource may still take
 	over bool // it has taken more
 
-	lists   []listWork // as bodyPlan.lists
-	joined  []byte
-	tracing bool
-	values  []BodyValue
+	lists     []listWork // as bodyPlan.lists
+	joined    []byte
+	takesPart []string // resource types of the participants of an appointment
+	tracing   bool
+	values    []BodyValue
 }
 
 type letValue struct {

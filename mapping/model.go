@@ -96,10 +96,11 @@ type Row struct {
 	Owner        sobject.Owner
 	KeepIfAbsent bool
 	When         *Path
-	Joined       bool   // of a body: the values of all elements of forEach become one text
-	Join         string // what stands between them
-	length       int    // of a body: longest text in characters that the API takes, 0: any
-	flag         bool   // of a body: the API takes true or false
+	Joined       bool     // of a body: the values of all elements of forEach become one text
+	Join         string   // what stands between them
+	length       int      // of a body: longest text in characters that the API takes, 0: any
+	flag         bool     // of a body: the API takes true or false
+	choices      []string // of a body: what a text may be; nil: anything
 	otherwise    constant
 	plain        bool // one path that walks, and nothing is done to what it gives
 }

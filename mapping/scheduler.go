@@ -1,0 +1,108 @@
+package mapping
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"refbridge/sfdc/sobject"
+)
+
+// What Book Appointment needs beyond its plain required members, by where the resource is (Health Cloud Developer Guide,
+// connect_resources_appointment_management_book_appointment.htm): in Salesforce (Lightning Scheduler) a work type; in an
+// external system (EHR) a work type or one of three code lists, the name of the system, and slots.
+
+// workLists stand in for a work type.
+func workLists() []string { return []string{"appointmentTypes", "serviceCategories", "serviceTypes"} }
+
+// externalLists are of an external system.
+func externalLists() []string { return append(workLists(), "specialties", "slots") }
+
+// scheduler checks what can be told without a resource.
+func (p *bodyPlan) scheduler() Faults {
+	var faults Faults
+	given := func(name string) bool { return p.row(name) != nil }
+	for _, name := range externalLists() {
+		if w := p.row(name); w != nil && !given("sourceSystem") {
+			faults = append(faults, w.Fault(TableFault, name+" are of an external system: the body needs sourceSystem", ""))
+		}
+	}
+	if w := p.row("sourceSystem"); w != nil && !given("slots") {
+		faults = append(faults, w.Fault(TableFault, "sourceSystem is for an appointment in an external system: the body needs slots", ""))
+	}
+	if !given("workTypeId") && !slices.ContainsFunc(workLists(), given) {
+		faults = append(faults, p.tables[0].Fault(TableFault, "the body needs workTypeId, or "+alternatives()+" with sourceSystem", ""))
+	}
+	for _, t := range p.tables {
+		for _, w := range t.Rows {
+			if (w.Field == "startDate" || w.Field == "endDate") && !w.inUTC() {
+				faults = append(faults, w.Fault(TableFault, w.Field+" is an instant in UTC", "write transform: utc"))
+			}
+		}
+	}
+	return faults
+}
+
+func alternatives() string {
+	names := workLists()
+	return strings.Join(names[:len(names)-1], ", ") + " or " + names[len(names)-1]
+}
+
+// inUTC tells whether whatever the row gives is an instant in UTC.
+func (w *Row) inUTC() bool {
+	if w.otherwise.kind != sobject.Null {
+		if _, ok := parseInstant(w.otherwise.text); !ok || !strings.HasSuffix(w.otherwise.text, "Z") {
+			return false
+		}
+	}
+	return len(w.Paths) == 0 || w.kind == sobject.DateTime
+}
+
+// booking holds an appointment that lacks what the API needs, as it came out for this resource.
+func (m *Mapper) booking(p *bodyPlan) {
+	given := func(name string) bool { return m.given(p, name) }
+	if i := slices.IndexFunc(externalLists(), given); i >= 0 && !given("sourceSystem") {
+		m.without(p, "sourceSystem", fmt.Sprintf("%s are of an external system, and the source gives nothing for sourceSystem", externalLists()[i]))
+	}
+	if given("sourceSystem") && !given("slots") {
+		m.without(p, "slots", "an appointment in an external system needs slots, and the source gives none")
+	}
+	if !given("workTypeId") && !slices.ContainsFunc(workLists(), given) {
+		m.without(p, "workTypeId", "the API needs workTypeId or one of "+alternatives()+", and the source gives none of them")
+	}
+	for _, kind := range []string{"Patient", "Facility"} {
+		if given("participants") && !slices.Contains(m.takesPart, kind) {
+			m.without(p, "participants", "the API needs a participant "+kind+"/id, and the source gives none")
+		}
+	}
+}
+
+// given tells whether the body has a member.
+func (m *Mapper) given(p *bodyPlan, name string) bool {
+	i := slices.IndexFunc(p.root, func(n bodyNode) bool { return n.name == name })
+	switch {
+	case i < 0:
+		return false
+	case p.root[i].list >= 0:
+		return m.lists[p.root[i].list].count > 0
+	}
+	return p.root[i].cell >= 0 && m.cells[p.root[i].cell].kind != sobject.Null
+}
+
+// without notes what a body lacks, at the rule that could have given it.
+func (m *Mapper) without(p *bodyPlan, name, message string) {
+	at := p.tables[0].Place
+	if w := p.row(name); w != nil {
+		at = w.Place
+	}
+	m.add(at, nil, name, &trouble{RequiredMissing, message, ""})
+}
+
+// participant notes whether an item of participants is the patient, or the facility.
+func (m *Mapper) participant(t *Table) {
+	for i := range m.row {
+		if kind, _, ok := strings.Cut(m.row[i].text, "/"); ok && t.fields[i] == "participants[].reference" {
+			m.takesPart = append(m.takesPart, strings.Clone(kind))
+		}
+	}
+}
