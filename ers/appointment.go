@@ -78,7 +78,7 @@ func (n *normaliser) appointmentID() (id string, numbered bool) {
 // still open: e-RS leaves it proposed inside a cancelled referral.
 func (n *normaliser) appointmentStatus(a fhir.Node) r4.AppointmentStatus {
 	var status r4.AppointmentStatus
-	switch a.Get("status").Text() {
+	switch n.word(a.Get("status")) {
 	case "proposed":
 		status = r4.AppointmentStatusProposed
 	case "pending":
@@ -137,7 +137,7 @@ func (n *normaliser) participants(a fhir.Node) []r4.AppointmentParticipant {
 
 func (n *normaliser) participant(p fhir.Node) r4.AppointmentParticipant {
 	out := r4.AppointmentParticipant{Type: n.concepts(p.Get("type")), Actor: n.logical(p.Get("actor"))}
-	switch p.Get("status").Text() {
+	switch n.word(p.Get("status")) {
 	case "accepted":
 		out.Status = r4.ParticipationStatusAccepted
 	case "declined":
@@ -198,7 +198,8 @@ func related(ref fhir.Reference) r4.Reference {
 func (n *normaliser) attachments() map[string]string {
 	ids := map[string]string{}
 	for c := range n.containedOf("DocumentReference") {
-		var e elements
+		var read []fhir.Node
+		e := elements{seen: &read}
 		contained := e.text(c.Get("id"))
 		if contained == nil {
 			continue
@@ -208,6 +209,9 @@ func (n *normaliser) attachments() map[string]string {
 		if ok && e.err == nil {
 			ids[*contained] = id
 			n.documents = append(n.documents, d)
+			for _, node := range read {
+				n.saw(node)
+			}
 		}
 	}
 	return ids
@@ -221,7 +225,7 @@ func (e *elements) document(c fhir.Node, id, ubrn string) (r4.DocumentReference,
 		Description: e.text(c.Get("description")),
 		Context:     &r4.DocumentReferenceContext{Related: []r4.Reference{{Reference: new("ServiceRequest/" + ubrn)}}},
 	}
-	switch c.Get("status").Text() {
+	switch e.word(c.Get("status")) {
 	case "current":
 		out.Status = r4.DocumentReferenceStatusCurrent
 	case "superseded":
@@ -249,6 +253,7 @@ func (e *elements) attachment(a fhir.Node) r4.Attachment {
 		Creation:    e.text(a.Get("creation")),
 	}
 	if size, err := strconv.Atoi(a.Get("size").Text()); err == nil {
+		e.saw(a.Get("size"))
 		out.Size = &size
 	}
 	for _, name := range []string{"AvailabilityStatus", "AttachedBy", "AttachedByOrganisation", "AttachedOnBehalfOf"} {

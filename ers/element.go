@@ -11,7 +11,31 @@ import (
 
 // elements reads STU3 elements into the R4 types of samply. It keeps the first fault and goes on; an absent or empty
 // element is nil, so that nothing empty is ever written. Texts share the memory of the referral.
-type elements struct{ err error }
+type elements struct {
+	err  error
+	seen *[]fhir.Node // what was read, for Lost; nil: nobody wants to know
+}
+
+// saw notes that a value is taken over, or decides what is made.
+func (e *elements) saw(n fhir.Node) {
+	if e.seen != nil {
+		*e.seen = append(*e.seen, n)
+	}
+}
+
+// sawAll notes all values below n.
+func (e *elements) sawAll(n fhir.Node) {
+	for m := n.First(); m.Exists() && e.seen != nil; m = m.Next() {
+		e.saw(m)
+		e.sawAll(m)
+	}
+}
+
+// word gives a code that decides what is made, as it stands.
+func (e *elements) word(n fhir.Node) string {
+	e.saw(n)
+	return n.Text()
+}
 
 // fail notes that the element at n is not what it should be. what never holds a value.
 func (e *elements) fail(n fhir.Node, what string) {
@@ -70,6 +94,7 @@ func (e *elements) text(n fhir.Node) *string {
 		if n.Text() == "" {
 			return nil
 		}
+		e.saw(n)
 		return new(n.Text())
 	}
 	e.fail(n, kindName(n.Kind())+" where a string is expected")

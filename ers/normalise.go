@@ -1,9 +1,11 @@
 package ers
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	r4 "github.com/samply/golang-fhir-models/fhir-models/fhir"
@@ -84,7 +86,7 @@ type normaliser struct {
 }
 
 func (n *normaliser) serviceRequest() r4.ServiceRequest {
-	n.ubrn = n.root.Get("id").Text()
+	n.ubrn = n.word(n.root.Get("id"))
 	if n.root.Get("id").Kind() != fhir.String || !ubrnPattern.MatchString(n.ubrn) {
 		n.fail(n.root.Get("id"), "not a UBRN of 12 digits")
 	}
@@ -151,11 +153,12 @@ func (n *normaliser) stateExtension() r4.Extension {
 
 // status follows HL7's concept map of RequestStatus; R4 has no "cancelled".
 func (n *normaliser) status() r4.RequestStatus {
+	status := n.root.Get("status")
+	is := n.word(status)
 	if n.state == stateCancelled {
 		return r4.RequestStatusRevoked
 	}
-	status := n.root.Get("status")
-	switch status.Text() {
+	switch is {
 	case "active":
 		return r4.RequestStatusActive
 	case "cancelled":
@@ -227,6 +230,30 @@ func (n *normaliser) carried(out *r4.ServiceRequest) {
 			out.Extension = append(out.Extension, r4.Extension{Url: stu3Extension + "PatientAdditionalRequirement-1", ValueCoding: need})
 		}
 	}
+	n.unknown(out)
+}
+
+// unknown copies the extensions that nothing here knows, so that tables can map what e-RS sends newly. One that R4 has no type for is
+// left out: it does not hold back its referral.
+func (n *normaliser) unknown(out *r4.ServiceRequest) {
+	for ext := range n.root.Get("extension").Items() {
+		if slices.ContainsFunc(extensions(), func(name string) bool { return extensionIs(ext, name) }) {
+			continue
+		}
+		var copied r4.Extension
+		strict := json.NewDecoder(bytes.NewReader(ext.AppendRaw(nil)))
+		strict.DisallowUnknownFields()
+		if strict.Decode(&copied) == nil && copied.Url != "" {
+			n.sawAll(ext)
+			out.Extension = append(out.Extension, copied)
+		}
+	}
+}
+
+// extensions are those of a referral that are read one by one.
+func extensions() []string {
+	return []string{"ReferralState", "ReferralPriority", "eReferralPathwayStart", "ClinicalInfoFirstSubmitted", "ClinicalInfoLastUpdated",
+		"Commissioning-Rule-Org", "PatientAdditionalRequirement", "Appointment", "Appointment-Reference", "ReferralShortlist"}
 }
 
 // authored: e-RS does not say to a provider when the referral was made. The start of the pathway, or the first letter,
@@ -305,6 +332,7 @@ func (n *normaliser) clinicType() *r4.CodeableConcept {
 				continue
 			}
 			if coding := n.coding(p.Get("valueCoding")); coding != nil {
+				n.saw(p.Get("name"))
 				return &r4.CodeableConcept{Coding: []r4.Coding{*coding}}
 			}
 		}
