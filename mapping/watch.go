@@ -16,9 +16,10 @@ type State string
 
 // The states of a value, the worst first.
 const (
-	Dropped State = "dropped"   // left out on purpose
-	Looked  State = "looked at" // a condition reads it, no field gets it
-	Carried State = "mapped"    // a field gets it
+	PassedOver State = "passed over" // a rule reads it that did not count here
+	Dropped    State = "dropped"     // left out on purpose
+	Looked     State = "looked at"   // a condition reads it, no field gets it
+	Carried    State = "mapped"      // a field gets it
 )
 
 // Use is one rule that reads a value.
@@ -27,7 +28,7 @@ type Use struct {
 	Object string `json:"object"`
 	Field  string `json:"field,omitempty"`
 	Rule   string `json:"rule"`          // file:line
-	Why    string `json:"why,omitempty"` // of what is dropped
+	Why    string `json:"why,omitempty"` // of what is dropped or passed over
 }
 
 // UnlistedCode is a code of a record that its value table does not list. It holds nothing about a person: what does not look like a
@@ -55,7 +56,7 @@ type Sink interface {
 //
 //	what the path gave     -> mapped      (identifier.where(system = …).value gave value)
 //	what it passed by      -> looked at   (system)
-//	rows that do not count -> dropped     (another row of the field has a value, or its when does not hold)
+//	rows that do not count -> passed over (another row of the field has a value, or its when does not hold)
 //	drop                   -> dropped     (all below what the path gives)
 type Watcher struct {
 	set     *Set
@@ -204,7 +205,7 @@ func (w *Watcher) row(r *Row, use Use, why string) {
 		}
 	}
 	if why != "" {
-		use.State, use.Why = Dropped, why
+		use.State, use.Why = PassedOver, why
 		w.value(&r.Source, r.Values, use)
 		return
 	}
@@ -253,7 +254,7 @@ func (w *Watcher) value(s *Source, values *ValueTable, use Use) {
 		items := w.eval(p)
 		with := use
 		if found && with.State == Carried {
-			with.State, with.Why = Dropped, use.Field+" has its value from another path of the row"
+			with.State, with.Why = PassedOver, use.Field+" has its value from an earlier path of the row"
 		}
 		looked := with
 		if looked.State == Carried {

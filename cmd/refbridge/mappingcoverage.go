@@ -138,16 +138,25 @@ func (c *mappingCoverageCmd) print(p *program, r measure.CoverageReport, counts 
 	fmt.Fprintln(p.out, pathsLine(r))
 	out.paths(r, measure.Unaccounted, "Unaccounted: nobody reads it, and no table says why")
 	out.codes(r.Codes)
-	out.lost(r.Sent)
 	out.holds("Held", r.Holds)
-	out.paths(r, mapping.Dropped, "Dropped on purpose")
+	out.paths(r, mapping.PassedOver, "Passed over: a rule reads it that did not count for these records")
+	out.dropped(r.Reasons())
 	out.paths(r, mapping.Looked, "Looked at by a condition, and carried to no field")
 	out.paths(r, mapping.Carried, "Mapped")
 	out.filled(r.Fields)
+	if none := r.Unmade(); len(none) > 0 {
+		out.title("No records: " + strings.Join(none, ", "))
+	}
 	return nil
 }
 
-func (p printer) title(text string) { fmt.Fprintf(p.w, "\n%s\n", p.paint("1", text)) }
+func (p printer) title(text string) { fmt.Fprintf(p.w, "\n%s\n", p.paint("1", wrap(text, 0))) }
+
+// ruled gives a text with the place of a rule behind it, wrapped.
+func (p printer) ruled(text, rule string, indent int) string {
+	out := wrap(text+" "+rule, indent)
+	return strings.TrimSuffix(out, rule) + p.paint("2", rule)
+}
 
 func (p printer) paths(r measure.CoverageReport, state mapping.State, title string) {
 	first := true
@@ -159,33 +168,54 @@ func (p printer) paths(r measure.CoverageReport, state mapping.State, title stri
 			p.title(title)
 			first = false
 		}
-		n, of := path.Records, ""
-		if state == measure.Unaccounted && path.Unaccounted < n {
-			n, of = path.Unaccounted, fmt.Sprintf(" (of %d that have it)", path.Records)
+		p.path(path)
+	}
+}
+
+func (p printer) path(path measure.Path) {
+	n, of := path.Records, ""
+	if path.State == measure.Unaccounted && path.Unaccounted < n {
+		n, of = path.Unaccounted, fmt.Sprintf(" (of %d that have it)", path.Records)
+	}
+	fmt.Fprintf(p.w, "  %6d  %s\n", n, wrap(path.Path+of, 10))
+	if path.Lost && path.State == measure.Unaccounted {
+		fmt.Fprintf(p.w, "          %s\n", wrap("!  "+measure.LostHint, 13))
+	}
+	for _, u := range path.Uses {
+		text := useOf(u)
+		if u.Records < path.Records {
+			text += fmt.Sprintf(" (%d)", u.Records)
 		}
-		fmt.Fprintf(p.w, "  %6d  %s%s\n", n, path.Path, of)
-		for _, u := range path.Uses {
-			fmt.Fprintf(p.w, "          %s\n", p.use(u, path.Records))
+		fmt.Fprintf(p.w, "          %s %s\n", text[:2], p.ruled(text[2:], u.Rule, 13))
+	}
+}
+
+// dropped lists what is left out on purpose under the reasons.
+func (p printer) dropped(reasons []measure.Reason) {
+	if len(reasons) > 0 {
+		p.title("Dropped on purpose")
+	}
+	for _, r := range reasons {
+		fmt.Fprintf(p.w, "  %s\n", p.ruled(r.Why, r.Rule, 2))
+		for _, path := range r.Paths {
+			fmt.Fprintf(p.w, "  %6d  %s\n", path.Records, path.Path)
 		}
 	}
 }
 
-func (p printer) use(u measure.Use, records int) string {
-	out := "-> " + u.Object + "." + u.Field
-	switch {
-	case u.State == mapping.Carried && u.Field == "":
-		out = "-> which " + u.Object + " are made"
-	case u.State == mapping.Dropped:
-		out = "x  " + u.Why
-	case u.State == mapping.Looked && u.Field == "":
-		out = "?  which " + u.Object + " are made"
-	case u.State == mapping.Looked:
-		out = "?  " + u.Object + "." + u.Field
+// useOf says what a rule does with a value: a sign of two characters, and words.
+func useOf(u measure.Use) string {
+	to := u.Object + "." + u.Field
+	if u.Field == "" {
+		to = "which " + u.Object + " are made"
 	}
-	if u.Records < records {
-		out += fmt.Sprintf(" (%d)", u.Records)
+	switch u.State {
+	case mapping.Dropped, mapping.PassedOver:
+		return "x " + u.Why
+	case mapping.Looked:
+		return "? " + to
 	}
-	return out + "  " + p.paint("2", u.Rule)
+	return "->" + to
 }
 
 func (p printer) codes(codes []measure.Code) {
@@ -197,21 +227,8 @@ func (p printer) codes(codes []measure.Code) {
 		if c.System != "" {
 			of = " of " + c.System
 		}
-		fmt.Fprintf(p.w, "  %6d  %s%s\n          %s.%s, table %s (unlisted: %s)  %s\n", c.Records, c.Code, of, c.Object, c.Field, c.Table,
-			c.Unlisted, p.paint("2", c.Rule))
-	}
-}
-
-func (p printer) lost(paths []measure.SentPath) {
-	if len(paths) > 0 {
-		p.title("Sent, and nowhere in what is mapped: left out or written in another way when e-RS became R4")
-	}
-	for _, s := range paths {
-		of := ""
-		if s.Missing < s.Records {
-			of = fmt.Sprintf(" (of %d)", s.Records)
-		}
-		fmt.Fprintf(p.w, "  %6d  %s%s\n", s.Missing, s.Path, of)
+		fmt.Fprintf(p.w, "  %6d  %s\n          %s\n", c.Records, wrap(c.Code+of, 10),
+			p.ruled(fmt.Sprintf("%s.%s, table %s (unlisted: %s)", c.Object, c.Field, c.Table, c.Unlisted), c.Rule, 10))
 	}
 }
 
@@ -220,31 +237,44 @@ func (p printer) holds(title string, holds []measure.Hold) {
 		p.title(title)
 	}
 	for _, h := range holds {
-		fmt.Fprintf(p.w, "  %6d  %s [%s]  %s\n", h.Count, wrap(strings.TrimSpace(h.Field+" "+h.Message), 10), h.Kind, p.paint("2", h.Rule))
+		text := h.Message + " [" + string(h.Kind) + "]"
+		if h.Field != "" {
+			text = h.Field + ": " + text
+		}
+		fmt.Fprintf(p.w, "  %6d  %s\n", h.Count, p.ruled(text, h.Rule, 10))
 		if h.Hint != "" {
 			fmt.Fprintf(p.w, "          %s\n", wrap(h.Hint, 10))
 		}
 	}
 }
 
+// filled lists the fields of the objects that there are records of.
 func (p printer) filled(fields []measure.Field) {
 	object := ""
 	for _, f := range fields {
+		if f.Records == 0 {
+			continue
+		}
 		if f.Object != object {
 			object = f.Object
-			p.title(fmt.Sprintf("%s: %d records", object, f.Records))
+			p.title(object + ": " + mapping.Plural(f.Records, "record"))
 		}
-		var rules []string
-		for _, r := range f.Rules {
-			if r.Filled == 0 {
-				continue
-			}
-			text := fmt.Sprintf("%s %d", r.Rule, r.Filled)
-			if r.Default > 0 {
-				text += fmt.Sprintf(", %d by default", r.Default)
-			}
-			rules = append(rules, text)
-		}
-		fmt.Fprintf(p.w, "  %6d  %-32s %s\n", f.Filled, f.Field, p.paint("2", strings.Join(rules, "; ")))
+		fmt.Fprintf(p.w, "  %6d  %-30s %s\n", f.Filled, f.Field, p.paint("2", wrap(rulesWith(f), 41)))
 	}
+}
+
+// rulesWith gives the rules behind a field; where none gave a value, all that could.
+func rulesWith(f measure.Field) string {
+	var rules []string
+	for _, r := range f.Rules {
+		switch {
+		case f.Filled == 0:
+			rules = append(rules, r.Rule+" never")
+		case r.Default > 0:
+			rules = append(rules, fmt.Sprintf("%s %d, %d by default", r.Rule, r.Filled, r.Default))
+		case r.Filled > 0:
+			rules = append(rules, fmt.Sprintf("%s %d", r.Rule, r.Filled))
+		}
+	}
+	return strings.Join(rules, "; ")
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"refbridge/mapping"
 	"refbridge/mapping/measure"
@@ -107,13 +108,17 @@ func (p printer) impact(r measure.ImpactReport, counts sampleCounts) {
 		p.title("Fields, of records that both make")
 	}
 	for _, f := range r.Fields {
-		fmt.Fprintf(p.w, "  %s.%s: %s  %s\n", f.Object, f.Field, fieldChanges(f), p.paint("2", rulesOf(f)))
+		fmt.Fprintf(p.w, "  %s\n      %s\n", wrap(f.Object+"."+f.Field+": "+fieldChanges(f), 6), p.paint("2", wrap(rulesOf(f), 6)))
 	}
 	if len(r.Values) > 0 {
 		p.title("Values")
 	}
 	for _, v := range r.Values {
-		fmt.Fprintf(p.w, "  %s.%s: %s -> %s, %d\n", v.Object, v.Field, v.From, v.To, v.Count)
+		field, change := v.Object+"."+v.Field+":", fmt.Sprintf("%s -> %s, %d", v.From, v.To, v.Count)
+		if utf8.RuneCountInString(field+change) > 77 {
+			field += "\n     "
+		}
+		fmt.Fprintf(p.w, "  %s %s\n", field, change)
 	}
 	p.holds("Newly failing", r.Failing)
 	p.holds("Newly passing, held before", r.Passing)
@@ -125,6 +130,7 @@ func fieldChanges(f measure.FieldChange) string {
 		n    int
 		what string
 	}{{f.Changed, "changed"}, {f.Filled, "filled"}, {f.Cleared, "cleared"},
+		{f.Unwritten, "no longer written: Salesforce keeps what it has"},
 		{f.Emptied, "newly written empty: Salesforce's value is cleared"}, {f.Policy, "with another owner or keepIfAbsent"}} {
 		if part.n > 0 {
 			out = append(out, fmt.Sprintf("%d %s", part.n, part.what))

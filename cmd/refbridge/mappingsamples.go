@@ -1,17 +1,10 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
 
 	"refbridge/config"
 	"refbridge/ers"
@@ -83,74 +76,9 @@ func (s *samples) each(ctx context.Context, take func(mapping.Sample)) error {
 		return err
 	}
 	defer f.Close()
-	in, done := s.progress(f)
+	in, done := s.reading(f)
 	defer done()
 	return s.file(ctx, s.flags.In, in, take)
-}
-
-// progress shows on a terminal how much of a file has been read.
-func (s *samples) progress(f *os.File) (io.Reader, func()) {
-	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() || !terminal(s.err) {
-		return f, func() {}
-	}
-	bars := mpb.New(mpb.WithOutput(s.err), mpb.WithWidth(40))
-	bar := bars.AddBar(info.Size(), mpb.BarRemoveOnComplete(), mpb.PrependDecorators(decor.Name("read ")),
-		mpb.AppendDecorators(decor.Counters(decor.SizeB1024(0), "% .1f / % .1f")))
-	return bar.ProxyReader(f), func() {
-		bar.Abort(true)
-		bars.Wait()
-	}
-}
-
-const (
-	longestLine     = 16 << 20
-	longestDocument = 64 << 20
-)
-
-// file reads NDJSON line by line, or one document over several lines.
-func (s *samples) file(ctx context.Context, name string, r io.Reader, take func(mapping.Sample)) error {
-	in := bufio.NewReaderSize(r, 64<<10)
-	for line := 1; ; line++ {
-		doc, long, err := nextLine(in)
-		if err != nil && err != io.EOF {
-			return fmt.Errorf("read %s, line %d: %w", name, line, err)
-		}
-		at := fmt.Sprintf("%s:%d", name, line)
-		switch {
-		case long:
-			s.unreadable(at, errors.New("longer than 16 MiB"))
-		case len(bytes.TrimSpace(doc)) == 0:
-		case line == 1 && err == nil && !json.Valid(doc):
-			rest, err := io.ReadAll(io.LimitReader(in, longestDocument))
-			if err != nil {
-				return fmt.Errorf("read %s: %w", name, err)
-			}
-			s.record(at, append(doc, rest...), take)
-			return ctx.Err()
-		default:
-			s.record(at, doc, take)
-		}
-		if err == io.EOF || ctx.Err() != nil {
-			return ctx.Err()
-		}
-	}
-}
-
-// nextLine gives a line that may be kept; of a line that is too long it gives none of it, and goes on behind it.
-func nextLine(in *bufio.Reader) (line []byte, long bool, err error) {
-	for {
-		part, err := in.ReadSlice('\n')
-		if len(line)+len(part) > longestLine {
-			line, long = nil, true
-		}
-		if !long {
-			line = append(line, part...)
-		}
-		if !errors.Is(err, bufio.ErrBufferFull) {
-			return line, long, err
-		}
-	}
 }
 
 // toldRecords is how many unreadable records are told one by one.
@@ -200,7 +128,7 @@ func (s *samples) referrals(at string, r fhir.Resource, world map[string]string,
 			s.unreadable(at, err)
 			continue
 		}
-		s.take(mapping.Sample{Bundle: b, Variables: world, Sent: one}, take)
+		s.take(mapping.Sample{Bundle: b, Variables: world, Sent: one, Lost: ers.Lost(one)}, take)
 	}
 }
 

@@ -20,7 +20,6 @@ type Coverage struct {
 	set    *mapping.Set
 	sum    CoverageReport
 	roots  map[string]*branch // by resource type
-	asSent map[string]*branch // the same of what the source sent
 	size   int                // branches
 	uses   []mapping.Use
 	useOf  map[mapping.Use]int
@@ -38,12 +37,11 @@ type CoverageReport struct {
 	Held    int `json:"held"` // records that the tables make nothing of, with the reasons in Holds
 	Seen    int `json:"pathsSeen"`
 	// Accounted counts the paths that are not unaccounted in any record.
-	Accounted int        `json:"pathsAccounted"`
-	Paths     []Path     `json:"paths"` // unaccounted ones first
-	Fields    []Field    `json:"fields"`
-	Codes     []Code     `json:"unlistedCodes"`
-	Sent      []SentPath `json:"lostBeforeMapping"`
-	Holds     []Hold     `json:"holds"`
+	Accounted int     `json:"pathsAccounted"`
+	Paths     []Path  `json:"paths"` // unaccounted ones first
+	Fields    []Field `json:"fields"`
+	Codes     []Code  `json:"unlistedCodes"`
+	Holds     []Hold  `json:"holds"`
 }
 
 // Percent gives how many of a hundred paths are accounted for, cut and not rounded: 100 means all. Without any path it is 0.
@@ -67,8 +65,11 @@ type Path struct {
 	Unaccounted int           `json:"unaccounted"`
 	Mapped      int           `json:"mapped"`
 	Dropped     int           `json:"dropped"`
+	PassedOver  int           `json:"passedOver"`
 	Looked      int           `json:"lookedAt"`
-	Uses        []Use         `json:"uses"`
+	// Lost tells that the path is one of what the source sent, and that its values never come to the tables.
+	Lost bool  `json:"lostBeforeMapping,omitempty"`
+	Uses []Use `json:"uses"`
 }
 
 // Use is one rule that reads a path.
@@ -102,19 +103,27 @@ type Code struct {
 
 // NewCoverage counts for a version of the tables.
 func NewCoverage(s *mapping.Set) *Coverage {
-	c := &Coverage{set: s, roots: map[string]*branch{}, asSent: map[string]*branch{}, useOf: map[mapping.Use]int{}, fields: map[fieldID]*Field{},
+	c := &Coverage{set: s, roots: map[string]*branch{}, useOf: map[mapping.Use]int{}, fields: map[fieldID]*Field{},
 		codes: map[mapping.UnlistedCode]*tally{}, held: map[holdID]*Hold{}, marks: map[fhir.Node][]int{}, beside: map[fhir.Node][]int{}}
 	c.rules = mapping.NewWatcher(s, sink{c})
 	for _, t := range s.Tables() {
+		if t.Body == "" {
+			c.rule(t, t.Key.Field, t.Key.Place, t.Key.Source)
+		}
 		for _, w := range t.Rows {
-			f := c.field(t.Makes(), w.Field)
-			f.Rules = append(f.Rules, RuleCount{Rule: at(w.File, w.Line)})
-			for _, p := range w.Paths[:min(1, len(w.Paths))] {
-				f.Rules[len(f.Rules)-1].From = p.Text
-			}
+			c.rule(t, w.Field, w.Place, w.Source)
 		}
 	}
 	return c
+}
+
+// rule lists a rule with its field, so that those are shown too that never give a value.
+func (c *Coverage) rule(t *mapping.Table, field string, p mapping.Place, s mapping.Source) {
+	f := c.field(t.Makes(), field)
+	f.Rules = append(f.Rules, RuleCount{Rule: at(p.File, p.Line)})
+	for _, p := range s.Paths[:min(1, len(s.Paths))] {
+		f.Rules[len(f.Rules)-1].From = p.Text
+	}
 }
 
 func (c *Coverage) field(object, name string) *Field {
@@ -136,6 +145,9 @@ func (c *Coverage) Add(in mapping.Sample) {
 	made := map[string]int{}
 	for _, m := range records {
 		made[m.Record.Object]++
+		if m.Record.Key.Field != "" {
+			c.fill(m.Record.Object, m.Record.Key.Field, false, m.Key)
+		}
 		for i, f := range m.Record.Fields {
 			c.fill(m.Record.Object, f.Name, f.Value.IsNull(), m.Rules[i])
 		}
@@ -151,7 +163,11 @@ func (c *Coverage) Add(in mapping.Sample) {
 	for _, r := range append(slices.Clone(in.Focus), in.Related...) {
 		c.walk(r.Root(), c.root(typeName(r.Root())), nil)
 	}
-	c.sent(in)
+	if len(in.Lost) > 0 {
+		root := c.root(typeName(in.Sent.Root()))
+		root.lost = true
+		c.lost(in.Sent.Root(), root, in.Lost)
+	}
 }
 
 func (c *Coverage) fill(object, field string, empty bool, rule mapping.Rule) {
@@ -170,6 +186,42 @@ func (c *Coverage) fill(object, field string, empty bool, rule mapping.Rule) {
 	if rule.From == "" {
 		f.Rules[i].Default++
 	}
+}
+
+// Reason is why paths are dropped, and which.
+type Reason struct {
+	mapping.Use
+	Paths []Path
+}
+
+// Reasons gives the paths that are dropped on purpose, under the reasons.
+func (r CoverageReport) Reasons() []Reason {
+	var out []Reason
+	for _, path := range r.Paths {
+		for _, u := range path.Uses {
+			if path.State != mapping.Dropped || u.State != mapping.Dropped {
+				continue
+			}
+			i := slices.IndexFunc(out, func(o Reason) bool { return o.Use == u.Use })
+			if i < 0 {
+				i = len(out)
+				out = append(out, Reason{Use: u.Use})
+			}
+			out[i].Paths = append(out[i].Paths, path)
+		}
+	}
+	return out
+}
+
+// Unmade gives the objects that there is no record of.
+func (r CoverageReport) Unmade() []string {
+	var out []string
+	for _, f := range r.Fields {
+		if f.Records == 0 && !slices.Contains(out, f.Object) {
+			out = append(out, f.Object)
+		}
+	}
+	return out
 }
 
 // Report gives the sums so far.
@@ -201,12 +253,12 @@ func (c *Coverage) Report() CoverageReport {
 		return cmp.Or(b.Records-a.Records, strings.Compare(a.Table, b.Table), strings.Compare(a.System, b.System),
 			strings.Compare(a.Code, b.Code), strings.Compare(a.Field, b.Field))
 	})
-	out.Sent, out.Holds = c.sentPaths(), holds(c.held)
+	out.Holds = holds(c.held)
 	return out
 }
 
 func rank(s mapping.State) int {
-	return slices.Index([]mapping.State{Unaccounted, mapping.Dropped, mapping.Looked, mapping.Carried}, s)
+	return slices.Index([]mapping.State{Unaccounted, mapping.PassedOver, mapping.Dropped, mapping.Looked, mapping.Carried}, s)
 }
 
 // unaccountedFirst puts what most records carry first.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -39,15 +40,18 @@ values:
     codes: [{code: A, to: Active}, {code: B, to: Booked}]
 `
 
-// pathOf finds what the report says of a path: state, records by state, and its uses.
+// pathOf finds what the report says of a path: state, records that are unaccounted/mapped/dropped/looked at/passed over, and its uses.
 func pathOf(t *testing.T, r CoverageReport, path string) string {
 	t.Helper()
 	i := slices.IndexFunc(r.Paths, func(p Path) bool { return p.Path == path })
 	require.GreaterOrEqual(t, i, 0, "%s was not seen", path)
 	p := r.Paths[i]
 	out := fmt.Sprintf("%s %d/%d/%d/%d", p.State, p.Unaccounted, p.Mapped, p.Dropped, p.Looked)
+	if p.PassedOver > 0 {
+		out += fmt.Sprintf("/%d", p.PassedOver)
+	}
 	for _, u := range p.Uses {
-		out += fmt.Sprintf("; %s %s%s", u.Rule, u.Field, u.Why)
+		out += "; " + strings.TrimSpace(fmt.Sprintf("%s %s%s", u.Rule, u.Field, u.Why))
 	}
 	return out
 }
@@ -72,7 +76,7 @@ func TestEveryPathIsMappedDroppedLookedAtOrUnaccounted(t *testing.T) {
 		"ServiceRequest.extension('https://example.org/state').valueCoding.display":         "mapped 0/1/0/0; t.yaml:8 Status__c",
 		"ServiceRequest.extension('https://example.org/new').extension('part').valueString": "unaccounted 1/0/0/0",
 		"ServiceRequest.status.extension('https://example.org/why').valueCode":              "unaccounted 1/0/0/0",
-		"ServiceRequest.status":                     "mapped 0/1/1/0; t.yaml:9 Status__cStatus__c has its value from t.yaml:8; t.yaml:9 Status__c",
+		"ServiceRequest.status":                     "mapped 0/1/0/0/1; t.yaml:9 Status__cStatus__c has its value from t.yaml:8; t.yaml:9 Status__c",
 		"ServiceRequest.identifier[].value":         "unaccounted 1/2/0/0; t.yaml:10 Number__c",
 		"ServiceRequest.identifier[].system":        "looked at 0/0/0/2; t.yaml:10 Number__c",
 		"ServiceRequest.subject.reference":          "mapped 0/1/0/0; t.yaml:11 Phone__c",
@@ -84,7 +88,7 @@ func TestEveryPathIsMappedDroppedLookedAtOrUnaccounted(t *testing.T) {
 		"ServiceRequest.reasonCode[].coding[].code": "unaccounted 1/0/0/0",
 		"ServiceRequest.requester.reference":        "mapped 0/1/0/0; t.yaml:13 Owner__c",
 		"ServiceRequest.patientInstruction":         "mapped 0/1/0/0; t.yaml:14 Both__c",
-		"ServiceRequest.authoredOn":                 "dropped 0/0/1/0; t.yaml:14 Both__cBoth__c has its value from another path of the row",
+		"ServiceRequest.authoredOn":                 "passed over 0/0/0/0/1; t.yaml:14 Both__cBoth__c has its value from an earlier path of the row",
 		"ServiceRequest.priority":                   "looked at 0/0/0/1; t.yaml:16 Later__c",
 		"ServiceRequest.occurrenceDateTime":         "mapped 0/1/0/0; t.yaml:16 Later__c",
 		"ServiceRequest.note[].text":                "dropped 0/0/1/0; t.yaml:18 Comments stay.",
@@ -116,6 +120,9 @@ func TestEveryFieldSaysByWhichRuleItIsFilled(t *testing.T) {
 	assert.Equal(t, Field{Object: "Thing__c", Field: "Fixed__c", Records: 4, Filled: 4,
 		Rules: []RuleCount{{Rule: "t.yaml:15", Filled: 4, Default: 4}}}, field("Fixed__c"))
 	assert.Zero(t, field("Phone__c").Filled)
+	assert.Equal(t, "t.yaml:11", field("Phone__c").Rules[0].Rule, "the rule that gives nothing is named")
+	assert.Equal(t, Field{Object: "Thing__c", Field: "Key__c", Records: 4, Filled: 4,
+		Rules: []RuleCount{{Rule: "t.yaml:6", From: "%source & '.' & id", Filled: 4}}}, field("Key__c"))
 }
 
 func TestCodesThatNoTableListsAreCounted(t *testing.T) {
@@ -133,16 +140,24 @@ func TestCodesThatNoTableListsAreCounted(t *testing.T) {
 	assert.Equal(t, 2, r.Holds[0].Count)
 }
 
-func TestWhatIsLostBeforeMappingIsShown(t *testing.T) {
-	in := sample(t, `{"resourceType":"ServiceRequest","id":"1","status":"active","code":{"coding":[{"system":"new","code":"A"}]}}`)
-	in.Sent = resource(t, []byte(`{"resourceType":"ReferralRequest","id":"1","status":"active","specialty":{"coding":[{"system":"old","code":"A","display":"x"}]},
-		"extension":[{"url":"https://example.org/never-heard-of","valueString":"not carried"}],"contained":[{"resourceType":"List","id":"l","mode":"working"}]}`))
+func TestWhatNeverComesToTheTablesIsDroppedWithAReasonOrUnaccounted(t *testing.T) {
+	in := sample(t, `{"resourceType":"ServiceRequest","id":"1"}`)
+	in.Sent = resource(t, []byte(`{"resourceType":"ReferralRequest","id":"1","intent":"plan","status":"active",
+		"contained":[{"resourceType":"Parameters","parameter":[{"name":"postcode","valueString":"LS1"},{"name":"shoeSize","valueString":"42"},{"name":"Zebedee Quillfeather","valueString":"1"}]}]}`))
+	parameters := in.Sent.Root().Get("contained").At(0).Get("parameter")
+	in.Lost = map[fhir.Node]string{in.Sent.Root().Get("intent"): "It is always plan.", parameters.At(0).Get("valueString"): "Was searched with.",
+		parameters.At(1).Get("valueString"): "", parameters.At(2).Get("valueString"): ""}
 	c := NewCoverage(tables(t, map[string]string{"t.yaml": coverTable}))
 	c.Add(in)
-	assert.Equal(t, []SentPath{
-		{Path: "ReferralRequest.contained.ofType(List).mode", Records: 1, Missing: 1},
-		{Path: "ReferralRequest.extension('https://example.org/never-heard-of').valueString", Records: 1, Missing: 1},
-	}, c.Report().Sent)
+	r := c.Report()
+	contained := "ReferralRequest.contained.ofType(Parameters).parameter"
+	assert.Equal(t, "dropped 0/0/1/0; It is always plan.", pathOf(t, r, "ReferralRequest.intent"))
+	assert.Equal(t, "dropped 0/0/1/0; Was searched with.", pathOf(t, r, contained+"('postcode').valueString"))
+	assert.Equal(t, "unaccounted 1/0/0/0", pathOf(t, r, contained+"('shoeSize').valueString"))
+	assert.Equal(t, "unaccounted 1/0/0/0", pathOf(t, r, contained+"('[20 characters, not shown]').valueString"))
+	assert.Equal(t, 5, r.Seen, "with the id; what was taken over counts where the tables see it")
+	assert.Equal(t, 3, r.Accounted)
+	assert.True(t, r.Paths[0].Lost, "no table can do anything about it")
 }
 
 func TestTablesOfBodiesAreCoveredToo(t *testing.T) {
@@ -230,7 +245,7 @@ func FuzzAnyRecord(f *testing.F) {
 		c.Add(in)
 		report := c.Report()
 		for _, p := range report.Paths {
-			if p.Records != 2 || max(p.Unaccounted, p.Mapped, p.Dropped, p.Looked) != 2 {
+			if p.Records != 2 || max(p.Unaccounted, p.Mapped, p.Dropped, p.PassedOver, p.Looked) != 2 {
 				t.Fatalf("a path was not counted in each of two equal records: %+v", p)
 			}
 		}

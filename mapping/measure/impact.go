@@ -62,15 +62,16 @@ type ObjectChange struct {
 
 // FieldChange says in how many Salesforce records a field gets another value, of those that both versions make.
 type FieldChange struct {
-	Object  string   `json:"object"`
-	Field   string   `json:"field"`
-	Changed int      `json:"changed"`           // from one value to another
-	Filled  int      `json:"filled"`            // from none to one
-	Cleared int      `json:"cleared"`           // from one to none
-	Emptied int      `json:"newlyWrittenEmpty"` // not written before, now written without a value: Salesforce's value is cleared
-	Policy  int      `json:"policy"`            // the same value, but owner or keepIfAbsent is another
-	Before  []string `json:"before"`            // rules behind it, file:line
-	After   []string `json:"after"`
+	Object    string   `json:"object"`
+	Field     string   `json:"field"`
+	Changed   int      `json:"changed"`           // from one value to another
+	Filled    int      `json:"filled"`            // from none to one
+	Cleared   int      `json:"cleared"`           // from one to none
+	Unwritten int      `json:"noLongerWritten"`   // Salesforce keeps what it has
+	Emptied   int      `json:"newlyWrittenEmpty"` // not written before, now written without a value: Salesforce's value is cleared
+	Policy    int      `json:"policy"`            // the same value, but owner or keepIfAbsent is another
+	Before    []string `json:"before"`            // rules behind it, file:line
+	After     []string `json:"after"`
 
 	tokens int // distinct changes among Values that show a token
 }
@@ -80,7 +81,7 @@ type FieldChange struct {
 type ValueChange struct {
 	Object string `json:"object"`
 	Field  string `json:"field"`
-	From   string `json:"from"` // "(none)" where there is no value
+	From   string `json:"from"` // "(none)": written without a value; "(not written)": left as it is
 	To     string `json:"to"`
 	Count  int    `json:"count"`
 }
@@ -95,8 +96,11 @@ type Hold struct {
 	Count   int               `json:"count"`
 }
 
-// noValue stands for the absence of a value in a ValueChange.
-const noValue = "(none)"
+// What stands in a ValueChange where there is no value: the field is written empty, or nothing is written.
+const (
+	noValue    = "(none)"
+	notWritten = "(not written)"
+)
 
 // What is kept of the distinct changes: of all fields, and of one field those that show a token.
 const (
@@ -263,6 +267,11 @@ func (i *Impact) field(c change) bool {
 	}
 	f.Before, f.After = withRule(f.Before, c.fromRule), withRule(f.After, c.toRule)
 	switch {
+	case c.to.Name == "" || c.to.Value.IsNull() && c.to.KeepIfAbsent && !same:
+		f.Unwritten++
+		if c.from.Value.IsNull() {
+			return true
+		}
 	case same && c.from.Name == "" && c.to.Owner == sobject.Source && !c.to.KeepIfAbsent:
 		f.Emptied++
 		return true
@@ -276,8 +285,8 @@ func (i *Impact) field(c change) bool {
 	default:
 		f.Changed++
 	}
-	i.value(f, ValueChange{Object: c.object, Field: name, From: i.show(i.shownBase, c.from.Value, c.fromRule),
-		To: i.show(i.shownNext, c.to.Value, c.toRule)})
+	i.value(f, ValueChange{Object: c.object, Field: name, From: i.show(i.shownBase, c.from, c.fromRule),
+		To: i.show(i.shownNext, c.to, c.toRule)})
 	return true
 }
 
@@ -307,8 +316,11 @@ func (i *Impact) value(f *FieldChange, c ValueChange) {
 const tokenMark = "~"
 
 // show gives a value that may be read by anybody: a value of the tables, a checkbox; of all else a token.
-func (i *Impact) show(s *shown, v sobject.Value, rule mapping.Rule) string {
+func (i *Impact) show(s *shown, f sobject.Field, rule mapping.Rule) string {
+	v := f.Value
 	switch {
+	case f.Name == "" || v.IsNull() && f.KeepIfAbsent:
+		return notWritten
 	case v.IsNull():
 		return noValue
 	case v.Kind() == sobject.Bool:
@@ -331,28 +343,40 @@ func shownBy(s *mapping.Set) *shown {
 	out := &shown{values: map[string]map[string]bool{}}
 	for _, t := range s.Tables() {
 		for _, w := range t.Rows {
-			out.values[at(w.File, w.Line)] = written(w)
+			values := map[string]bool{w.Fallback.Reveal(): true}
+			written(t, w.Source, w.Values, values)
+			out.values[at(w.File, w.Line)] = values
 		}
 	}
 	return out
 }
 
-// written gives the values that the tables write down for a row.
-func written(w *mapping.Row) map[string]bool {
-	out := map[string]bool{w.Fallback.Reveal(): true}
-	for _, p := range w.Paths {
+// written adds the values that the tables write down for a row or a named value: those of its value table, else the texts among its
+// paths, and what the named values and the earlier fields give that are paths by themselves.
+func written(t *mapping.Table, from mapping.Source, values *mapping.ValueTable, out map[string]bool) {
+	if values != nil {
+		out[values.Other.Reveal()] = true
+		for _, c := range values.Codes {
+			out[c.To.Reveal()] = true
+		}
+		return
+	}
+	for _, p := range from.Paths {
 		if m := literal.FindStringSubmatch(p.Text); m != nil {
 			out[m[1]] = true
 		}
+		for _, l := range t.Lets {
+			if p.Text == "%"+l.Name && l.Line < p.Line {
+				written(t, l.Source, l.Values, out)
+			}
+		}
+		for _, w := range t.Rows {
+			if (p.Text == "%fields."+w.Field || p.Text == "%body."+w.Field) && w.Line < p.Line {
+				out[w.Fallback.Reveal()] = true
+				written(t, w.Source, w.Values, out)
+			}
+		}
 	}
-	if w.Values == nil {
-		return out
-	}
-	out[w.Values.Other.Reveal()] = true
-	for _, c := range w.Values.Codes {
-		out[c.To.Reveal()] = true
-	}
-	return out
 }
 
 // Report gives the sums so far.

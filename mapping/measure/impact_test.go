@@ -88,6 +88,52 @@ func TestRecordsThatComeAndGoAreCounted(t *testing.T) {
 	assert.Equal(t, []ObjectChange{{Object: "Identifier", Added: 1}}, impact(t, next, starterTables(t), "ers-booked-two-week-wait").Objects)
 }
 
+const letTable = `object: Thing__c
+source: ServiceRequest
+let:
+  urgency: {from: priority, values: urgency}
+  same: "%urgency"
+key: {field: Key__c, from: "%source & '.' & id"}
+rows:
+  - {field: Priority__c, from: "%same"}
+  - {field: Again__c, from: "%fields.Priority__c"}
+  - {field: Text__c, from: patientInstruction}
+values:
+  urgency:
+    codes: [{code: routine, to: Routine}, {code: stat, to: Urgent}]
+`
+
+func TestTheCodesOfANamedValueAreShown(t *testing.T) {
+	base := tables(t, map[string]string{"t.yaml": letTable})
+	next := tables(t, map[string]string{"t.yaml": strings.Replace(letTable, "{code: routine, to: Routine}", "{code: routine, to: Soon}", 1)})
+	i := NewImpact(base, next)
+	i.Add(sample(t, `{"resourceType":"ServiceRequest","id":"1","priority":"routine"}`))
+	assert.Equal(t, []ValueChange{{Object: "Thing__c", Field: "Again__c", From: "Routine", To: "Soon", Count: 1},
+		{Object: "Thing__c", Field: "Priority__c", From: "Routine", To: "Soon", Count: 1}}, i.Report().Values)
+}
+
+func TestAFieldWhoseRowIsGoneIsNotCleared(t *testing.T) {
+	row := "  - {field: Text__c, from: patientInstruction}\n"
+	base := tables(t, map[string]string{"t.yaml": letTable})
+	for _, gone := range []string{"", "  - {field: Text__c, from: note.text, keepIfAbsent: true}\n"} {
+		next := tables(t, map[string]string{"t.yaml": strings.Replace(letTable, row, gone, 1)})
+		i := NewImpact(base, next)
+		i.Add(sample(t, `{"resourceType":"ServiceRequest","id":"1","priority":"routine","patientInstruction":"come"}`))
+		r := i.Report()
+		require.Len(t, r.Fields, 1)
+		assert.Equal(t, []int{1, 0}, []int{r.Fields[0].Unwritten, r.Fields[0].Cleared}, "Salesforce keeps what it has")
+		require.Len(t, r.Values, 1)
+		assert.Equal(t, notWritten, r.Values[0].To)
+	}
+	next := tables(t, map[string]string{"t.yaml": strings.Replace(letTable, row, "", 1)})
+	i := NewImpact(base, next)
+	i.Add(sample(t, `{"resourceType":"ServiceRequest","id":"1","priority":"routine"}`))
+	r := i.Report()
+	require.Len(t, r.Fields, 1)
+	assert.Equal(t, 1, r.Fields[0].Unwritten, "what was written empty is not written any more")
+	assert.Empty(t, r.Values)
+}
+
 func TestAnotherOwnerIsAChange(t *testing.T) {
 	next := edited(t, "service-request.yaml", "    purpose: Priority in e-RS.", "    owner: target\n    purpose: Priority in e-RS.")
 	r := impact(t, starterTables(t), next, "ers-booked-two-week-wait")

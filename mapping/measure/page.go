@@ -41,11 +41,16 @@ func (p Page) Of(state mapping.State) []Path {
 	return out
 }
 
-// FieldsOf gives the fields by object; the page calls it.
+// FieldsOf gives the fields by object, of those that there are records of; the page calls it.
 func (p Page) FieldsOf() [][]Field {
 	var out [][]Field
-	for i, f := range p.Fields {
-		if i == 0 || f.Object != p.Fields[i-1].Object {
+	object := ""
+	for _, f := range p.Fields {
+		if f.Records == 0 {
+			continue
+		}
+		if f.Object != object {
+			object = f.Object
 			out = append(out, nil)
 		}
 		out[len(out)-1] = append(out[len(out)-1], f)

@@ -14,8 +14,9 @@ import (
 // by their type.
 type branch struct {
 	path     string
+	lost     bool // of what the source sent
 	children map[string]*branch
-	states   [4]tally // by rank of a state
+	states   [5]tally // by rank of a state
 	all      tally
 	uses     map[int]*tally
 }
@@ -56,7 +57,7 @@ func (c *Coverage) child(b *branch, step string) *branch {
 	if b.children == nil {
 		b.children = map[string]*branch{}
 	}
-	n := &branch{path: b.path + step}
+	n := &branch{path: b.path + step, lost: b.lost}
 	b.children[step] = n
 	return n
 }
@@ -109,6 +110,8 @@ func itemStep(list, item fhir.Node) string {
 		return "('" + extensionURL(item) + "')"
 	case "contained":
 		return ".ofType(" + typeName(item) + ")"
+	case "parameter":
+		return "('" + strings.Clone(mapping.ShowCode(item.Get("name").Text())) + "')"
 	}
 	return "[]"
 }
@@ -136,10 +139,15 @@ func (c *Coverage) leaf(n fhir.Node, b *branch, uses []int) {
 		// A condition on a text asks whether it is there. That is no account of what it says.
 		best = rank(Unaccounted)
 	}
+	c.count(b, best, uses)
+}
+
+// count counts a value in a state, and those of its uses that are of that state.
+func (c *Coverage) count(b *branch, state int, uses []int) {
 	b.all.add(c.sum.Records)
-	b.states[best].add(c.sum.Records)
+	b.states[state].add(c.sum.Records)
 	for _, u := range uses {
-		if rank(c.uses[u].State) != best {
+		if rank(c.uses[u].State) != state {
 			continue
 		}
 		if b.uses == nil {
@@ -208,8 +216,8 @@ func (c sink) Lacks(code mapping.UnlistedCode) {
 // paths gives the coverage of a branch and all below it.
 func (b *branch) paths(out []Path, uses []mapping.Use) []Path {
 	if b.all.records > 0 {
-		p := Path{Path: b.path, Records: b.all.records, Unaccounted: b.states[0].records, Dropped: b.states[1].records,
-			Looked: b.states[2].records, Mapped: b.states[3].records, Uses: []Use{}}
+		p := Path{Path: b.path, Records: b.all.records, Unaccounted: b.states[0].records, PassedOver: b.states[1].records,
+			Dropped: b.states[2].records, Looked: b.states[3].records, Mapped: b.states[4].records, Lost: b.lost, Uses: []Use{}}
 		p.State = Unaccounted
 		if p.Unaccounted == 0 {
 			p.State = p.best()
@@ -233,6 +241,8 @@ func (p Path) best() mapping.State {
 		return mapping.Carried
 	case p.Looked > 0:
 		return mapping.Looked
+	case p.Dropped > 0:
+		return mapping.Dropped
 	}
-	return mapping.Dropped
+	return mapping.PassedOver
 }
