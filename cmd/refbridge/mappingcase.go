@@ -24,9 +24,10 @@ func (mappingCaseCmd) Help() string {
 }
 
 type mappingCaseAddCmd struct {
-	From   string `required:"" help:"The record: a resource, a Bundle, or a referral as e-RS sends it; - is standard input." placeholder:"FILE|-"`
-	Name   string `required:"" help:"What the case shows, in a few words." placeholder:"NAME"`
-	Tables string `help:"Folder of the tables; default: that of the configuration." placeholder:"DIR" type:"path"`
+	From    string `required:"" help:"The record: a resource, a Bundle, or a referral as e-RS sends it; - is standard input." placeholder:"FILE|-"`
+	Name    string `required:"" help:"What the case shows, in a few words." placeholder:"NAME"`
+	Tables  string `help:"Folder of the tables; default: that of the configuration." placeholder:"DIR" type:"path"`
+	Replace bool   `help:"Write a case of this name anew: what was edited in it is lost."`
 }
 
 // Help is printed below the flags.
@@ -64,6 +65,9 @@ func (c *mappingCaseAddCmd) Run(ctx context.Context, p *program) error {
 	if errors.Is(err, cases.ErrPersonal) {
 		return hinted{err, "replace it in a copy of the record, and take the copy"}
 	}
+	if errors.Is(err, cases.ErrName) {
+		return hinted{err, "say in --name what the case shows, not whose record it is"}
+	}
 	if err != nil {
 		return err
 	}
@@ -99,8 +103,8 @@ func (c *mappingCaseAddCmd) write(p *program, dir string, made cases.Made) error
 		text []byte
 	}{{filepath.Join(dir, made.Name+".json"), made.Input}, {filepath.Join(dir, made.Name+".yaml"), made.Cases}}
 	for _, f := range files {
-		if _, err := os.Stat(f.name); !errors.Is(err, fs.ErrNotExist) {
-			return hinted{fmt.Errorf("%s is there already", f.name), "give the case another name"}
+		if _, err := os.Stat(f.name); !c.Replace && !errors.Is(err, fs.ErrNotExist) {
+			return hinted{fmt.Errorf("%s is there already", f.name), "--replace writes the case anew, another --name beside it"}
 		}
 	}
 	for _, f := range files {
@@ -116,7 +120,7 @@ func (c *mappingCaseAddCmd) write(p *program, dir string, made cases.Made) error
 		fmt.Fprintln(p.out, f.name)
 	}
 	for _, u := range made.Unlike {
-		fmt.Fprintf(p.err, "refbridge: hint: the case is not quite like the record: %s\n", u)
+		fmt.Fprintf(p.err, "refbridge: hint: %s\n", wrap("the case is not quite like the record: "+u, 17))
 	}
 	return nil
 }

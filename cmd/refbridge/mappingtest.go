@@ -59,6 +59,9 @@ func (c *mappingTestCmd) once(p *program, dir string) error {
 	if len(list) == 0 {
 		return hinted{errors.New("there are no cases"), "they stand in " + filepath.Join(dir, mapping.CasesFolder) + "; refbridge mapping case add makes one"}
 	}
+	if err := cases.Check(set, list); err != nil {
+		return err
+	}
 	failed := 0
 	for _, one := range list {
 		failures := tested(set, one)
@@ -160,7 +163,7 @@ func (p printer) failed(c cases.Case, failures []cases.Failure) {
 			fmt.Fprintf(p.w, "  %s\n", head)
 		}
 		if f.Field == "" {
-			fmt.Fprintf(p.w, "    %s  %s\n", f.Message, p.paint("2", fmt.Sprintf("%s:%d", c.File, f.Line)))
+			fmt.Fprintf(p.w, "    %s  %s\n", wrap(f.Message, 4), p.paint("2", fmt.Sprintf("%s:%d", c.File, f.Line)))
 			for _, held := range f.Faults {
 				fmt.Fprintf(p.w, "    %s %s\n", p.paint("31", "!"), wrap(held.String(), 6))
 			}

@@ -27,7 +27,7 @@ type Case struct {
 
 // expectation is one entry of expect: a record that must be there, by the fields that it names.
 type expectation struct {
-	line   int
+	mapping.Place
 	object string
 	key    string // empty: any record of the object
 	count  int    // of records of the object; -1: not asked
@@ -37,14 +37,14 @@ type expectation struct {
 
 // expectedField is a value as it is written, or of a field that points to another record the values of that record.
 type expectedField struct {
-	line int
+	mapping.Place
 	name string
 	text string
 	at   []expectedField
 }
 
 type expectedHold struct {
-	line  int
+	mapping.Place
 	kind  mapping.FaultKind
 	field string
 }

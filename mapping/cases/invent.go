@@ -162,28 +162,36 @@ func onlyDigits(r rune) rune {
 	return -1
 }
 
-var dayPrefix = regexp.MustCompile(`^(\d{4})(-\d{2})?(-\d{2})?(T.*)?$`)
+// dateShape is a date, dateTime or instant of FHIR (https://hl7.org/fhir/R4/datatypes.html): nothing else may stand behind the day.
+var dateShape = regexp.MustCompile(`^(\d{4})(-\d{2})?(-\d{2})?(T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+\-]\d{2}:\d{2})?)?$`)
 
 // moved shifts a date by whole days; time, zone and precision stay as they are written. What is no date stays none.
 func moved(was string, days int) string {
-	m := dayPrefix.FindStringSubmatch(was)
+	m := dateShape.FindStringSubmatch(was)
 	layout := "2006-01-02"
 	if m != nil {
 		layout = layout[:len(m[1])+len(m[2])+len(m[3])]
 	}
 	at, err := time.Parse(layout, was[:min(len(layout), len(was))])
-	if m == nil || err != nil {
-		return strings.Map(func(r rune) rune {
-			switch {
-			case onlyDigits(r) >= 0:
-				return '9'
-			case unicode.IsLetter(r) && r != 'T' && r != 'Z':
-				return 'x'
-			}
-			return r
-		}, was)
+	if m == nil || err != nil || m[4] != "" && m[3] == "" {
+		return noDate(was)
 	}
 	return at.AddDate(0, 0, days).Format(layout) + was[len(layout):]
+}
+
+// noDate gives nines and crosses, and of what looks like an instant the T.
+func noDate(was string) string {
+	i := -1
+	return strings.Map(func(r rune) rune {
+		i++
+		switch {
+		case onlyDigits(r) >= 0:
+			return '9'
+		case unicode.IsLetter(r) && (r != 'T' || i != len(time.DateOnly)):
+			return 'x'
+		}
+		return r
+	}, was)
 }
 
 // placeholder is a text of exactly n UTF-16 units, which is how fields count.

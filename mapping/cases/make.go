@@ -2,6 +2,7 @@ package cases
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -23,6 +24,9 @@ type Made struct {
 	Unlike   []string // in what the synthetic record becomes something else than the real one; free of personal data
 }
 
+// ErrName is wrapped where the name of a case holds what is personal in the record: it becomes the name of a file.
+var ErrName = errors.New("the name of the case holds something personal")
+
 var notFileName = regexp.MustCompile(`[^a-z0-9]+`)
 
 // Make makes a case of a record: with invented values in place of personal ones (see Synthetic), expecting what the tables give
@@ -32,14 +36,18 @@ func Make(s *mapping.Set, name string, in mapping.Sample, key []byte) (Made, err
 	if made.Name == "" {
 		return made, fmt.Errorf("the name of the case has no letter or digit")
 	}
-	list, replaced, err := Synthetic(slices.Concat(in.Focus, in.Related), key)
+	invent := newSynthesiser(key)
+	list, err := invent.all(slices.Concat(in.Focus, in.Related))
 	if err != nil {
 		return made, err
 	}
-	made.Replaced, made.Input = replaced, pretty(list)
+	if what := invent.secrets.in(name, title); what != "" {
+		return made, fmt.Errorf("%w (%s)", ErrName, what)
+	}
+	made.Replaced, made.Input = invent.replaced, invent.pretty(list)
 	synthetic := mapping.Sample{Bundle: fhir.Bundle{Focus: list[:len(in.Focus)], Related: list[len(in.Focus):]}, Variables: in.Variables, Now: in.Now}
 	records, faults := s.MapAll(synthetic)
-	made.Unlike = unlike(s, in, records, faults)
+	made.Unlike = append(otherCodes(made.Replaced), unlike(s, in, records, faults)...)
 	if made.Cases, err = caseFile(name, made.Name, synthetic, records, faults); err != nil {
 		return made, err
 	}
@@ -59,6 +67,17 @@ func (made Made) proven(s *mapping.Set) error {
 		}
 	}
 	return nil
+}
+
+// otherCodes says which codes and systems are others: what a table does with the real ones is not in the case.
+func otherCodes(replaced []Replaced) []string {
+	var out []string
+	for _, r := range replaced {
+		if r.What == notCode {
+			out = append(out, r.Path+" has another code, system or url: what stood there is no plain one, or may be a number or a postcode of somebody")
+		}
+	}
+	return out
 }
 
 // unlike says where a record and its synthetic copy become different things: records, fields with a value, reasons of a hold.

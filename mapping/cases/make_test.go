@@ -40,7 +40,7 @@ const real = `{
  "generalPractitioner": [{"reference": "https://pas.example.nhs.uk/fhir/Practitioner/QUILL-1962-03/_history/20260501080000123", "display": "Dr Aloysius Marchbanks"}]
 }`
 
-func secrets() []string {
+func planted() []string {
 	return []string{"zebedee", "quill", "aloysius", "slaughter", "gosling", "cheltenham", "gloucestershire", "gl54", "2jb", "9990000042", "999 000 0042", "4711", "1962",
 		"7123", "456789", "496 5555", "wayfarers", "marchbanks", "fair", "uxvpbg", "51.9", "1.77", "pas.example.nhs.uk/zeb", "featherstone", "01t08", "2026-05-01"}
 }
@@ -59,11 +59,11 @@ func synthetic(t *testing.T, sources ...string) ([]fhir.Resource, []Replaced) {
 func TestNothingPersonalStaysInASyntheticRecord(t *testing.T) {
 	out, replaced := synthetic(t, real)
 	text := strings.ToLower(string(out[0].Raw()))
-	for _, secret := range secrets() {
+	for _, secret := range planted() {
 		assert.NotContains(t, text, secret)
 	}
 	for _, r := range replaced {
-		for _, secret := range secrets() {
+		for _, secret := range planted() {
 			assert.NotContains(t, strings.ToLower(r.Path+r.What), secret)
 		}
 	}

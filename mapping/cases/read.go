@@ -209,10 +209,14 @@ func (r *reader) resource(n *yaml.Node, raw []byte, what string) (fhir.Resource,
 	return out, err == nil
 }
 
+func (r *reader) place(n *yaml.Node) mapping.Place {
+	return mapping.Place{File: r.File, Line: n.Line, Column: n.Column}
+}
+
 func (r *reader) hold(n *yaml.Node) expectedHold {
 	m := r.Mapping(n, "a hold", "kind", "", "field")
 	kinds := []string{string(mapping.UnknownCode), string(mapping.PatientIdentity), string(mapping.RequiredMissing), string(mapping.TooLong), string(mapping.BadValue), string(mapping.TableFault)}
-	h := expectedHold{line: n.Line, field: r.Text(m["field"], "field")}
+	h := expectedHold{Place: r.place(n), field: r.Text(m["field"], "field")}
 	if m["kind"] != nil {
 		h.kind = mapping.FaultKind(r.Choice(m["kind"], "kind", kinds...))
 	}
@@ -221,7 +225,7 @@ func (r *reader) hold(n *yaml.Node) expectedHold {
 
 func (r *reader) expectation(n *yaml.Node) expectation {
 	m := r.Mapping(n, "an expected record", "object", "", "key", "count", "fields", "absent")
-	e := expectation{line: n.Line, object: r.ObjectName(m["object"], "object", "an sObject name such as ClinicalServiceRequest"),
+	e := expectation{Place: r.place(n), object: r.ObjectName(m["object"], "object", "an sObject name such as ClinicalServiceRequest"),
 		key: r.Text(m["key"], "key"), count: -1}
 	if m["count"] != nil {
 		var err error
@@ -231,7 +235,7 @@ func (r *reader) expectation(n *yaml.Node) expectation {
 	}
 	e.fields = r.fields(m["fields"])
 	for _, a := range r.List(m["absent"], "absent") {
-		e.absent = append(e.absent, expectedField{line: a.Line, name: r.Text(a, "the name of a field")})
+		e.absent = append(e.absent, expectedField{Place: r.place(a), name: r.Text(a, "the name of a field")})
 	}
 	return e
 }
@@ -239,7 +243,7 @@ func (r *reader) expectation(n *yaml.Node) expectation {
 func (r *reader) fields(n *yaml.Node) []expectedField {
 	var out []expectedField
 	for _, p := range r.Pairs(n, "fields") {
-		f := expectedField{line: p[0].Line, name: p[0].Value}
+		f := expectedField{Place: r.place(p[0]), name: p[0].Value}
 		switch {
 		case p[1].Kind == yaml.MappingNode:
 			f.at = append([]expectedField{}, r.fields(p[1])...)

@@ -33,7 +33,7 @@ func (c Case) held(faults mapping.Faults) []Failure {
 		same := func(f mapping.Fault) bool { return f.Kind == h.kind && (h.field == "" || h.field == f.Field) }
 		if !slices.ContainsFunc(faults, same) {
 			message := "the record is not held for " + strings.TrimSpace(string(h.kind)+" "+h.field)
-			out = append(out, Failure{Line: h.line, Message: message, Faults: faults})
+			out = append(out, Failure{Line: h.Line, Message: message, Faults: faults})
 		}
 	}
 	return out
@@ -60,12 +60,12 @@ func (c *comparison) expectation(e expectation) {
 	}
 	switch {
 	case e.count >= 0 && e.count != count:
-		c.fail(Failure{Line: e.line, Object: e.object, Message: mapping.Plural(count, "record") + ", expected " + mapping.Plural(e.count, "record")})
+		c.fail(Failure{Line: e.Line, Object: e.object, Message: mapping.Plural(count, "record") + ", expected " + mapping.Plural(e.count, "record")})
 	case e.count == 0:
 	case len(same) == 0 && e.key != "":
-		c.fail(Failure{Line: e.line, Object: e.object, Key: e.key, Message: "there is no such record" + c.keys(e.object)})
+		c.fail(Failure{Line: e.Line, Object: e.object, Key: e.key, Message: "there is no such record" + c.keys(e.object)})
 	case len(same) == 0:
-		c.fail(Failure{Line: e.line, Object: e.object, Message: "there is no such record"})
+		c.fail(Failure{Line: e.Line, Object: e.object, Message: "there is no such record"})
 	default:
 		c.failures = append(c.failures, c.nearest(same, e)...)
 	}
@@ -104,13 +104,13 @@ func (c *comparison) record(m mapping.Mapped, e expectation) []Failure {
 	for _, want := range e.fields {
 		value, rules := c.value(m, want.name)
 		if text, ok := c.matches(value, want); !ok {
-			out = append(out, Failure{Line: want.line, Object: e.object, Key: m.Record.Key.Value, Field: want.name,
+			out = append(out, Failure{Line: want.Line, Object: e.object, Key: m.Record.Key.Value, Field: want.name,
 				Want: text, Have: c.reveal(value, want), Rules: rules})
 		}
 	}
 	for _, want := range e.absent {
 		if value, rules := c.value(m, want.name); !value.IsNull() {
-			out = append(out, Failure{Line: want.line, Object: e.object, Key: m.Record.Key.Value, Field: want.name,
+			out = append(out, Failure{Line: want.Line, Object: e.object, Key: m.Record.Key.Value, Field: want.name,
 				Have: written(value), Rules: rules})
 		}
 	}

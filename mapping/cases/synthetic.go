@@ -3,6 +3,7 @@ package cases
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -23,23 +24,34 @@ type Replaced struct {
 //
 // The error says that something personal may have remained, and where; then there are no resources.
 func Synthetic(in []fhir.Resource, key []byte) ([]fhir.Resource, []Replaced, error) {
-	s := &synthesiser{inventor: newInventor(key)}
+	s := newSynthesiser(key)
+	out, err := s.all(in)
+	return out, s.replaced, err
+}
+
+func newSynthesiser(key []byte) *synthesiser {
+	s := &synthesiser{inventor: newInventor(key), elements: knownElements()}
 	s.days = -7 * (8 + s.number("days", 0, 45))
 	s.birth = -(30 + s.number("birth", 0, 300))
+	return s
+}
+
+// all replaces what is in some resources. Where something personal may have remained there are none.
+func (s *synthesiser) all(in []fhir.Resource) ([]fhir.Resource, error) {
 	var out []fhir.Resource
 	for _, r := range in {
 		s.path = append(s.path[:0], r.Type()...)
 		raw := s.value(nil, r.Root())
 		made, err := fhir.Parse(raw)
 		if err != nil {
-			return nil, nil, fmt.Errorf("make a synthetic %s: %w", r.Type(), err)
+			return nil, fmt.Errorf("make a synthetic %s: %w", r.Type(), err)
 		}
 		out = append(out, made)
 	}
 	if err := s.remains(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return out, s.replaced, nil
+	return out, nil
 }
 
 type synthesiser struct {
@@ -47,13 +59,18 @@ type synthesiser struct {
 	days, birth int // by how many days dates move
 	path        []byte
 	replaced    []Replaced
-	secrets     []string // lower case: what must not stand in any kept text
-	words       []string // lower case: short words of names, and words of addresses
-	names       []string // lower case: words of names that are looked for inside of other words, too
-	postcodes   []string // lower case, without a space
-	kept        []Replaced
+	secrets     secrets
+	elements    elements
+	kept        []kept
+	numbers     []kept
 	members     []Replaced // where a member stands, and its name
 	strange     []string   // places of members with a name that no element has
+}
+
+// kept is a text or a number that stays in the record.
+type kept struct {
+	path, text string
+	kind       kind
 }
 
 // value appends the JSON of a node.
@@ -113,56 +130,43 @@ func (s *synthesiser) numeral(n fhir.Node) string {
 	within := fhirpath.NodeItem(n.Parent()).Type()
 	position := name == "latitude" || name == "longitude" ||
 		within == "FHIR.Extension" && slices.ContainsFunc([]string{"latitude", "longitude"}, func(url string) bool { return n.Parent().Get("url").Text() == url })
-	if !position && len(strings.Map(onlyDigits, text)) < 7 {
+	if !position && len(strings.Map(onlyDigits, text)) < 7 && !strings.ContainsAny(text, "eE") {
+		s.numbers = append(s.numbers, kept{path: string(s.path), text: text})
 		return text
 	}
 	s.note("number", text)
+	text, _, _ = strings.Cut(strings.ToLower(strings.TrimLeft(text, "-")), "e")
 	return "1" + strings.Map(func(r rune) rune {
 		if r == '.' {
 			return r
 		}
 		return '0'
-	}, strings.TrimLeft(text, "-")[1:])
+	}, text[1:])
 }
 
-// note records that the value at the current path was replaced.
+// note records that the value at the current path was replaced, and what it was.
 func (s *synthesiser) note(what, was string) {
 	s.replaced = append(s.replaced, Replaced{Path: string(s.path), What: what})
-	was = strings.ToLower(strings.TrimSpace(was))
-	switch what {
-	case "identifier", "id", "telecom", "NHS number", "version":
-		if len(was) >= 6 {
-			s.secrets = append(s.secrets, was)
-		}
-	default: // a single word may well be part of a url: what it belongs to decides
-		if len(was) >= 6 && strings.ContainsAny(was, " ") {
-			s.secrets = append(s.secrets, was)
-		}
-	}
-	switch what {
-	case "name":
-		s.named(was)
-	case "address":
-		s.located(was)
-	}
+	s.secrets.add(what, was)
 }
 
+// notCode is what was replaced because it has not the shape of a code, or may be somebody's number.
+const notCode = "text where a code belongs"
+
 // keep leaves a text that has the shape of a code or of a system; another becomes what stands in its place.
-func (s *synthesiser) keep(text string, shaped bool, otherwise string) string {
-	if !shaped || mapping.HoldsNHSNumber(text) || postcodeAlone.MatchString(text) {
-		s.note("text where a code belongs", text)
+func (s *synthesiser) keep(text string, k kind, shaped bool, otherwise string) string {
+	if !shaped || k != concept && mapping.HoldsNHSNumber(text) || postcodeAlone.MatchString(text) {
+		s.note(notCode, text)
 		return otherwise
 	}
-	return s.keeps(text)
+	return s.keeps(text, k)
 }
 
 // keeps leaves a text as it is, to be looked at in the end.
-func (s *synthesiser) keeps(text string) string {
-	s.kept = append(s.kept, Replaced{Path: string(s.path), What: text})
+func (s *synthesiser) keeps(text string, k kind) string {
+	s.kept = append(s.kept, kept{string(s.path), text, k})
 	return text
 }
-
-func notLetter(r rune) bool { return r < 'a' || r > 'z' }
 
 // ownerOf gives the object that a node is a member of, or an item of a member of.
 func ownerOf(n fhir.Node) fhir.Node {
@@ -173,8 +177,20 @@ func ownerOf(n fhir.Node) fhir.Node {
 	return p
 }
 
-// pretty gives the JSON of resources for a file: one as it is, several as a Bundle.
-func pretty(list []fhir.Resource) []byte {
+// resourceOf gives the resource that a node stands in.
+func resourceOf(n fhir.Node) fhir.Node {
+	p := n.Parent()
+	for p.Exists() && !p.Get("resourceType").Exists() {
+		p = p.Parent()
+	}
+	return p
+}
+
+var uuidShape = regexp.MustCompile(`(?i)^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+// pretty gives the JSON of resources for a file: one as it is, several as a Bundle, in which references lead to an entry in the way of
+// FHIR: by the UUID that is its id, or as Type/id below one base.
+func (s *synthesiser) pretty(list []fhir.Resource) []byte {
 	if len(list) == 1 {
 		return indented(list[0].Raw())
 	}
@@ -184,7 +200,14 @@ func pretty(list []fhir.Resource) []byte {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		fmt.Fprintf(&b, `{"resource":%s}`, r.Raw())
+		full := "https://example.org/fhir/" + r.Type() + "/" + r.ID()
+		switch {
+		case r.ID() == "":
+			full = "urn:uuid:" + s.shape("00000000-0000-4000-8000-000000000000", i)
+		case uuidShape.MatchString(r.ID()):
+			full = "urn:uuid:" + r.ID()
+		}
+		fmt.Fprintf(&b, `{"fullUrl":%q,"resource":%s}`, full, r.Raw())
 	}
 	b.WriteString(`]}`)
 	return indented(b.Bytes())

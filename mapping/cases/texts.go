@@ -3,7 +3,6 @@ package cases
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,14 +12,12 @@ import (
 	"refbridge/mapping"
 )
 
-// ErrPersonal is wrapped where a synthetic record may still hold something about a person.
-var ErrPersonal = errors.New("something personal may have remained")
-
 var (
 	urlShape     = regexp.MustCompile(`^((https?://|urn:)[A-Za-z0-9._:/#|\-]{1,200}|[A-Za-z][A-Za-z0-9\-_]{0,63})$`)
 	versionShape = regexp.MustCompile(`^[A-Za-z0-9.:/_\-]{1,80}$`)
 	shortVersion = regexp.MustCompile(`^[A-Za-z0-9.]{1,8}$`)
-	timeOfDay    = regexp.MustCompile(`^\d{2}:\d{2}(:\d{2})?(\.\d+)?$`)
+	timeOfDay    = regexp.MustCompile(`^\d{2}:\d{2}(:\d{2})?(\.\d{1,9})?$`)
+	mimeShape    = regexp.MustCompile(`^(application|audio|font|image|message|model|multipart|text|video)/[a-z0-9][a-z0-9.+\-]{0,63}(; ?charset=[A-Za-z0-9\-]{1,20})?$`)
 )
 
 // text gives what stands in place of a text.
@@ -33,11 +30,11 @@ func (s *synthesiser) text(n fhir.Node) string {
 	case name == "resourceType" && knownType(was):
 		return was
 	case name == "resourceType":
-		return s.keeps(was)
+		return s.keeps(was, code)
 	case name == "url" && in == "Extension":
-		return s.keep(was, urlShape.MatchString(was), "https://example.org/extension")
+		return s.keep(was, addressOf(was), urlShape.MatchString(was), "https://example.org/extension")
 	case name == "system":
-		return s.keep(was, urlShape.MatchString(was), "https://example.org/system")
+		return s.keep(was, addressOf(was), urlShape.MatchString(was), "https://example.org/system")
 	case name == "id":
 		s.note("id", was)
 		return s.shaped(was)
@@ -49,17 +46,24 @@ func (s *synthesiser) text(n fhir.Node) string {
 		s.note("name", was)
 		return s.partOfName(name, was)
 	case in == "Address" && name != "use" && name != "type":
-		s.note("address", was)
+		s.note(addressPart(name), was)
 		return s.partOfAddress(name, was)
 	case in == "ContactPoint" && name == "value":
 		s.note("telecom", was)
+		s.mailed(n, was)
 		return s.telecom(ownerOf(n).Get("system").Text(), was)
 	case in == "Coding" && name == "display":
 		s.note("display", was)
-		return s.display(ownerOf(n).Get("code").Text(), was)
+		return display(ownerOf(n).Get("code"), was)
+	case in == "CodeableConcept" && name == "text":
+		s.note("display", was)
+		return placeholder(mapping.TextLength(was))
 	}
 	if in := ownerOf(n); name == "authorString" || name == "display" && ofPerson(in) {
-		s.named(was)
+		s.secrets.named(was)
+	} else if name == "display" {
+		s.note("display", was)
+		return placeholder(mapping.TextLength(was))
 	}
 	return s.typed(n, name, was)
 }
@@ -67,17 +71,21 @@ func (s *synthesiser) text(n fhir.Node) string {
 // typed decides by the type of an element.
 func (s *synthesiser) typed(n fhir.Node, name, was string) string {
 	switch typ := strings.TrimPrefix(fhirpath.NodeItem(n).Type(), "FHIR."); {
+	case typ == "code" && slices.Contains(s.elements[name], was):
+		return was
+	case typ == "code" && name == "contentType":
+		return s.keep(was, code, mimeShape.MatchString(was), "application/octet-stream")
 	case typ == "code" || name == "code":
-		return s.keep(was, mapping.PlainCode(was), "CODE")
+		return s.keep(was, codeOf(n), mapping.PlainCode(was), "CODE")
 	case name == "versionId" && shortVersion.MatchString(was) && !postcodeAlone.MatchString(was):
-		return s.keeps(was)
+		return s.keeps(was, code)
 	case name == "versionId":
 		s.note("version", was)
 		return s.shaped(was)
 	case name == "version":
-		return s.keep(was, versionShape.MatchString(was), "1")
+		return s.keep(was, addressOf(was), versionShape.MatchString(was), "1")
 	case name == "profile" || typ == "canonical":
-		return s.keep(was, urlShape.MatchString(was), "https://example.org/profile")
+		return s.keep(was, addressOf(was), urlShape.MatchString(was), "https://example.org/profile")
 	case name == "birthDate":
 		s.note("birth date", was)
 		return moved(was, s.birth)
@@ -101,11 +109,46 @@ func (s *synthesiser) typed(n fhir.Node, name, was string) string {
 }
 
 // display says which code it stands for: what people read of a code may be anything that somebody typed.
-func (s *synthesiser) display(code, was string) string {
-	if mapping.TextLength(was) > 60 || !mapping.PlainCode(code) || mapping.HoldsNHSNumber(code) || postcodeAlone.MatchString(code) {
+func display(of fhir.Node, was string) string {
+	text := of.Text()
+	number := codeOf(of) != concept && mapping.HoldsNHSNumber(text)
+	if mapping.TextLength(was) > 60 || !mapping.PlainCode(text) || number || postcodeAlone.MatchString(text) {
 		return placeholder(mapping.TextLength(was))
 	}
-	return "Display of " + code
+	return "Display of " + text
+}
+
+// codeOf tells what kind a code is, by the system beside it.
+func codeOf(n fhir.Node) kind {
+	switch system := ownerOf(n).Get("system").Text(); {
+	case system == systemSNOMED && conceptID(n.Text()):
+		return concept
+	case publisher(system):
+		return listed
+	}
+	return code
+}
+
+// addressOf tells what kind a url is. A text that is none is a code.
+func addressOf(text string) kind {
+	switch {
+	case publisher(text):
+		return published
+	case strings.Contains(text, ":"):
+		return address
+	}
+	return code
+}
+
+// mailed collects the name in a person's address for mail.
+func (s *synthesiser) mailed(n fhir.Node, was string) {
+	local, _, found := strings.Cut(was, "@")
+	switch resourceOf(n).Get("resourceType").Text() {
+	case "Patient", "Practitioner", "RelatedPerson", "Person":
+		if found {
+			s.secrets.named(strings.NewReplacer(".", " ", "_", " ").Replace(local))
+		}
+	}
 }
 
 func (s *synthesiser) identifier(in fhir.Node, was string) string {
@@ -113,6 +156,10 @@ func (s *synthesiser) identifier(in fhir.Node, was string) string {
 	if _, err := fhir.ParseNHSNumber(was); err == nil || strings.Contains(strings.ToLower(system), "nhs-number") {
 		s.note("NHS number", was)
 		return s.nhsNumber(was)
+	}
+	if ofOrganisation(system) {
+		s.note("organisation", was)
+		return s.shaped(was)
 	}
 	s.note("identifier", was)
 	return s.shaped(was)
@@ -122,23 +169,28 @@ func (s *synthesiser) identifier(in fhir.Node, was string) string {
 func (s *synthesiser) reference(was string) string {
 	s.note("reference", was)
 	if local, ok := strings.CutPrefix(was, "#"); ok {
+		s.secrets.add("id", local)
 		return "#" + s.shaped(local)
 	}
 	if uuid, ok := strings.CutPrefix(was, "urn:uuid:"); ok {
+		s.secrets.add("id", uuid)
 		return "urn:uuid:" + s.shaped(uuid)
 	}
 	ref, err := fhir.ParseReference(was)
 	if err != nil {
 		return placeholder(mapping.TextLength(was))
 	}
+	if !slices.Contains([]string{"Organization", "Location", "HealthcareService"}, ref.Type) {
+		s.secrets.add("id", ref.ID)
+	}
 	if !knownType(ref.Type) {
-		s.keeps(ref.Type)
+		s.keeps(ref.Type, code)
 	}
 	version := ref.Version
 	if version != "" && (!shortVersion.MatchString(version) || postcodeAlone.MatchString(version)) {
 		version = s.shaped(version)
 	} else if version != "" {
-		s.keeps(version)
+		s.keeps(version, code)
 	}
 	out := fhir.Reference{Type: ref.Type, ID: s.shaped(ref.ID), Version: version}.String()
 	if strings.Contains(was, "://") {
@@ -146,8 +198,6 @@ func (s *synthesiser) reference(was string) string {
 	}
 	return out
 }
-
-func titles() []string { return []string{"mr", "mrs", "ms", "miss", "mx", "dr", "prof", "rev", "sir"} }
 
 func (s *synthesiser) partOfName(part, was string) string {
 	switch part {
@@ -163,6 +213,17 @@ func (s *synthesiser) partOfName(part, was string) string {
 		return s.name(was, givens()) + " " + s.name(was, families())
 	}
 	return placeholder(mapping.TextLength(was))
+}
+
+// addressPart tells what a part of an address says: a country is nobody's.
+func addressPart(name string) string {
+	switch name {
+	case "city", "district", "state":
+		return "town"
+	case "country":
+		return "country"
+	}
+	return "address"
 }
 
 func (s *synthesiser) partOfAddress(part, was string) string {
