@@ -35,7 +35,7 @@ func (mappingCaseAddCmd) Help() string {
 	return `Writes cases/NAME.json and cases/NAME.yaml beside the tables, expecting what the tables give today. Names, addresses, telephone
 numbers, texts, displays and web addresses become invented ones of the same kind and length, identifiers and ids others of
 the same shape, NHS numbers such of the 999 range, dates move by the same number of weeks, birth dates by another. Codes,
-systems, extensions and numbers stay. Where something personal may remain, nothing is written. Read the file before you share it.
+systems, extensions and small numbers stay. Where something personal may remain, nothing is written. Read the file before you share it.
 
 Example: refbridge mapping case add --from referral.json --name "a booked referral" --tables tables
 

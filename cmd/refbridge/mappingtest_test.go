@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -134,9 +136,57 @@ func TestACaseIsMadeOfARealRecordAndHolds(t *testing.T) {
 	code, out, errOut = ran(t, "", "mapping", "test", "--tables", dir)
 	assert.Equal(t, exitDone, code, out+errOut)
 
-	code, _, errOut = ran(t, aReferral(t), "mapping", "case", "add", "--from", "-", "--name", "a real one", "--tables", dir)
+	again := []string{"mapping", "case", "add", "--from", "-", "--name", "a real one", "--tables", dir}
+	code, _, errOut = ran(t, aReferral(t), again...)
 	assert.Equal(t, exitError, code)
-	assert.Contains(t, errOut, "is there already")
+	assert.Contains(t, errOut, "a-real-one.json is there already\nrefbridge: hint: --replace writes the case anew, another --name beside it")
+	code, _, errOut = ran(t, aReferral(t), append(again, "--replace")...)
+	assert.Equal(t, exitDone, code, errOut)
+	anew, err := os.ReadFile(filepath.Join(dir, "cases", "a-real-one.json"))
+	require.NoError(t, err)
+	assert.NotEqual(t, string(made), string(anew), "other invented values")
+}
+
+func TestACaseThatExpectsWhatNoTableGivesIsNotRun(t *testing.T) {
+	dir := tablesDir(t)
+	rewrite(t, filepath.Join(dir, "cases", "ers-referral.yaml"), "Priority: Urgent", "Prioritee: Urgent")
+	code, out, errOut := ran(t, "", "mapping", "test", "--tables", dir)
+	assert.Equal(t, exitError, code)
+	assert.Empty(t, out)
+	assert.Regexp(t, `error: cases/ers-referral.yaml:14:\d+: no row of ClinicalServiceRequest writes Prioritee\nrefbridge: hint: did you mean Priority\?\n`, errOut)
+}
+
+func TestTheNameOfACaseIsNotThatOfItsPatient(t *testing.T) {
+	dir := tablesDir(t)
+	code, out, errOut := ran(t, aReferral(t), "mapping", "case", "add", "--from", "-", "--name", "the clinic of Quillfeather", "--tables", dir)
+	assert.Equal(t, exitError, code)
+	assert.Empty(t, out)
+	assert.Contains(t, errOut, "the name of the case holds something personal (name)\nrefbridge: hint: say in --name what the case shows")
+	assert.NotContains(t, errOut, "Quillfeather")
+	assert.NoFileExists(t, filepath.Join(dir, "cases", "the-clinic-of-quillfeather.json"))
+}
+
+func TestACaseIsMadeOfEveryOfficialExample(t *testing.T) {
+	root, dir, tried, made := examples(t), tablesDir(t), 0, 0
+	require.NoError(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		src, _ := os.ReadFile(path)
+		r, wrong := fhir.Parse(src)
+		record := r.Type() == "ServiceRequest" || r.Type() == "ReferralRequest" || r.Type() == "Appointment" ||
+			r.Type() == "Bundle" && strings.Count(string(src), `"ServiceRequest"`) == 1
+		if err != nil || wrong != nil || !record {
+			return err
+		}
+		code, _, errOut := ran(t, "", "mapping", "case", "add", "--from", path, "--name", fmt.Sprintf("example %d", tried), "--tables", dir)
+		tried++
+		if assert.Equal(t, exitDone, code, "%s: %s", path, errOut) {
+			made++
+		}
+		return nil
+	}))
+	require.Greater(t, made, 30)
+	code, out, errOut := ran(t, "", "mapping", "test", "--tables", dir)
+	assert.Equal(t, exitDone, code, out+errOut)
+	t.Logf("cases are made of %d of %d official examples", made, tried)
 }
 
 func TestNoCaseIsWrittenOfWhatMayBePersonal(t *testing.T) {

@@ -60,6 +60,9 @@ func (made Made) proven(s *mapping.Set) error {
 	if err := faults.Err(); err != nil {
 		return fmt.Errorf("the case cannot be read back: %w", err)
 	}
+	if err := Check(s, cases); err != nil {
+		return fmt.Errorf("the case expects what the tables do not give: %w", err)
+	}
 	for _, c := range cases {
 		in, ok := c.Sample()
 		if failures := c.Run(s, in); !ok || len(failures) > 0 {
@@ -74,7 +77,7 @@ func otherCodes(replaced []Replaced) []string {
 	var out []string
 	for _, r := range replaced {
 		if r.What == notCode {
-			out = append(out, r.Path+" has another code, system or url: what stood there is no plain one, or may be a number or a postcode of somebody")
+			out = append(out, r.Path+" is another one: what stood there is no plain code or url, or holds what may be an NHS number or a postcode")
 		}
 	}
 	return out

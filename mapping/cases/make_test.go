@@ -130,7 +130,7 @@ func TestACodeThatIsNoneIsReplaced(t *testing.T) {
 	out, replaced := synthetic(t, `{"resourceType":"ServiceRequest","id":"1","status":"seen by Zebedee","code":{"coding":[{"system":"Zebedee's own list","code":"999 000 0042"}]}}`)
 	assert.NotContains(t, string(out[0].Raw()), "Zebedee")
 	assert.NotContains(t, string(out[0].Raw()), "0042")
-	assert.Contains(t, replaced, Replaced{Path: "ServiceRequest.status", What: "text where a code belongs"})
+	assert.Contains(t, replaced, Replaced{Path: "ServiceRequest.status", What: "code or url"})
 }
 
 func TestAMadeCaseHoldsAndIsLikeItsRecord(t *testing.T) {

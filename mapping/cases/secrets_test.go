@@ -63,7 +63,7 @@ func TestAnNHSNumberInAnExtensionIsReplacedHoweverItIsWritten(t *testing.T) {
 		{"url":"https://t.example/943 476 5919","valueBoolean":true}]`), []byte("key"))
 	require.NoError(t, err)
 	assert.NotContains(t, string(out[0].Raw()), "5919")
-	assert.Contains(t, replaced, Replaced{Path: "ServiceRequest.extension[0].url", What: "text where a code belongs"})
+	assert.Contains(t, replaced, Replaced{Path: "ServiceRequest.extension[0].url", What: "code or url"})
 }
 
 func TestADateHasNothingBehindIt(t *testing.T) {
@@ -150,7 +150,7 @@ func TestAnotherCodeIsTold(t *testing.T) {
 		"reasonCode":[{"coding":[{"system":"https://t.example/codes","code":"943 476 5919"}]}]}`), []byte("key"))
 	require.NoError(t, err)
 	require.NotEmpty(t, made.Unlike)
-	assert.Contains(t, made.Unlike[0], "ServiceRequest.reasonCode[0].coding[0].code has another code")
+	assert.Contains(t, made.Unlike[0], "ServiceRequest.reasonCode[0].coding[0].code is another one")
 }
 
 func TestMIMETypesStayAndEntriesHaveAnAddress(t *testing.T) {

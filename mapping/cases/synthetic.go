@@ -151,7 +151,7 @@ func (s *synthesiser) note(what, was string) {
 }
 
 // notCode is what was replaced because it has not the shape of a code, or may be somebody's number.
-const notCode = "text where a code belongs"
+const notCode = "code or url"
 
 // keep leaves a text that has the shape of a code or of a system; another becomes what stands in its place.
 func (s *synthesiser) keep(text string, k kind, shaped bool, otherwise string) string {
