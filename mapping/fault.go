@@ -82,10 +82,21 @@ func (f Faults) Err() error {
 func (f Faults) sorted() Faults {
 	out := slices.Clone(f)
 	slices.SortStableFunc(out, func(a, b Fault) int {
-		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
+		return cmp.Or(unreadFirst(a, b), cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
 			cmp.Compare(a.Field, b.Field), cmp.Compare(a.Message, b.Message))
 	})
 	return slices.Compact(out)
+}
+
+// unreadFirst puts files that cannot be read before all others: what else is found may come of them.
+func unreadFirst(a, b Fault) int {
+	switch {
+	case (a.Check == "yaml") == (b.Check == "yaml"):
+		return 0
+	case a.Check == "yaml":
+		return -1
+	}
+	return 1
 }
 
 // Nearest gives the name that a misspelt one may have meant, as a hint; empty where none is near.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -54,22 +53,11 @@ func (r *Reader) Document(src []byte) *yaml.Node {
 	case errors.Is(err, io.EOF):
 	case err != nil:
 		r.syntax(err)
+		return nil
 	default:
 		r.At(&more, "a second document, after ---", "one file is one table: move it to a file of its own")
 	}
 	return doc.Content[0]
-}
-
-func (r *Reader) syntax(err error) {
-	r.unread = true
-	message := strings.TrimPrefix(err.Error(), "yaml: ")
-	p := Place{File: r.File, Line: 1, Column: 1}
-	if m := yamlLine.FindStringSubmatch(message); m != nil {
-		p.Line, _ = strconv.Atoi(m[1])
-		message = strings.Replace(message, m[0], "", 1)
-	}
-	r.Faults = append(r.Faults, p.Fault(TableFault, "not YAML: "+message,
-		`a FHIRPath that starts with % or ', or holds ": " or " #", stands in double quotes`))
 }
 
 func (r *Reader) place(n *yaml.Node) Place {
@@ -228,6 +216,9 @@ func (r *Reader) path(n *yaml.Node, what string, variables []string) *Path {
 		if at.Element != "" {
 			check = "unknown-element"
 		}
+	}
+	if n.Style == 0 && n.LineComment != "" {
+		hint = `the text ends before " #", where a comment begins: if it should go on, put it in double quotes`
 	}
 	r.noted(check, p.Fault(TableFault, fmt.Sprintf("%s: %s", what, message), hint))
 	return nil

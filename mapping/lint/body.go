@@ -86,7 +86,7 @@ func (l *linter) bodyNeeds(t *mapping.Table, path string) {
 	gives := slices.ContainsFunc(l.set.Tables(), func(t *mapping.Table) bool {
 		return slices.ContainsFunc(t.Rows, func(w *mapping.Row) bool { return w.Field == path })
 	})
-	if !gives {
+	if !gives && l.unread == nil {
 		l.fail("required-field", l.at(t.Place, "body"), path, fmt.Sprintf("the target needs %s, and no row gives it", path), "add a row")
 	}
 }

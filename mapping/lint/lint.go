@@ -84,6 +84,9 @@ func check(fsys fs.FS, target Snapshot, strict bool) (*Report, error) {
 	}
 	l.set = set
 	for _, f := range faults {
+		if f.Check == "yaml" {
+			l.unread = append(l.unread, f.File)
+		}
 		l.report.Findings = append(l.report.Findings, Finding{Error, l.placed(f)})
 	}
 	if err := l.own(fsys); err != nil {
@@ -99,6 +102,7 @@ type linter struct {
 	set    *mapping.Set
 	target Snapshot
 	strict bool
+	unread []string                        // files that are not YAML: what they hold is not missing
 	bodies map[string]map[string]ownMember // of a target of its own
 	report *Report
 }
@@ -145,9 +149,13 @@ func (l *linter) run() {
 			l.backRule(t, b, used)
 		}
 	}
-	l.unusedTables(used)
+	if l.unread == nil {
+		l.unusedTables(used)
+	}
 	for _, s := range l.report.sources {
-		l.identities(s)
+		if !slices.Contains(l.unread, s.name) { // its one fault comes first
+			l.identities(s)
+		}
 	}
 }
 
@@ -184,10 +192,21 @@ func (l *linter) finish() {
 		f.Field, f.Source, f.Message, f.Hint = masked(f.Field), masked(f.Source), masked(f.Message), masked(f.Hint)
 	}
 	slices.SortStableFunc(all, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
+		return cmp.Or(unreadFirst(a, b), cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
 			cmp.Compare(a.Check, b.Check), cmp.Compare(a.Field, b.Field), cmp.Compare(a.Message, b.Message))
 	})
 	l.report.Findings = slices.CompactFunc(all, func(a, b Finding) bool { return a == b })
+}
+
+// unreadFirst puts files that are not YAML before all others.
+func unreadFirst(a, b Finding) int {
+	switch {
+	case (a.Check == "yaml") == (b.Check == "yaml"):
+		return 0
+	case a.Check == "yaml":
+		return -1
+	}
+	return 1
 }
 
 // Objects names the objects that tables write or point to, sorted: what to describe before Check. Tables with

@@ -6,6 +6,7 @@ import (
 	"testing/fstest"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // withDrop lints a table of an appointment with one more row and one drop.
@@ -116,4 +117,18 @@ func TestAKeyThatRecordsShareWhereAPartIsAbsentIsAnError(t *testing.T) {
 	assert.Len(t, key("part: id", "%source & '.' & %part"), 1)
 	assert.Len(t, key("whole: \"%source & id\"", "%whole"), 1)
 	assert.Len(t, key("", "identifier.first().select(%source & '.' & value & system)"), 2)
+}
+
+func TestAFileThatIsNoYAMLIsReportedFirstAndAlone(t *testing.T) {
+	r := lint(t, fstest.MapFS{
+		"a.yaml": {Data: []byte("object: PersonName\nsource: Patient\nkey: {field: Bridge_Key__c, from: id}\nrows:\n  - {field: LastNam, from: id}\n  - {field: LastName, default: x}\n")},
+		"b.yaml": {Data: []byte("object: PersonName # " + planted + "\nsource: Patient\nkey: {field: Bridge_Key__c, from: %source + id}\n")},
+		"v.yaml": {Data: []byte("values: {used-in-b: {codes: [{code: a, to: b}]}}\n")},
+	}, defaultSnapshot(t))
+	require.Len(t, r.Findings, 2)
+	assert.Equal(t, "yaml b.yaml:3:35", fmt.Sprintf("%s %s:%d:%d", r.Findings[0].Check, r.Findings[0].File, r.Findings[0].Line, r.Findings[0].Column))
+	assert.Equal(t, "unknown-field", r.Findings[1].Check)
+	line, caret := r.Excerpt(r.Findings[0])
+	assert.Equal(t, "key: {field: Bridge_Key__c, from: %source + id}", line)
+	assert.Equal(t, 34, caret)
 }
