@@ -102,8 +102,12 @@ func unreadFirst(a, b Fault) int {
 // Nearest gives the name that a misspelt one may have meant, as a hint; empty where none is near.
 func Nearest(name string, names []string) string {
 	best, distance := "", 1+min(1+len(name)/3, 3)
+	lower := strings.ToLower(name)
 	for _, n := range names {
-		if d := edits(strings.ToLower(name), strings.ToLower(n)); n != "" && d < distance {
+		if n == "" || max(len(n)-len(name), len(name)-len(n)) >= distance {
+			continue
+		}
+		if d := edits(lower, strings.ToLower(n)); d < distance {
 			best, distance = n, d
 		}
 	}

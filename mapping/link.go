@@ -47,6 +47,9 @@ func (s *Set) oneTarget() Faults {
 	return faults
 }
 
+// hinted is how many faults get a hint that is looked for among all names: so many faults have one cause.
+const hinted = 200
+
 func (s *Set) valuesOf(at Place, name string, faults *Faults) *ValueTable {
 	if name == "" {
 		return nil
@@ -66,8 +69,11 @@ func (s *Set) valuesOf(at Place, name string, faults *Faults) *ValueTable {
 			"write "+table+"."+strings.Join(v.columns, " or "+table+".")))
 		return nil
 	}
-	names := slices.Sorted(maps.Keys(s.values))
-	*faults = append(*faults, at.Fault(TableFault, fmt.Sprintf("there is no value table %q", Short(name)), Nearest(name, names)))
+	hint := ""
+	if len(*faults) < hinted {
+		hint = Nearest(name, slices.Sorted(maps.Keys(s.values)))
+	}
+	*faults = append(*faults, at.Fault(TableFault, fmt.Sprintf("there is no value table %q", Short(name)), hint))
 	return nil
 }
 

@@ -46,10 +46,7 @@ func (r *Reader) table(root *yaml.Node, body bool) *Table {
 	variables := r.lets(t, m["let"])
 	t.When = r.optionalPath(m["when"], "when", variables)
 	t.Key = r.key(m["key"], variables)
-	for _, n := range r.List(m["rows"], "rows") {
-		t.Rows = append(t.Rows, r.row(n, t, append(variables, t.Results()...)))
-		t.Rows[len(t.Rows)-1].slot = t.slotOf(t.Rows[len(t.Rows)-1].Field)
-	}
+	r.rows(t, m["rows"], variables)
 	r.reachable(t)
 	r.after(t, m)
 	return t
@@ -75,25 +72,35 @@ func (r *Reader) tableMembers(root *yaml.Node, t *Table, body bool) map[string]*
 
 // Results are the names under which rows find what the rows above them gave.
 func (t *Table) Results() []string {
-	prefix := "fields."
-	if t.Body != "" {
-		prefix = "body."
-	}
 	out := make([]string, len(t.fields))
 	for i, name := range t.fields {
-		out[i] = prefix + name
+		out[i] = t.result(name)
 	}
 	return out
 }
 
-// slotOf gives the place of a field among those of the table; a new one is added.
-func (t *Table) slotOf(field string) int {
-	i := slices.Index(t.fields, field)
-	if i < 0 {
-		i = len(t.fields)
-		t.fields = append(t.fields, field)
+func (t *Table) result(field string) string {
+	if t.Body != "" {
+		return "body." + field
 	}
-	return i
+	return "fields." + field
+}
+
+// rows reads the rows. Each may use what those above it gave: its field is a variable then.
+func (r *Reader) rows(t *Table, n *yaml.Node, variables []string) {
+	slots := map[string]int{}
+	for _, n := range r.List(n, "rows") {
+		w := r.row(n, t, variables)
+		slot, known := slots[w.Field]
+		if !known {
+			slot = len(t.fields)
+			slots[w.Field] = slot
+			t.fields = append(t.fields, w.Field)
+			variables = append(variables, t.result(w.Field))
+		}
+		w.slot = slot
+		t.Rows = append(t.Rows, w)
+	}
 }
 
 // after reads what stands behind the rows of a table.

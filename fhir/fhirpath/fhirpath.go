@@ -78,8 +78,12 @@ func position(src string, at int) (line, column int) {
 // nearest gives the candidate that is written most like name, or "" where none is close.
 func nearest(name string, candidates []string) string {
 	best, distance := "", max(2, len(name)/3)+1
+	lower := strings.ToLower(name)
 	for _, c := range candidates {
-		if d := editDistance(strings.ToLower(name), strings.ToLower(c), distance); d < distance {
+		if max(len(c)-len(name), len(name)-len(c)) >= distance {
+			continue
+		}
+		if d := editDistance(lower, strings.ToLower(c), distance); d < distance {
 			best, distance = c, d
 		}
 	}

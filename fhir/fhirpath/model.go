@@ -219,14 +219,14 @@ func jsonName(name string) bool {
 }
 
 // elementNames gives every element name once.
-func elementNames() []string {
+var elementNames = mustOnce(func() []string {
 	var out []string
 	for _, e := range modelElements {
 		out = append(out, e.name)
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
-}
+})
 
 // typeNames gives the names of all types but those of nested elements.
 func typeNames() []string {

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -131,4 +132,14 @@ func TestAFileThatIsNoYAMLIsReportedFirstAndAlone(t *testing.T) {
 	line, caret := r.Excerpt(r.Findings[0])
 	assert.Equal(t, "key: {field: Bridge_Key__c, from: %source + id}", line)
 	assert.Equal(t, 34, caret)
+}
+
+func TestEveryRowOfALargeFaultyTableIsReported(t *testing.T) {
+	var table strings.Builder
+	table.WriteString("object: PersonName\nsource: Patient\nkey: {field: Bridge_Key__c, from: id}\nrows:\n")
+	for i := range 3000 {
+		fmt.Fprintf(&table, "  - {field: Nam%d, from: nmae, values: v%d}\n", i, i)
+	}
+	r := lint(t, fstest.MapFS{"a.yaml": {Data: []byte(table.String())}}, defaultSnapshot(t))
+	assert.GreaterOrEqual(t, r.Count(Error), 3*3000, "field, path and value table of each")
 }
