@@ -96,7 +96,7 @@ func (m *Mapper) field(c *cell, w *Row) {
 	}
 	before := len(m.faults)
 	var f found
-	m.gather(&f, &w.Source, w.Place, w.Field)
+	m.gather(&f, &w.Source, &w.Place, w.Field)
 	c.from, c.source = f.from, f.origin
 	switch {
 	case w.Values != nil:
@@ -165,12 +165,6 @@ func (m *Mapper) scalar(c *cell, f *found) {
 	w, node := c.row, f.node
 	c.text = f.text
 	switch {
-	case w.Ref.Object != "":
-		c.kind = sobject.Ref
-		return
-	case w.Lookup.Object != "":
-		c.kind = sobject.Lookup
-		return
 	case w.kind != sobject.Text:
 		c.kind = w.kind
 		return

@@ -49,7 +49,7 @@ func (f *found) set(items fhirpath.Collection) {
 }
 
 // gather finds what the first path that has a value gives, through the transforms.
-func (m *Mapper) gather(f *found, s *Source, at Place, field string) {
+func (m *Mapper) gather(f *found, s *Source, at *Place, field string) {
 	for _, p := range s.Paths {
 		m.first(f, p, field)
 		if f.from == nil || f.n > 0 {
@@ -66,7 +66,7 @@ func (m *Mapper) gather(f *found, s *Source, at Place, field string) {
 	for i := range s.Transforms {
 		trouble := m.transform(f, &s.Transforms[i])
 		if trouble != nil {
-			m.add(at, f.from, field, trouble)
+			m.add(*at, f.from, field, trouble)
 			f.n = 0
 		}
 		if f.n == 0 {
@@ -147,7 +147,7 @@ func (m *Mapper) find(f *found, p *Path, field string) bool {
 // it gives the first path.
 func (m *Mapper) collect(s *Source, at Place, field string) (fhirpath.Collection, *Path) {
 	var f found
-	m.gather(&f, s, at, field)
+	m.gather(&f, s, &at, field)
 	m.origin = f.origin
 	return f.all(m), f.from
 }
@@ -220,7 +220,7 @@ func (m *Mapper) slot(i int) (fhir.Node, fhirpath.Collection) {
 
 func (m *Mapper) let(l *Let) (fhir.Node, fhirpath.Collection) {
 	var f found
-	m.gather(&f, &l.Source, l.Place, "")
+	m.gather(&f, &l.Source, &l.Place, "")
 	if l.Values == nil && f.n == 1 && f.node.Exists() {
 		return f.node, nil
 	}

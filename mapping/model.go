@@ -59,7 +59,7 @@ type Path struct {
 type Source struct {
 	Paths      []*Path
 	Transforms []Transform
-	kind       sobject.Kind // DateTime or Date where the last transform says so, else Text
+	kind       sobject.Kind // Ref or Lookup of a row that says so, DateTime or Date where the last transform does, else Text
 }
 
 // Key is the rule for the external key of a record.

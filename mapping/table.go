@@ -284,6 +284,12 @@ func (r *Reader) row(n *yaml.Node, t *Table, variables []string) *Row {
 	w.ValuesName, w.valuesAt = r.Text(m["values"], "values"), r.place(m["values"])
 	w.Ref, w.refAt = r.target(m["ref"], "ref", "CodeSetBundle or HealthcareProvider.Bridge_Key__c"), r.place(m["ref"])
 	w.Lookup = r.target(m["lookup"], "lookup", "Account.nhsNumber")
+	switch {
+	case w.Ref.Object != "":
+		w.kind = sobject.Ref
+	case w.Lookup.Object != "":
+		w.kind = sobject.Lookup
+	}
 	if m["default"] != nil {
 		w.Fallback = r.constant(m["default"])
 		w.otherwise = constantOf(w.Fallback)

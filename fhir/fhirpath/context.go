@@ -146,14 +146,14 @@ func (e *Expr) Node(c *Context, focus fhir.Node) (fhir.Node, int, error) {
 	if !focus.Exists() {
 		return fhir.Node{}, 0, nil
 	}
-	if w.members != nil {
-		if n, sure := straight(focus, w.members); sure && !n.Exists() {
+	if w.straight {
+		if n, sure := w.steps.straight(focus); sure && !n.Exists() {
 			return n, 0, nil
 		} else if sure {
 			return n, 1, nil
 		}
 	}
-	w.visit(r, focus, w.legs[0], w.until(0, 0))
+	w.visit(r, focus, w.steps, w.until(0, 0))
 	w.goOn(r, 0)
 	if len(r.nodes) == 0 || r.err != nil {
 		return fhir.Node{}, 0, r.fault(e)
@@ -191,8 +191,8 @@ func (e *Expr) Elements(dst []fhir.Node, c *Context, focus fhir.Node) ([]fhir.No
 	if w := e.walk; w != nil && w.pick == nil && w.head == nil && c.Seen == nil && focus.Kind() == fhir.Object {
 		r := &c.eval
 		r.restart(c, focus)
-		e.walk.visit(r, focus, e.walk.legs[0], e.walk.until(0, 0))
-		e.walk.goOn(r, 0)
+		w.visit(r, focus, w.steps, w.until(0, 0))
+		w.goOn(r, 0)
 		if r.err != nil {
 			return dst, true, r.fault(e)
 		}

@@ -12,13 +12,12 @@ const maxSource = 16 << 10
 
 // Expr is a compiled expression. It is immutable and safe for concurrent use; each goroutine needs its own Context.
 type Expr struct {
-	src  string
-	op   op
-	walk *walk // where the whole expression is one
-
-	tests []test    // where the whole expression is a condition of tests
+	walk  *walk     // where the whole expression is one
 	tail  *tail     // where it is a walk with a function behind it
+	tests []test    // where it is a condition of tests
 	name  *variable // where it is a variable and nothing else
+	op    op
+	src   string
 }
 
 // Error is why Compile refuses a text. Line and Column count from 1, columns in characters. Hint names the nearest

@@ -11,13 +11,13 @@ import (
 // step would push a collection that the next one reads. Both give the same items in the same order. Where somebody wants to
 // know what is Seen, the steps are done one by one.
 type walk struct {
-	head  *variable // what it begins with; nil: its input
-	legs  []leg     // each takes the first item of the one before it
-	limit int       // how many items are wanted at most, 0 for all
-	plain op        // the same, step by step
-
-	members []*member // of a walk that has no other steps and one leg
-	pick    *pick     // it is one of two walks
+	head     *variable // what it begins with; nil: its input
+	pick     *pick     // it is one of two walks
+	steps    leg
+	straight bool  // there are members alone, and no other legs
+	legs     []leg // after steps; each takes the first item of the one before it
+	limit    int   // how many items are wanted at most, 0 for all
+	plain    op    // the same, step by step
 }
 
 // tail is a walk with a function of texts behind it that needs no evaluation of its own: walk.substring(0, 10),
@@ -91,8 +91,8 @@ const noLimit = int(^uint(0) >> 1)
 
 func (w *walk) run(r *evaluation, in span) {
 	base := len(r.nodes)
-	if w.members != nil && in.len() == 1 && w.head == nil && r.context.Seen == nil {
-		if to, sure := straight(r.stack[in.from].node, w.members); sure && r.stack[in.from].kind == nodeKind {
+	if w.straight && in.len() == 1 && w.head == nil && r.context.Seen == nil {
+		if to, sure := w.steps.straight(r.stack[in.from].node); sure && r.stack[in.from].kind == nodeKind {
 			r.pushStraight(to)
 			return
 		}
@@ -122,7 +122,7 @@ func (w *walk) find(r *evaluation, focus fhir.Node) bool {
 		return false
 	}
 	if focus.Exists() {
-		w.visit(r, focus, w.legs[0], w.until(0, 0))
+		w.visit(r, focus, w.steps, w.until(0, 0))
 		w.goOn(r, 0)
 	}
 	return true
@@ -164,8 +164,9 @@ func (t *tail) finish(r *evaluation) (out Item, n int, sure bool) {
 
 // straight goes from object to object by their members. It is not sure where there is a list, a choice, or a primitive that
 // has extensions and no value.
-func straight(n fhir.Node, members []*member) (to fhir.Node, sure bool) {
-	for _, m := range members {
+func (l leg) straight(n fhir.Node) (to fhir.Node, sure bool) {
+	for i := range l {
+		m := l[i].member
 		if n.Kind() != fhir.Object {
 			return fhir.Node{}, !n.Exists()
 		}
@@ -187,8 +188,8 @@ func (w *walk) start(r *evaluation, in span) bool {
 		return w.begin(r, r.stack[in.from:in.to])
 	}
 	node, items := w.head.value(r)
-	if node.Exists() && w.members != nil {
-		if to, sure := straight(node, w.members); sure {
+	if node.Exists() && w.straight {
+		if to, sure := w.steps.straight(node); sure {
 			if to.Exists() {
 				r.nodes = append(r.nodes, to)
 			}
@@ -196,7 +197,7 @@ func (w *walk) start(r *evaluation, in span) bool {
 		}
 	}
 	if node.Exists() {
-		w.visit(r, node, w.legs[0], w.until(len(r.nodes), 0))
+		w.visit(r, node, w.steps, w.until(len(r.nodes), 0))
 		return true
 	}
 	return w.begin(r, items)
@@ -218,7 +219,7 @@ func (w *walk) begin(r *evaluation, items []Item) bool {
 	}
 	stop := w.until(len(r.nodes), 0)
 	for i := range items {
-		if !w.visit(r, items[i].node, w.legs[0], stop) {
+		if !w.visit(r, items[i].node, w.steps, stop) {
 			break
 		}
 	}
@@ -227,17 +228,17 @@ func (w *walk) begin(r *evaluation, items []Item) bool {
 
 // goOn walks the other legs.
 func (w *walk) goOn(r *evaluation, base int) {
-	for i := 1; i < len(w.legs) && len(r.nodes) > base; i++ {
+	for i := 0; i < len(w.legs) && len(r.nodes) > base; i++ {
 		from := r.nodes[base]
 		r.nodes = r.nodes[:base]
-		w.visit(r, from, w.legs[i], w.until(base, i))
+		w.visit(r, from, w.legs[i], w.until(base, i+1))
 	}
 }
 
 // until gives the size of the stack of nodes at which a leg has found enough.
 func (w *walk) until(base, i int) int {
 	switch {
-	case i+1 < len(w.legs):
+	case i < len(w.legs):
 		return base + 1
 	case w.limit > 0:
 		return base + w.limit

@@ -28,12 +28,12 @@ func (c *compiler) fused(whole *tree, steps []*tree, ops []op) []op {
 			continue
 		}
 		end := begin + used
-		w := &walk{head: head, legs: legs, limit: wanted(steps[end:]), plain: chain(ops[from:end])}
-		if n := len(legs) - 1; legs[n] == nil { // it ends with first()
-			w.legs, w.limit = legs[:n], 1
+		w := &walk{head: head, steps: legs[0], legs: legs[1:], limit: wanted(steps[end:]), plain: chain(ops[from:end])}
+		if n := len(w.legs) - 1; n >= 0 && w.legs[n] == nil { // it ends with first()
+			w.legs, w.limit = w.legs[:n], 1
 		}
 		out = append(out, w.run)
-		w.members = w.straightforward()
+		w.straight = w.straightforward()
 		switch {
 		case from == 0 && end == len(steps):
 			c.note(whole, w)
@@ -45,16 +45,10 @@ func (c *compiler) fused(whole *tree, steps []*tree, ops []op) []op {
 	return out
 }
 
-// straightforward gives the members of a walk that has no other steps, nil where it has.
-func (w *walk) straightforward() []*member {
-	var out []*member
-	for _, s := range w.legs[0] {
-		if s.kind != memberStep || s.member.want != nil || len(w.legs) > 1 {
-			return nil
-		}
-		out = append(out, s.member)
-	}
-	return out
+// straightforward tells whether a walk has members alone, in one leg.
+func (w *walk) straightforward() bool {
+	other := func(s walkStep) bool { return s.kind != memberStep || s.member.want != nil }
+	return len(w.legs) == 0 && !slices.ContainsFunc(w.steps, other)
 }
 
 func (c *compiler) note(t *tree, w *walk) {
