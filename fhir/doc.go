@@ -48,12 +48,12 @@ type Doc struct {
 
 type node struct {
 	mask             uint64 // of an object: the bits of its members' tags
+	word             uint64 // the first eight bytes of the member's name
 	start, end       int32  // the value in src; for String without its quotes, for a decoded string in scratch
 	keyStart, keyEnd int32  // the member's name, as start and end
 	next             int32  // index of the next sibling, 0 where there is none
 	parent           int32  // index of the enclosing array or object, -1 at the root
 	size             int32  // items of an array, members of an object
-	tag              tag    // of the member's name
 	kind             Kind
 	decoded          flags
 }

@@ -4,57 +4,58 @@ import (
 	"encoding/binary"
 )
 
-// tag is a short hash of a member's name: names that are equal have equal tags, so that a walk over members compares
-// numbers and looks at the text only where they are equal.
+// Most member names are told apart by their first eight bytes and their length, so that a walk over members compares numbers
+// and looks at the text only of a name that is longer. In the word of a shorter name zeros stand behind it.
+
+// tag is a short hash of a member's name.
 type tag uint16
 
 // bit gives the tag's place in the mask of an object: a member is there only where its bit is set.
 func (t tag) bit() uint64 { return 1 << (t.place() & 63) }
 func (t tag) place() int  { return int(t >> 10) }
 
+// tagOf makes a tag of the word of a name and its length.
+func tagOf(word uint64, length int) tag {
+	return tag((word ^ uint64(length)<<56) * 0x9E3779B97F4A7C15 >> 48)
+}
+
 // Name is a member name that is looked up often. The zero Name is that of no member.
 type Name struct {
 	text string
+	word uint64
 	tag  tag
 }
 
 // NameOf prepares a name for Node.Member.
-func NameOf(name string) Name { return Name{name, tagOf(name)} }
+func NameOf(name string) Name {
+	w := wordOf(name)
+	return Name{name, w, tagOf(w, len(name))}
+}
 
 // String gives the name.
 func (n Name) String() string { return n.text }
 
-func tagOf(name string) tag {
+func wordOf(name string) uint64 {
 	var w uint64
 	for i := range min(len(name), 8) {
 		w |= uint64(name[i]) << (8 * i)
 	}
-	return mix(w, len(name))
+	return w
 }
 
-// mix makes a tag of the first eight bytes of a name, zeros behind them where there are fewer, and its length.
-func mix(first uint64, length int) tag {
-	return tag((first ^ uint64(length)<<56) * 0x9E3779B97F4A7C15 >> 48)
-}
-
-// tag gives the tag of a key that was just read.
-func (p *parser) tag(key span) tag {
-	n := int(key.end - key.start)
-	if key.decoded != 0 || int(key.start)+8 > len(p.src) {
-		return p.rareTag(key)
+// word gives the word of a key that was just read.
+func (p *parser) word(key span) uint64 {
+	if key.decoded != 0 {
+		return wordOf(text(p.doc.scratch[key.start:key.end]))
+	}
+	if int(key.start)+8 > len(p.src) {
+		return wordOf(text(p.src[key.start:key.end]))
 	}
 	w := binary.LittleEndian.Uint64(p.src[key.start:])
-	if n < 8 {
+	if n := key.end - key.start; n < 8 {
 		w &= 1<<(8*n&63) - 1
 	}
-	return mix(w, n)
-}
-
-func (p *parser) rareTag(key span) tag {
-	if key.decoded != 0 {
-		return tagOf(text(p.doc.scratch[key.start:key.end]))
-	}
-	return tagOf(text(p.src[key.start:key.end]))
+	return w
 }
 
 // Member is Get for a name that was prepared.
@@ -63,8 +64,7 @@ func (n Node) Member(name Name) Node {
 		return Node{}
 	}
 	nodes := n.doc.nodes
-	o := &nodes[n.at]
-	if o.mask&name.tag.bit() == 0 { // only an object with members has a mask
+	if nodes[n.at].mask&name.tag.bit() == 0 { // only an object with members has a mask
 		return Node{}
 	}
 	i := n.at + 1
@@ -73,13 +73,18 @@ func (n Node) Member(name Name) Node {
 	}
 	for {
 		c := &nodes[i]
-		if c.tag == name.tag && n.doc.key(c) == name.text {
+		if c.word == name.word && n.doc.named(c, name.text) {
 			return Node{doc: n.doc, at: i}
 		}
 		if i = c.next; i == 0 {
 			return Node{}
 		}
 	}
+}
+
+// named tells whether a node whose word is that of a name has the name.
+func (d *Doc) named(c *node, name string) bool {
+	return int(c.keyEnd-c.keyStart) == len(name) && (len(name) <= 8 || d.key(c) == name)
 }
 
 // key gives the member name of a node.
@@ -118,8 +123,9 @@ func NamesOf(names ...string) *Names {
 }
 
 func (s *Names) has(d *Doc, c *node) bool {
-	for at := int(c.tag) & (len(s.slots) - 1); s.slots[at] != 0; at = (at + 1) & (len(s.slots) - 1) {
-		if n := &s.names[s.slots[at]-1]; n.tag == c.tag && n.text == d.key(c) {
+	t := tagOf(c.word, int(c.keyEnd-c.keyStart))
+	for at := int(t) & (len(s.slots) - 1); s.slots[at] != 0; at = (at + 1) & (len(s.slots) - 1) {
+		if n := &s.names[s.slots[at]-1]; n.word == c.word && d.named(c, n.text) {
 			return true
 		}
 	}

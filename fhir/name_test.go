@@ -58,7 +58,7 @@ func TestTheTagOfAKeyIsThatOfItsName(t *testing.T) {
 		for _, src := range []string{`{"` + name + `":1}`, `{"` + name + `":1, "padding": "so that the key is far from the end"}`} {
 			var doc Doc
 			require.NoError(t, doc.Parse([]byte(src)))
-			assert.Equal(t, tagOf(name), doc.nodes[1].tag, src)
+			assert.Equal(t, wordOf(name), doc.nodes[1].word, src)
 		}
 	}
 }

@@ -99,7 +99,7 @@ func (p *parser) object(at int, me int32, depth int) int {
 			return at
 		}
 		n := &p.nodes[child]
-		n.keyStart, n.keyEnd, n.tag = key.start, key.end, p.tag(key)
+		n.keyStart, n.keyEnd, n.word = key.start, key.end, p.word(key)
 		n.decoded |= key.decoded << 1 // to keyDecoded
 		if last != 0 {
 			p.nodes[last].next = child
@@ -107,12 +107,13 @@ func (p *parser) object(at int, me int32, depth int) int {
 		if size == manyMembers {
 			seen = p.names(me, child)
 		}
-		bit := n.tag.bit()
+		tag := tagOf(n.word, int(key.end-key.start))
+		bit := tag.bit()
 		if (mask&bit != 0 || seen != nil) && p.double(me, child, seen) {
 			return p.fail(at, "a member name twice in one object")
 		}
 		if me == 0 && mask&bit == 0 {
-			p.doc.begin[n.tag.place()] = child
+			p.doc.begin[tag.place()] = child
 		}
 		mask |= bit
 		last, size = child, size+1
@@ -197,9 +198,9 @@ func (p *parser) double(object, child int32, seen map[string]bool) bool {
 		seen[name] = true
 		return double
 	}
-	tag := p.nodes[child].tag
+	word := p.nodes[child].word
 	for c := (Node{doc: p.doc, at: object + 1}); c.doc != nil && c.at != child; c = c.Next() {
-		if p.nodes[c.at].tag == tag && c.Name() == name {
+		if p.nodes[c.at].word == word && c.Name() == name {
 			return true
 		}
 	}
@@ -288,9 +289,8 @@ func unusual(w uint64) uint64 {
 // ordinary gives the first byte from at that is no ordinary character of a string: a quote, a backslash, a control character,
 // or one beyond ASCII.
 func ordinary(src []byte, at int) int {
-	for ; at+8 <= len(src); at += 8 {
-		w := binary.LittleEndian.Uint64(src[at:])
-		if m := unusual(w); m != 0 {
+	for rest := src[at:]; len(rest) >= 8; rest, at = rest[8:], at+8 {
+		if m := unusual(binary.LittleEndian.Uint64(rest)); m != 0 {
 			return at + bits.TrailingZeros64(m)>>3
 		}
 	}
@@ -302,8 +302,8 @@ func ordinary(src []byte, at int) int {
 
 // mark is ordinary, but over characters beyond ASCII too.
 func mark(src []byte, at int) int {
-	for ; at+8 <= len(src); at += 8 {
-		if m := marks(binary.LittleEndian.Uint64(src[at:])); m != 0 {
+	for rest := src[at:]; len(rest) >= 8; rest, at = rest[8:], at+8 {
+		if m := marks(binary.LittleEndian.Uint64(rest)); m != 0 {
 			return at + bits.TrailingZeros64(m)>>3
 		}
 	}
