@@ -216,6 +216,18 @@ func (n Node) Element() string {
 	return n.Name()
 }
 
+// Beside tells whether n is, or is an item of, what FHIR puts beside a primitive: the extensions of name, under _name.
+func (n Node) Beside() bool {
+	if n.doc == nil {
+		return false
+	}
+	v := &n.doc.nodes[n.at]
+	if v.keyEnd == 0 && v.parent >= 0 { // an item
+		v = &n.doc.nodes[v.parent]
+	}
+	return byte(v.word) == '_' && v.keyEnd-v.keyStart > 1
+}
+
 // Parent gives the array or object that n stands in, Missing at the root.
 func (n Node) Parent() Node {
 	if n.doc == nil || n.doc.nodes[n.at].parent < 0 {

@@ -101,7 +101,7 @@ func (m *Mapper) field(c *cell, w *Row) {
 	switch {
 	case w.Values != nil:
 		c.set(m.listed(w.Values, &f, w.Place, w.Field))
-	case f.n == 1 && (f.node.Kind() == fhir.String || f.one().Primitive()):
+	case f.n == 1 && (f.isText || f.one().Primitive()):
 		m.scalar(c, &f)
 	case f.n > 0:
 		m.add(w.Place, f.from, w.Field, notOne(f.n))
@@ -162,14 +162,13 @@ func notOne(n int) *trouble {
 
 // scalar makes the value of one item.
 func (m *Mapper) scalar(c *cell, f *found) {
-	w, node := c.row, f.node
 	c.text = f.text
 	switch {
-	case w.kind != sobject.Text:
-		c.kind = w.kind
+	case c.row.kind != sobject.Text:
+		c.kind = c.row.kind
 		return
-	case node.Kind() == fhir.String:
-		c.kind, c.whole = sobject.Text, node.Same(c.source)
+	case f.isText:
+		c.kind, c.whole = sobject.Text, f.node.Exists() && f.node.Same(c.source)
 		return
 	}
 	item := f.one()

@@ -17,6 +17,7 @@ type found struct {
 	node   fhir.Node           // the only one, where it is an element; else
 	item   fhirpath.Item       // the first
 	text   string              // of the only one, where it is a primitive
+	isText bool                // it is a text, computed or of an element
 	items  fhirpath.Collection // all of them, where there are several
 	from   *Path               // that gave it; the first where none gave anything
 	origin fhir.Node           // the element that it began with
@@ -24,8 +25,11 @@ type found struct {
 
 // one gives the only item.
 func (f *found) one() fhirpath.Item {
-	if f.node.Exists() {
+	switch {
+	case f.node.Exists():
 		return fhirpath.NodeItem(f.node)
+	case f.isText:
+		return fhirpath.StringItem(f.text)
 	}
 	return f.item
 }
@@ -44,7 +48,7 @@ func (f *found) all(m *Mapper) fhirpath.Collection {
 func (f *found) set(items fhirpath.Collection) {
 	f.n, f.items, f.node = len(items), items, fhir.Node{}
 	if f.n > 0 {
-		f.item, f.node, f.text = items[0], items[0].Node(), items[0].Text()
+		f.item, f.node, f.text, f.isText = items[0], items[0].Node(), items[0].Text(), items[0].IsText()
 	}
 }
 
@@ -91,10 +95,9 @@ func (m *Mapper) transform(f *found, t *Transform) *trouble {
 		return t.unfit()
 	}
 	text, trouble := t.single(m, f.text)
-	if f.node, f.text = (fhir.Node{}), text; text == "" {
+	if f.node, f.text, f.isText = (fhir.Node{}), text, true; text == "" {
 		f.n = 0
 	}
-	f.item = fhirpath.StringItem(text)
 	return trouble
 }
 
@@ -102,7 +105,9 @@ func (m *Mapper) transform(f *found, t *Transform) *trouble {
 func (m *Mapper) first(f *found, p *Path, field string) {
 	if p.slot >= 0 {
 		f.node, f.items = m.slot(p.slot)
-		if f.n, f.text = 1, f.node.Text(); !f.node.Exists() {
+		if f.node.Exists() {
+			f.n, f.text, f.isText = 1, f.node.Text(), f.node.Kind() == fhir.String
+		} else {
 			f.set(f.items)
 		}
 	} else if !m.find(f, p, field) {
@@ -110,7 +115,7 @@ func (m *Mapper) first(f *found, p *Path, field string) {
 	}
 	switch {
 	case f.n == 1:
-		if blankText(f.text) && f.one().Primitive() {
+		if blankText(f.text) && (f.isText || f.one().Primitive()) {
 			f.n = 0
 		}
 	case f.n > 1:
@@ -129,11 +134,11 @@ func (m *Mapper) find(f *found, p *Path, field string) bool {
 	f.n = -1
 	if p.walks {
 		f.node, f.n, err = p.Expr.Node(c, m.item)
-		f.text = f.node.Text()
+		f.text, f.isText = f.node.Text(), f.node.Kind() == fhir.String
 	}
 	if f.n < 0 {
 		f.n, err = p.Expr.One(c, m.item, &f.item)
-		f.node, f.text = f.item.Node(), f.item.Text()
+		f.node, f.text, f.isText = f.item.Node(), f.item.Text(), f.item.IsText()
 	}
 	m.depth--
 	if err != nil {

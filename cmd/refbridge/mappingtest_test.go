@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"refbridge/fhir"
 	"refbridge/mapping"
 )
 

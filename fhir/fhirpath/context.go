@@ -153,7 +153,7 @@ func (e *Expr) Node(c *Context, focus fhir.Node) (fhir.Node, int, error) {
 			return n, 1, nil
 		}
 	}
-	w.visit(r, focus, w.steps, w.until(0, 0))
+	r.visit(focus, w.steps, w.until(0, 0))
 	w.goOn(r, 0)
 	if len(r.nodes) == 0 || r.err != nil {
 		return fhir.Node{}, 0, r.fault(e)
@@ -191,7 +191,7 @@ func (e *Expr) Elements(dst []fhir.Node, c *Context, focus fhir.Node) ([]fhir.No
 	if w := e.walk; w != nil && w.pick == nil && w.head == nil && c.Seen == nil && focus.Kind() == fhir.Object {
 		r := &c.eval
 		r.restart(c, focus)
-		w.visit(r, focus, w.steps, w.until(0, 0))
+		r.visit(focus, w.steps, w.until(0, 0))
 		w.goOn(r, 0)
 		if r.err != nil {
 			return dst, true, r.fault(e)
@@ -300,19 +300,17 @@ func (r *evaluation) fail(at int, format string, args ...any) {
 
 // step counts work; it is false when the evaluation must stop.
 func (r *evaluation) step() bool {
-	if r.steps++; r.steps > r.limit && r.err == nil {
-		r.stop()
-	}
-	return r.err == nil
+	r.steps++
+	return r.err == nil && (r.steps <= r.limit || r.stop())
 }
 
 // stop ends an evaluation that has taken all its steps.
-func (r *evaluation) stop() {
+func (r *evaluation) stop() bool {
+	r.err = fmt.Errorf("%w: more than %d", ErrSteps, maxSteps)
 	if b := r.context.Budget; b != nil && r.steps > *b {
 		r.err = ErrBudget
-		return
 	}
-	r.err = fmt.Errorf("%w: more than %d", ErrSteps, maxSteps)
+	return false
 }
 
 func (r *evaluation) push(i Item) {

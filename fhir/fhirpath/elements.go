@@ -94,11 +94,19 @@ func buildResolve(c *compiler, k call) (op, shape) {
 }
 
 func (i Item) reference() string {
-	if i.kind == nodeKind && i.node.Kind() == fhir.Object {
-		return i.node.Member(nameReference).Text()
+	if i.kind == nodeKind {
+		return reference(i.node)
 	}
-	if isText(i) {
-		return i.Text()
+	return i.text
+}
+
+// reference gives the text of a Reference, or of a text that is one.
+func reference(n fhir.Node) string {
+	switch n.Kind() {
+	case fhir.Object:
+		return n.Member(nameReference).Text()
+	case fhir.String:
+		return n.Text()
 	}
 	return ""
 }

@@ -36,21 +36,16 @@ func (i Item) weight() int {
 	case fhir.Array, fhir.Object:
 		return len(i.node.Raw()) / 16
 	}
-	if isText(i) {
+	if i.IsText() {
 		return len(i.Text()) / 64
 	}
 	return 0
 }
 
-// isText tells whether an item is a text, or a primitive that JSON writes as a string.
-func isText(i Item) bool {
-	return i.kind == stringKind || i.kind == nodeKind && i.node.Kind() == fhir.String
-}
-
 // equalItems is = between two items. A text from the resource is compared with a computed one byte by byte, also
 // where its FHIR type is a date: birthDate = '1974-12-25'.
 func equalItems(a, b Item) truth {
-	if isText(a) && isText(b) {
+	if a.IsText() && b.IsText() {
 		if a.Text() == b.Text() {
 			return yes
 		}

@@ -69,6 +69,11 @@ func (i Item) Primitive() bool {
 	return true
 }
 
+// IsText tells whether an item is a computed String, or a string of the resource.
+func (i *Item) IsText() bool {
+	return i.kind == stringKind || i.kind == nodeKind && i.node.Kind() == fhir.String
+}
+
 // Numeric tells whether an item is a number, of the resource or computed; a Quantity is none.
 func (i Item) Numeric() bool {
 	if i.kind == nodeKind {

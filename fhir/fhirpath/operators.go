@@ -322,7 +322,7 @@ func (i Item) string() (string, bool) {
 	if i.kind == stringKind {
 		return i.text, true
 	}
-	if i.kind == nodeKind && isText(i) {
+	if i.kind == nodeKind && i.node.Kind() == fhir.String {
 		return i.node.Text(), true
 	}
 	return "", false

@@ -226,17 +226,7 @@ func sibling(beside, list, n fhir.Node) fhir.Node {
 
 // valueless tells whether a node stands for a primitive that has extensions and no value.
 func valueless(n fhir.Node) bool {
-	if n.Kind() == fhir.Null {
-		return true
-	}
-	if n.Kind() != fhir.Object {
-		return false
-	}
-	name := n.Name()
-	if p := n.Parent(); p.Kind() == fhir.Array {
-		name = p.Name()
-	}
-	return len(name) > 1 && name[0] == '_'
+	return n.Kind() == fhir.Null || n.Kind() == fhir.Object && n.Beside()
 }
 
 // pushChildren pushes all elements of a node.

@@ -122,7 +122,7 @@ func (w *walk) find(r *evaluation, focus fhir.Node) bool {
 		return false
 	}
 	if focus.Exists() {
-		w.visit(r, focus, w.steps, w.until(0, 0))
+		r.visit(focus, w.steps, w.until(0, 0))
 		w.goOn(r, 0)
 	}
 	return true
@@ -197,7 +197,7 @@ func (w *walk) start(r *evaluation, in span) bool {
 		}
 	}
 	if node.Exists() {
-		w.visit(r, node, w.steps, w.until(len(r.nodes), 0))
+		r.visit(node, w.steps, w.until(len(r.nodes), 0))
 		return true
 	}
 	return w.begin(r, items)
@@ -219,7 +219,7 @@ func (w *walk) begin(r *evaluation, items []Item) bool {
 	}
 	stop := w.until(len(r.nodes), 0)
 	for i := range items {
-		if !w.visit(r, items[i].node, w.steps, stop) {
+		if !r.visit(items[i].node, w.steps, stop) {
 			break
 		}
 	}
@@ -231,7 +231,7 @@ func (w *walk) goOn(r *evaluation, base int) {
 	for i := 0; i < len(w.legs) && len(r.nodes) > base; i++ {
 		from := r.nodes[base]
 		r.nodes = r.nodes[:base]
-		w.visit(r, from, w.legs[i], w.until(base, i+1))
+		r.visit(from, w.legs[i], w.until(base, i+1))
 	}
 }
 
@@ -247,7 +247,7 @@ func (w *walk) until(base, i int) int {
 }
 
 // visit walks on from a node; it is false once enough is found, or the evaluation must stop.
-func (w *walk) visit(r *evaluation, n fhir.Node, steps leg, stop int) bool {
+func (r *evaluation) visit(n fhir.Node, steps leg, stop int) bool {
 	if r.steps += len(steps); !r.step() {
 		return false
 	}
@@ -262,7 +262,7 @@ func (w *walk) visit(r *evaluation, n fhir.Node, steps leg, stop int) bool {
 			found := object.Member(s.member.plain)
 			kind := found.Kind()
 			if kind < fhir.Bool || kind == fhir.Array || s.member.want != nil {
-				return w.member(r, object, found, steps[i:], stop)
+				return r.visitMember(object, found, steps[i:], stop)
 			}
 			n = found
 		case whereStep:
@@ -270,27 +270,27 @@ func (w *walk) visit(r *evaluation, n fhir.Node, steps leg, stop int) bool {
 				return r.err == nil
 			}
 		case extensionStep:
-			return w.extensions(r, r.members(n).Member(nameExtension), steps[i:], stop)
+			return r.visitExtensions(r.members(n).Member(nameExtension), steps[i:], stop)
 		default:
-			return w.resolve(r, n, steps[i+1:], stop)
+			return r.visitReference(n, steps[i+1:], stop)
 		}
 	}
 	r.nodes = append(r.nodes, n)
 	return len(r.nodes) < stop
 }
 
-// member walks on from an element that is not simply there: one that is missing, a list, a choice, a primitive that may have
+// visitMember walks on from an element that is not simply there: one that is missing, a list, a choice, a primitive that may have
 // extensions and no value.
-func (w *walk) member(r *evaluation, object, found fhir.Node, steps leg, stop int) bool {
+func (r *evaluation) visitMember(object, found fhir.Node, steps leg, stop int) bool {
 	m := steps[0].member
 	switch {
 	case m.want != nil && !found.Exists():
 		if v := object.Member(m.exact); v.Kind() == fhir.Object || v.Kind() > fhir.Null && v.Kind() < fhir.Array && m.want.exact() {
-			return w.visit(r, v, steps[1:], stop)
+			return r.visit(v, steps[1:], stop)
 		}
 	case found.Kind() == fhir.Array && m.want == nil:
 		if first := found.First(); first.Kind() == fhir.Object || !object.Member(m.under).Exists() {
-			return w.items(r, first, steps[1:], stop)
+			return r.visitItems(first, steps[1:], stop)
 		}
 	case !found.Exists() && m.choices == nil:
 		if !object.Member(m.under).Exists() {
@@ -298,13 +298,13 @@ func (w *walk) member(r *evaluation, object, found fhir.Node, steps leg, stop in
 		}
 	}
 	if found, extra := m.find(object); m.want == nil && extra.Kind() == fhir.Missing && found.Kind() > fhir.Null && found.Kind() != fhir.Array {
-		return w.visit(r, found, steps[1:], stop)
+		return r.visit(found, steps[1:], stop)
 	}
-	return w.general(r, object, steps, stop)
+	return r.visitAny(object, steps, stop)
 }
 
-// items walks on from each item of a list.
-func (w *walk) items(r *evaluation, n fhir.Node, steps leg, stop int) bool {
+// visitItems walks on from each item of a list.
+func (r *evaluation) visitItems(n fhir.Node, steps leg, stop int) bool {
 	for ; n.Exists(); n = n.Next() {
 		if n.Kind() == fhir.Null {
 			continue
@@ -319,39 +319,39 @@ func (w *walk) items(r *evaluation, n fhir.Node, steps leg, stop int) bool {
 			}
 			next = next[1:]
 		}
-		if !w.visit(r, n, next, stop) {
+		if !r.visit(n, next, stop) {
 			return false
 		}
 	}
 	return r.err == nil
 }
 
-func (w *walk) extensions(r *evaluation, list fhir.Node, steps leg, stop int) bool {
+func (r *evaluation) visitExtensions(list fhir.Node, steps leg, stop int) bool {
 	s := &steps[0]
 	for e := head(list); e.Exists(); e = next(list, e) {
-		if r.step() && e.Member(nameURL).Text() == s.url && !w.visit(r, e, steps[1:], stop) {
+		if r.step() && e.Member(nameURL).Text() == s.url && !r.visit(e, steps[1:], stop) {
 			return false
 		}
 	}
 	return r.err == nil
 }
 
-func (w *walk) resolve(r *evaluation, n fhir.Node, steps leg, stop int) bool {
-	if reference := NodeItem(n).reference(); reference != "" {
+func (r *evaluation) visitReference(n fhir.Node, steps leg, stop int) bool {
+	if reference := reference(n); reference != "" {
 		if to := r.resolve(reference, n); to.Exists() {
-			return w.visit(r, to, steps, stop)
+			return r.visit(to, steps, stop)
 		}
 	}
 	return r.err == nil
 }
 
-// general does a step as it is done outside of walks.
-func (w *walk) general(r *evaluation, object fhir.Node, steps leg, stop int) bool {
+// visitAny does a step as it is done outside of walks.
+func (r *evaluation) visitAny(object fhir.Node, steps leg, stop int) bool {
 	mark := len(r.stack)
 	steps[0].member.from(r, object)
 	on := r.err == nil
 	for i := mark; on && i < len(r.stack); i++ {
-		on = w.visit(r, r.stack[i].node, steps[1:], stop)
+		on = r.visit(r.stack[i].node, steps[1:], stop)
 	}
 	r.drop(mark)
 	return on
@@ -381,8 +381,7 @@ func (t *test) holds(r *evaluation, n fhir.Node) bool {
 		}
 	}
 	base := len(r.nodes)
-	w := walk{}
-	w.visit(r, n, t.steps, base+2)
+	r.visit(n, t.steps, base+2)
 	found := len(r.nodes) - base
 	ok := t.kind == existsTest && found > 0 || t.kind == emptyTest && found == 0
 	switch {

@@ -157,7 +157,7 @@ func judgement(t *tree) (kind testKind, text string, ok bool) {
 
 // test adds the path to a test; nil where it is no walk.
 func (c *compiler) test(t test, steps ...*tree) []test {
-	if len(steps) == 1 && steps[0].kind == pathTree {
+	if len(steps) == 1 && steps[0].kind == pathTree && c.heads[steps[0]] == nil {
 		steps = steps[0].args
 	}
 	self := len(steps) == 1 && steps[0].kind == contextTree && steps[0].name == "this"
