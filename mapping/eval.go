@@ -216,11 +216,18 @@ func (m *Mapper) slot(i int) (fhir.Node, fhirpath.Collection) {
 	}
 	if !m.lets[i].done {
 		m.lets[i].done = true
-		m.contexts[m.depth-1].Charge()
+		m.charge()
 		m.lets[i].node, m.lets[i].items = m.let(&m.table.Lets[i])
-		m.contexts[m.depth-1].Charge()
+		m.charge()
 	}
 	return m.lets[i].node, m.lets[i].items
+}
+
+// charge takes the steps of the evaluation that is under way, if any, from what the record has left.
+func (m *Mapper) charge() {
+	if m.depth > 0 {
+		m.contexts[m.depth-1].Charge()
+	}
 }
 
 func (m *Mapper) let(l *Let) (fhir.Node, fhirpath.Collection) {
