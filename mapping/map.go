@@ -64,8 +64,11 @@ func (r Rule) Element() fhir.Node { return r.at }
 // a value that no single element gave. It is worked out when it is asked for, and only as long as the resource is there.
 func (r Rule) SourcePath() string { return r.at.Path() }
 
-// keyShape is what a key may hold: it travels in URL paths.
-var keyShape = regexp.MustCompile(`^[A-Za-z0-9._\-]{1,255}$`)
+// keyShape is what a key may hold: it travels in URL paths. Nothing between two points, or at an end, is a part that is not there,
+// and the key would be that of another record, too.
+var keyShape = regexp.MustCompile(`^[A-Za-z0-9_\-]+(\.[A-Za-z0-9_\-]+)*$`)
+
+const maxKey = 255
 
 // Map makes the records, or the bodies, of one focus. The error is Faults, all at once; there is no output then, so that a
 // record is never written without its neighbours by accident. Nothing of it is about a person.
