@@ -263,6 +263,9 @@ func (m *Mapper) resolve(reference string) (fhir.Node, bool) {
 	m.left -= len(m.in.Related)
 	for _, r := range m.in.Related {
 		if matches(r, ref, uuid, isURN) {
+			if m.in.Reached != nil {
+				m.in.Reached(r)
+			}
 			return r.Root(), true
 		}
 	}

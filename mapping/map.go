@@ -18,6 +18,8 @@ type Input struct {
 	// run, patientMode, system.
 	Variables map[string]string
 	Now       time.Time // what now() and today() give
+	// Reached, where it is not nil, is told of each related resource that a path comes to.
+	Reached func(fhir.Resource)
 }
 
 // Output is what one focus became.

@@ -1,21 +1,22 @@
 package main
 
 import (
-	"bufio"
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
+	"maps"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
+	"refbridge/config"
 	"refbridge/ers"
 	"refbridge/fhir"
 	"refbridge/mapping"
@@ -25,9 +26,6 @@ import (
 // exitRecordsFailed is for commands that went through, with records that could not be mapped.
 const exitRecordsFailed = 3
 
-// shownErrors is how many failed lines are told on stderr where no file takes them.
-const shownErrors = 10
-
 type mappingRunCmd struct {
 	Tables  string `help:"Folder of the tables; without it those of the configuration, else the built-in ones." placeholder:"DIR"`
 	In      string `default:"-" help:"Resources, one a line; - is standard input." placeholder:"FILE"`
@@ -35,248 +33,184 @@ type mappingRunCmd struct {
 	Errors  string `help:"Where lines that fail are told, as JSON, one for each fault." placeholder:"FILE"`
 	Workers int    `help:"How many map at the same time; 0 is one for each processor." default:"0"`
 	Target  string `default:"records" enum:"records,referral,appointment" help:"What is made: ${enum}."`
-	Source  string `default:"ers" help:"Name of the source: the first part of every key." placeholder:"NAME"`
-	Patient string `default:"link" enum:"link,create" help:"Whether patients are linked or created: ${enum}."`
+	Source  string `help:"Source of all lines, by its name in the configuration; without a configuration any name." placeholder:"NAME"`
+	Patient string `default:"" enum:",link,create" help:"How patients are treated, whatever the source says." placeholder:"link|create"`
 }
 
 // Help is shown by --help.
 func (mappingRunCmd) Help() string {
-	return `Maps a stream with no network: R4 resources, one a line, of which the tables read ServiceRequest and Appointment; Bundles of
-them; referrals of e-RS in STU3. A single document over many lines is read too. The order of the lines is kept, memory is constant.
+	return `Maps a stream with no network: R4 resources, one a line, of which the tables read ServiceRequest and Appointment;
+Bundles of them; referrals of e-RS in STU3. Documents over many lines are read too. The order of the lines is kept, memory
+is constant.
 
 --target records writes a line of JSON for each line, with the list of its records; referral and appointment write the bodies of
-the Referral Management and Book Appointment APIs, which tables with body: make. The output holds patient data; --errors does not.
+the Referral Management and Book Appointment APIs, which tables with body: make. The output holds patient data; --errors does
+not.
 
 A line that fails is written nowhere but to --errors, or to stderr: line number, reason, and the rule as file:line:column.
+Resources in Bundles that no table reads are counted on stderr; they fail no line.
 
-Example: refbridge mapping run --in referrals.ndjson --out records.ndjson --errors failed.ndjson
+The first part of every key, SourceSystem and what is done about patients are those of the source: the one that --source names;
+else the first one of its kind in the configuration, ers for what e-RS sent and fhir for R4; where none is configured, a source
+of that name that links patients, its system the UBRN for e-RS and none for R4. Bridge_Run__c is backfill.
 
-Exit codes: 0 done, 3 some lines failed, 1 error, 64 usage.`
+Example: refbridge mapping run --in in.ndjson --out out.ndjson --errors bad.json
+
+Exit codes: 0 done, 3 some lines failed, 1 error, 64 usage, 130 interrupted.`
 }
 
 // Run is the command.
 func (c mappingRunCmd) Run(ctx context.Context, p *program) error {
-	tables, err := p.offlineTables(c.Tables)
+	tables, err := c.tables(p)
 	if err != nil {
 		return err
 	}
 	if c.Target != batch.Records && !slices.Contains(tables.BodyNames(), c.Target) {
 		return hinted{fmt.Errorf("the tables make no %s body", c.Target), "a table says body: " + c.Target + "; --target records makes records"}
 	}
-	in, size, err := c.input(p)
+	from, err := c.origins(p)
 	if err != nil {
 		return err
 	}
-	defer in.Close()
-	out, err := c.output(p)
+	f, err := c.open(p)
 	if err != nil {
 		return err
 	}
-	j := &batch.Job{Tables: tables, Target: c.Target, Workers: c.Workers, Now: p.now(), Prepare: prepared,
-		Variables: map[string]string{"source": c.Source, "run": "backfill", "patientMode": c.Patient, "system": fhir.SystemUBRN}}
+	j := &batch.Job{Tables: tables, Target: c.Target, Workers: c.Workers, Now: p.now(), Variables: from.r4, Prepare: from.prepare}
 	if j.Workers <= 0 {
 		j.Workers = runtime.GOMAXPROCS(0)
 	}
-	t, err := c.run(ctx, p, j, files{in: in, out: out, size: size})
-	if closeErr := out.Close(); err == nil && closeErr != nil {
-		err = fmt.Errorf("write %s: %w", c.Out, closeErr)
+	faults := &faultSink{to: f.errors, words: p.err}
+	j.Failed = faults.add
+	done := p.mapped(j, f.size)
+	t, err := j.Run(ctx, f.in, f.out)
+	done()
+	if errors.Is(err, batch.ErrGzip) {
+		err = hinted{fmt.Errorf("read %s: %w", c.In, err), "unpack it first: gunzip -c FILE | refbridge mapping run --in -"}
+	}
+	return c.end(p, t, errors.Join(err, f.close()))
+}
+
+// tables loads the tables, and says where they are those that nobody chose.
+func (c mappingRunCmd) tables(p *program) (*mapping.Set, error) {
+	if _, err := os.Stat(p.config); c.Tables == "" && errors.Is(err, fs.ErrNotExist) {
+		fmt.Fprintf(p.err, "refbridge: no %s: mapping with the built-in tables\n", p.config)
+	}
+	return p.offlineTables(c.Tables)
+}
+
+// end tells how many lines are done, where that is no matter of course.
+func (c mappingRunCmd) end(p *program, t batch.Tally, err error) error {
+	if t.Failed > 0 || err != nil && t.Mapped > 0 {
+		fmt.Fprintf(p.err, "refbridge: %s mapped, %d failed\n", mapping.Plural(t.Mapped, "line"), t.Failed)
+	}
+	if len(t.Unread) > 0 {
+		fmt.Fprintf(p.err, "refbridge: %s\n", wrap(unread(t.Unread), len("refbridge: ")))
+	}
+	if err == nil && t.Failed > 0 {
+		return exit(exitRecordsFailed)
+	}
+	return err
+}
+
+func unread(types map[string]int) string {
+	total := 0
+	var parts []string
+	for _, typ := range slices.Sorted(maps.Keys(types)) {
+		total += types[typ]
+		parts = append(parts, fmt.Sprintf("%s %d", cmp.Or(typ, "no resource"), types[typ]))
+	}
+	return mapping.Plural(total, "resource") + " in Bundles that no table reads: " + strings.Join(parts, ", ")
+}
+
+// mapped shows progress on a terminal, where mapping takes more than two seconds; it gives what ends that.
+func (p *program) mapped(j *batch.Job, size int64) func() {
+	if !terminal(p.err) {
+		return func() {}
+	}
+	late := make(chan struct{})
+	wait := time.AfterFunc(2*time.Second, func() { close(late) })
+	bars := mpb.New(mpb.WithOutput(p.err), mpb.WithWidth(40), mpb.WithRenderDelay(late))
+	style, counter := mpb.BarFillerBuilder(mpb.BarStyle()), decor.Counters(decor.SizeB1024(0), "% .1f / % .1f")
+	if size == 0 {
+		style, counter = mpb.SpinnerStyle(), decor.Current(decor.SizeB1024(0), "% .1f")
+	}
+	bar := bars.New(size, style, mpb.BarRemoveOnComplete(), mpb.PrependDecorators(decor.Name("map ")),
+		mpb.AppendDecorators(counter))
+	j.Progress = func(bytes, _ int) { bar.IncrBy(bytes) }
+	return func() {
+		wait.Stop()
+		bar.Abort(true)
+		bars.Wait()
+	}
+}
+
+// origins are the variables of the tables, by where a line comes from.
+type origins struct{ ers, r4 map[string]string }
+
+// origins takes what plan --from, coverage and impact take, or the source that is named.
+func (c mappingRunCmd) origins(p *program) (origins, error) {
+	s, err := p.samples(sampleFlags{})
+	if err != nil {
+		return origins{}, err
+	}
+	out := origins{ers: maps.Clone(s.worlds["ers"]), r4: maps.Clone(s.worlds["fhir"])}
+	if err := c.named(p, out); err != nil {
+		return origins{}, err
+	}
+	for _, world := range []map[string]string{out.ers, out.r4} {
+		world["run"] = "backfill"
+		world["patientMode"] = cmp.Or(c.Patient, world["patientMode"])
+	}
+	return out, nil
+}
+
+// named makes all lines those of the source that --source names.
+func (c mappingRunCmd) named(p *program, o origins) error {
+	if c.Source == "" {
+		return nil
+	}
+	cfg, err := config.Load(p.config, checkSchedule)
+	if errors.Is(err, config.ErrNoFile) {
+		o.ers["source"], o.r4["source"] = c.Source, c.Source
+		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if t.Failed > 0 {
-		fmt.Fprintf(p.err, "refbridge: %d lines mapped, %d failed\n", t.Mapped, t.Failed)
-		return exit(exitRecordsFailed)
-	}
-	return nil
-}
-
-type files struct {
-	in   io.Reader
-	out  io.Writer
-	size int64 // of in, 0 where it is not known
-}
-
-// run maps with a progress bar and a file of errors.
-func (c mappingRunCmd) run(ctx context.Context, p *program, j *batch.Job, f files) (batch.Tally, error) {
-	faults, err := c.faults(p)
-	if err != nil {
-		return batch.Tally{}, err
-	}
-	j.Failed = faults.add
-	if terminal(p.err) {
-		bars := mpb.New(mpb.WithOutput(p.err), mpb.WithWidth(40))
-		bar := bars.AddBar(f.size, mpb.BarRemoveOnComplete(), mpb.PrependDecorators(decor.Name("map ")),
-			mpb.AppendDecorators(decor.Counters(decor.SizeB1024(0), "% .1f / % .1f")))
-		j.Progress = func(bytes, _ int) { bar.IncrBy(bytes) }
-		defer bars.Wait()
-		defer bar.Abort(true)
-	}
-	t, err := j.Run(ctx, f.in, f.out)
-	if closeErr := faults.close(); err == nil {
-		err = closeErr
-	}
-	return t, err
-}
-
-func (c mappingRunCmd) input(p *program) (io.ReadCloser, int64, error) {
-	if c.In == "-" {
-		return io.NopCloser(p.in), 0, nil
-	}
-	f, err := os.Open(c.In)
-	if err != nil {
-		return nil, 0, err
-	}
-	info, err := f.Stat()
-	if err != nil {
-		return nil, 0, err
-	}
-	return f, info.Size(), c.apart()
-}
-
-// apart refuses a file that stands for two things, before any of them is opened for writing.
-func (c mappingRunCmd) apart() error {
-	flags, names := []string{"--in", "--out", "--errors"}, []string{c.In, c.Out, c.Errors}
-	for i := range names {
-		for j := range i {
-			if sameFile(names[i], names[j]) {
-				return misused(flags[j]+" and "+flags[i]+" are the same file", "write to another file")
-			}
+	var names []string
+	for _, src := range cfg.Sources {
+		if src.Name == c.Source {
+			maps.Copy(o.ers, worldOf(src))
+			maps.Copy(o.r4, worldOf(src))
+			return nil
 		}
+		names = append(names, src.Name)
 	}
-	return nil
+	return misused(fmt.Sprintf("%s has no source %s", p.config, c.Source), "its sources: "+strings.Join(names, ", "))
 }
 
-// sameFile tells whether two names given on a command line mean one file; "-" and "" are streams.
-func sameFile(a, b string) bool {
-	if a == "" || a == "-" || b == "" || b == "-" {
-		return false
-	}
-	one, errA := os.Stat(a)
-	two, errB := os.Stat(b)
-	if errA != nil || errB != nil {
-		return filepath.Clean(a) == filepath.Clean(b)
-	}
-	return os.SameFile(one, two)
-}
-
-type keepOpen struct{ io.Writer }
-
-func (keepOpen) Close() error { return nil }
-
-func (c mappingRunCmd) output(p *program) (io.WriteCloser, error) {
-	if c.Out == "-" {
-		return keepOpen{p.out}, nil
-	}
-	return os.OpenFile(c.Out, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-}
-
-// prepared makes the bundles of what is no resource of the tables: as a sync does.
-func prepared(r fhir.Resource) ([]fhir.Bundle, error) {
+// prepare makes the samples of what is no resource of the tables: as a sync does.
+func (o origins) prepare(r fhir.Resource) ([]mapping.Sample, error) {
 	switch r.Type() {
 	case "ReferralRequest", "Parameters", "Bundle":
 	default:
 		return nil, nil
 	}
 	if b, ok := mapping.BundleOf(r); ok && r.Type() == "Bundle" {
-		return []fhir.Bundle{b}, nil
+		return []mapping.Sample{{Bundle: b, Variables: o.r4}}, nil
 	}
 	found, err := ers.Referrals(r.Raw())
 	if err != nil {
 		return nil, err
 	}
-	var out []fhir.Bundle
+	var out []mapping.Sample
 	for _, one := range found {
 		b, err := ers.Normalise(one)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, b)
+		out = append(out, mapping.Sample{Bundle: b, Variables: o.ers, Sent: one})
 	}
 	return out, nil
-}
-
-// faultSink writes what is wrong with lines: to a file, or the first of it for people.
-type faultSink struct {
-	c     mappingRunCmd
-	file  *os.File
-	to    *bufio.Writer
-	err   error
-	shown int
-	words io.Writer
-}
-
-func (c mappingRunCmd) faults(p *program) (*faultSink, error) {
-	s := &faultSink{c: c, words: p.err}
-	if c.Errors == "" {
-		return s, nil
-	}
-	f, err := os.OpenFile(c.Errors, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	s.file, s.to = f, bufio.NewWriter(f)
-	return s, nil
-}
-
-// lineError is one fault of one line, as --errors holds it.
-type lineError struct {
-	Line    int    `json:"line"`
-	Reason  string `json:"reason"`
-	Rule    string `json:"rule,omitempty"`  // file:line:column
-	Field   string `json:"field,omitempty"` // or path of a body
-	From    string `json:"from,omitempty"`  // FHIRPath of the rule
-	Message string `json:"message"`
-	Hint    string `json:"hint,omitempty"`
-}
-
-func (s *faultSink) add(f batch.LineFault) {
-	if f.Err != nil {
-		s.write(lineError{Line: f.Line, Reason: "unreadable", Message: f.Err.Error()})
-	}
-	for _, one := range f.Faults {
-		e := lineError{Line: f.Line, Reason: string(one.Kind), Field: one.Field, From: one.Source, Message: one.Message, Hint: one.Hint}
-		if one.File != "" {
-			e.Rule = fmt.Sprintf("%s:%d:%d", one.File, one.Line, one.Column)
-		}
-		s.write(e)
-	}
-}
-
-func (s *faultSink) write(e lineError) {
-	if s.to == nil {
-		s.show(e)
-		return
-	}
-	line, err := json.Marshal(e)
-	if err == nil {
-		_, err = s.to.Write(append(line, '\n'))
-	}
-	if s.err == nil {
-		s.err = err
-	}
-}
-
-func (s *faultSink) show(e lineError) {
-	s.shown++
-	switch {
-	case s.shown <= shownErrors:
-		fmt.Fprintf(s.words, "refbridge: error: line %d: %s\n", e.Line, strings.TrimSpace(e.Rule+" "+e.Field+" "+e.Message))
-		if e.Hint != "" {
-			fmt.Fprintf(s.words, "refbridge: hint: %s\n", e.Hint)
-		}
-	case s.shown == shownErrors+1:
-		fmt.Fprintf(s.words, "refbridge: hint: more lines fail; --errors FILE takes all of them\n")
-	}
-}
-
-func (s *faultSink) close() error {
-	if s.to == nil {
-		return nil
-	}
-	err := errors.Join(s.err, s.to.Flush(), s.file.Close())
-	if err != nil {
-		return fmt.Errorf("write %s: %w", s.c.Errors, err)
-	}
-	return nil
 }

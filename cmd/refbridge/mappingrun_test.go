@@ -2,14 +2,20 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"refbridge/fhir"
 )
 
 const oneRequest = `{"resourceType":"ServiceRequest","id":"1","status":"active","intent":"order","subject":{"identifier":` +
@@ -23,7 +29,7 @@ func TestRunWritesALineForALineAndTellsWhatFailed(t *testing.T) {
 	code, out, errOut := command("-c", path("none.yaml"), "mapping", "run", "--in", path("in"), "--out", path("out"), "--errors", path("errors"), "--source", "epr")
 	assert.Equal(t, exitRecordsFailed, code)
 	assert.Empty(t, out)
-	assert.Equal(t, "refbridge: 2 lines mapped, 2 failed\n", errOut)
+	assert.Equal(t, "refbridge: no "+path("none.yaml")+": mapping with the built-in tables\nrefbridge: 2 lines mapped, 2 failed\n", errOut)
 
 	written, err := os.ReadFile(path("out"))
 	require.NoError(t, err)
@@ -105,4 +111,102 @@ func TestRunRefusesWhatCannotWork(t *testing.T) {
 	left, err := os.ReadFile(in)
 	require.NoError(t, err)
 	assert.Equal(t, oneRequest, string(left))
+}
+
+// field gives a field of the only referral that a run wrote.
+func field(t *testing.T, out, name string) any {
+	t.Helper()
+	var line struct {
+		Records []struct {
+			Object string
+			Key    map[string]string
+			Fields map[string]any
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(out), &line), out)
+	for _, r := range line.Records {
+		if r.Object == "ClinicalServiceRequest" && name == "" {
+			return r.Key["Bridge_Key__c"]
+		}
+		if r.Object == "ClinicalServiceRequest" {
+			return r.Fields[name]
+		}
+	}
+	t.Fatal("there is no referral")
+	return nil
+}
+
+func TestRunTakesNameSystemAndPatientsFromTheSource(t *testing.T) {
+	sent, err := os.ReadFile("../../mapping/tables/cases/ers-as-sent.json")
+	require.NoError(t, err)
+	sentRequest := string(sent)
+	dir := t.TempDir()
+	none, cfg := filepath.Join(dir, "none.yaml"), filepath.Join(dir, "refbridge.yaml")
+	require.Equal(t, exitDone, refbridge(t, "init", dir).code)
+	text, err := os.ReadFile(cfg)
+	require.NoError(t, err)
+	epr := "sources:\n  - name: epr\n    kind: fhir\n    base_url: https://epr.example.nhs.uk/fhir\n    system: https://epr.example.nhs.uk\n" +
+		"    sync: \"0 * * * *\"\n    poll: \"0 * * * *\"\n"
+	require.NoError(t, os.WriteFile(cfg, []byte(strings.Replace(string(text), "sources:\n", epr, 1)), 0o600))
+	for _, c := range []struct {
+		config, source, in string
+		key, system        any
+	}{
+		{none, "", oneRequest, "fhir.sr.1", nil},
+		{none, "", sentRequest, "ers.sr.000000082001", fhir.SystemUBRN},
+		{none, "lab", oneRequest, "lab.sr.1", nil},
+		{none, "lab", sentRequest, "lab.sr.000000082001", fhir.SystemUBRN},
+		{cfg, "", oneRequest, "epr.sr.1", "https://epr.example.nhs.uk"},
+		{cfg, "", sentRequest, "ers.sr.000000082001", fhir.SystemUBRN},
+		{cfg, "epr", oneRequest, "epr.sr.1", "https://epr.example.nhs.uk"},
+		{cfg, "ers", oneRequest, "ers.sr.1", fhir.SystemUBRN},
+	} {
+		args := []string{"-c", c.config, "mapping", "run"}
+		if c.source != "" {
+			args = append(args, "--source", c.source)
+		}
+		var out, errOut bytes.Buffer
+		require.Equal(t, exitDone, run(args, strings.NewReader(c.in), &out, &errOut), errOut.String())
+		assert.Equal(t, c.key, field(t, out.String(), ""))
+		assert.Equal(t, c.system, field(t, out.String(), "SourceSystem"))
+		assert.Equal(t, "backfill", field(t, out.String(), "Bridge_Run__c"))
+		assert.Equal(t, c.config == none, strings.Contains(errOut.String(), "mapping with the built-in tables"))
+	}
+	code, _, errOut := command("-c", cfg, "mapping", "run", "--source", "erp")
+	assert.Equal(t, exitUsage, code)
+	assert.Contains(t, errOut, "has no source erp\nrefbridge: hint: its sources: epr, ers\n")
+}
+
+func TestRunCountsWhatNoTableReadsOfABundle(t *testing.T) {
+	in := `{"resourceType":"Bundle","entry":[{"resource":` + strings.TrimSpace(oneRequest) + `},{"resource":{"resourceType":"Observation"}},` +
+		`{"resource":{"resourceType":"Observation"}},{"fullUrl":"urn:uuid:1"}]}`
+	var out, errOut bytes.Buffer
+	code := run([]string{"mapping", "run", "--tables", "../../mapping/tables"}, strings.NewReader(in), &out, &errOut)
+	assert.Equal(t, exitDone, code)
+	assert.Equal(t, "refbridge: 3 resources in Bundles that no table reads: no resource 1,\n           Observation 2\n", errOut.String())
+	assert.Contains(t, out.String(), "fhir.sr.1")
+}
+
+func TestRunSaysThatItsInputIsPacked(t *testing.T) {
+	var out, errOut bytes.Buffer
+	code := run([]string{"mapping", "run", "--tables", "../../mapping/tables"}, strings.NewReader("\x1f\x8b\x08\x00\x00\n\n"), &out, &errOut)
+	assert.Equal(t, exitError, code)
+	assert.Equal(t, "refbridge: error: read -: this is gzip\nrefbridge: hint: unpack it first: gunzip -c FILE | refbridge mapping run --in -\n", errOut.String())
+}
+
+func TestRunThatIsInterruptedWhileItWaitsTellsHowFarItCame(t *testing.T) {
+	in, feed := io.Pipe()
+	defer in.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		_, _ = io.WriteString(feed, strings.Repeat(oneRequest, 5000)) // is taken in whole chunks, the last one stays
+		cancel()
+	}()
+	var out, errOut bytes.Buffer
+	p := &program{in: in, out: &out, err: &errOut, now: time.Now, config: filepath.Join(t.TempDir(), "none.yaml")}
+	err := mappingRunCmd{Tables: "../../mapping/tables", In: "-", Out: "-", Target: "records", Workers: 1}.Run(ctx, p)
+	require.ErrorIs(t, err, context.Canceled)
+	assert.Equal(t, exitInterrupted, p.report(ctx, err))
+	assert.Equal(t, fmt.Sprintf("refbridge: %d lines mapped, 0 failed", strings.Count(out.String(), "\n")), strings.Split(errOut.String(), "\n")[0])
+	assert.Positive(t, out.Len())
 }

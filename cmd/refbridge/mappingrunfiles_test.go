@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,17 +26,68 @@ func TestMappingRunRefusesOneFileForTwoThingsAndTouchesNone(t *testing.T) {
 	dir := t.TempDir()
 	in := filepath.Join(dir, "in.ndjson")
 	require.NoError(t, os.WriteFile(in, []byte(plainRequests("a", "b")), 0o600))
+	other := filepath.Join(t.TempDir(), "link")
+	require.NoError(t, os.Symlink(dir, other))
 	for _, flags := range [][]string{
 		{"--in", in, "--out", filepath.Join(dir, "out"), "--errors", in},
 		{"--in", in, "--out", in},
 		{"--in", in, "--out", filepath.Join(dir, "x"), "--errors", filepath.Join(dir, ".", "x")},
+		{"--in", "-", "--out", filepath.Join(dir, "x"), "--errors", filepath.Join(dir, "x")},
+		{"--in", in, "--out", filepath.Join(dir, "x"), "--errors", filepath.Join(other, "x")},
+		{"--in", in, "--out", "x.ndjson", "--errors", absolute("x.ndjson")},
+		{"--in", in, "--out", filepath.Join(other, "in.ndjson")},
+		{"--in", in, "--errors", "-"},
 	} {
 		r := refbridge(t, append([]string{"mapping", "run", "--tables", "../../mapping/tables"}, flags...)...)
 		assert.Equal(t, exitUsage, r.code, "%v: %s", flags, r.err)
 		kept, err := os.ReadFile(in)
 		require.NoError(t, err)
 		assert.Equal(t, plainRequests("a", "b"), string(kept))
+		assert.NoFileExists(t, filepath.Join(dir, "x"))
 	}
+}
+
+func TestMappingRunRefusesToWriteOverItsRedirectedInput(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "in.ndjson")
+	require.NoError(t, os.WriteFile(name, []byte(plainRequests("a")), 0o600))
+	in, err := os.Open(name)
+	require.NoError(t, err)
+	defer in.Close()
+	for _, flag := range []string{"--out", "--errors"} {
+		var out, errOut bytes.Buffer
+		code := run([]string{"mapping", "run", "--tables", "../../mapping/tables", flag, name}, in, &out, &errOut)
+		assert.Equal(t, exitUsage, code)
+		assert.Contains(t, errOut.String(), "--in and "+flag+" are the same file")
+	}
+	kept, err := os.ReadFile(name)
+	require.NoError(t, err)
+	assert.Equal(t, plainRequests("a"), string(kept))
+}
+
+func TestMappingRunEmptiesNothingBeforeAllFilesAreOpen(t *testing.T) {
+	dir := t.TempDir()
+	in, out := filepath.Join(dir, "in.ndjson"), filepath.Join(dir, "out.ndjson")
+	require.NoError(t, os.WriteFile(in, []byte(plainRequests("a")), 0o600))
+	require.NoError(t, os.WriteFile(out, []byte("of yesterday"), 0o600))
+	for _, flags := range [][]string{{"--in", in, "--errors", filepath.Join(dir, "none", "errors")}, {"--in", dir}} {
+		r := refbridge(t, append([]string{"mapping", "run", "--tables", "../../mapping/tables", "--out", out}, flags...)...)
+		assert.Equal(t, exitError, r.code, r.err)
+		kept, err := os.ReadFile(out)
+		require.NoError(t, err)
+		assert.Equal(t, "of yesterday", string(kept))
+	}
+	r := refbridge(t, "mapping", "run", "--tables", "../../mapping/tables", "--in", in, "--out", out)
+	assert.Equal(t, exitDone, r.code, r.err)
+	written, err := os.ReadFile(out)
+	require.NoError(t, err)
+	assert.NotContains(t, string(written), "of yesterday")
+}
+
+func TestMappingRunMayThrowAwayBothOfItsOutputs(t *testing.T) {
+	in := filepath.Join(t.TempDir(), "in.ndjson")
+	require.NoError(t, os.WriteFile(in, []byte(plainRequests("a")), 0o600))
+	r := refbridge(t, "mapping", "run", "--tables", "../../mapping/tables", "--in", in, "--out", os.DevNull, "--errors", os.DevNull)
+	assert.Equal(t, exitDone, r.code, r.err)
 }
 
 func TestMappingRunKeepsTheOrderTellsOfEveryBadLineAndEndsWithThree(t *testing.T) {

@@ -2,15 +2,15 @@
 package batch
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"refbridge/fhir"
+	"refbridge/fhir/fhirpath"
 	"refbridge/mapping"
 )
 
@@ -18,18 +18,19 @@ import (
 const Records = "records"
 
 // Job maps a stream: a resource a line in, what became of it a line out, in the same order and in constant memory. It works
-// with the same Parse, Map and checks as a sync.
+// with the same Parse, Map and checks as a sync. Each worker has a Doc and a Mapper of its own:
 //
-//	in -> chunks of whole lines -> workers (a Doc and a Mapper each) -> chunks in their order -> out
+//	in -> the next chunk of whole lines -> worker -> the chunks that are ready, in their order -> out
+//	      (one worker at a time)                     (one worker at a time; the others go on mapping)
 type Job struct {
 	Tables    *mapping.Set
-	Target    string // Records, referral or appointment
-	Workers   int    // 0 counts as 1
-	Variables map[string]string
+	Target    string            // Records, referral or appointment
+	Workers   int               // 0 counts as 1
+	Variables map[string]string // for resources that the tables read as they are
 	Now       time.Time
-	// Prepare makes the bundles of a resource that no table reads itself: a Bundle, a ReferralRequest of e-RS. Nil, or no
-	// bundles: such a resource is a fault.
-	Prepare func(fhir.Resource) ([]fhir.Bundle, error)
+	// Prepare makes the samples of a resource that no table reads itself: a Bundle, a ReferralRequest of e-RS. Each has its own
+	// variables; Now is that of the Job. Nil, or no samples: such a resource is a fault.
+	Prepare func(fhir.Resource) ([]mapping.Sample, error)
 	// Failed is told of every line that could not be mapped, in their order.
 	Failed func(LineFault)
 	// Progress, where it is not nil, is told how many bytes and lines are done since it was told last.
@@ -46,259 +47,165 @@ type LineFault struct {
 // Tally counts lines.
 type Tally struct {
 	Mapped, Failed int
+	// Unread counts, by type, the resources in the Bundles of mapped lines that no table has read: they are the focus of none, and
+	// no path came to them. Those of a type that R4 does not have are unknown, entries without any have the type "".
+	Unread map[string]int
 }
 
-const (
-	chunkSize = 128 << 10
-	maxLine   = 16 << 20 // bytes of one resource, as for files elsewhere
-	maxWhole  = 64 << 20 // bytes of a document over many lines
-)
+// stream is a Job at work.
+type stream struct {
+	*Job
+	free chan *chunk
 
-// ErrLongLine is given for an input with a line that no FHIR resource has.
-var ErrLongLine = errors.New("a line of more than 16 MiB")
+	reading sync.Mutex
+	in      *chunkReader
+	count   int // chunks that were read
+	ended   bool
 
-// chunk is a piece of the input, and what became of it.
-type chunk struct {
-	in, out []byte
-	line    int  // of the first
-	whole   bool // in is one document
-	lines   int  // blank ones too
-	mapped  int
-	faults  []LineFault
-	done    chan struct{}
+	queue   sync.Mutex
+	ready   []*chunk // by number, modulo: there are no more chunks than places
+	next    int      // number of the chunk to be written
+	writing bool
+
+	writes  sync.Mutex
+	out     io.Writer
+	tally   Tally
+	through bool // the last chunk is written
+	err     error
+	stopped atomic.Bool
 }
 
-// Run maps in to out. The error is for the stream as a whole; lines that fail are told to Failed.
+// Run maps in to out. The error is for the stream as a whole; lines that fail are told to Failed. When the context ends Run
+// returns, even while in is waited for: nothing is written or told any more, but in may be read from once more.
 func (j *Job) Run(ctx context.Context, in io.Reader, out io.Writer) (Tally, error) {
-	r := &chunkReader{in: in, line: 1}
-	var t Tally
-	if j.Workers <= 1 {
-		return t, j.alone(ctx, r, out, &t)
+	workers := max(j.Workers, 1)
+	chunks := 2*workers + 1
+	s := &stream{Job: j, in: &chunkReader{in: in}, out: out, free: make(chan *chunk, chunks), ready: make([]*chunk, chunks)}
+	for range chunks {
+		s.free <- &chunk{unread: map[string]int{}}
 	}
-	return t, j.together(ctx, r, out, &t)
+	var running sync.WaitGroup
+	for range workers {
+		running.Go(func() { s.work(ctx) })
+	}
+	done := make(chan struct{})
+	go func() {
+		running.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+	s.writes.Lock()
+	defer s.writes.Unlock()
+	s.stopped.Store(true)
+	if s.err == nil && !s.through {
+		s.err = ctx.Err()
+	}
+	return s.tally, s.err
 }
 
-func (j *Job) alone(ctx context.Context, r *chunkReader, out io.Writer, t *Tally) error {
-	w := j.worker()
-	c := &chunk{}
-	for {
-		end := r.next(c)
-		if end != nil && end != io.EOF {
-			return end
+// work is what each worker does.
+func (s *stream) work(ctx context.Context) {
+	w := s.worker()
+	for c := range s.free {
+		if s.stopped.Load() || !s.read(c) {
+			s.free <- c // for those who wait for one
+			return
 		}
 		w.work(c)
-		if err := j.finish(ctx, c, out, t); err != nil || end == io.EOF {
-			return err
-		}
+		s.deliver(ctx, c)
 	}
 }
 
-// together lets several workers map chunks, and writes them in their order.
-func (j *Job) together(ctx context.Context, r *chunkReader, out io.Writer, t *Tally) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	size := 2*j.Workers + 2
-	free, todo, order := make(chan *chunk, size), make(chan *chunk, size), make(chan *chunk, size)
-	for range size {
-		free <- &chunk{done: make(chan struct{}, 1)}
+// read is false at the end of the input.
+func (s *stream) read(c *chunk) bool {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	if s.ended {
+		return false
 	}
-	var workers sync.WaitGroup
-	for range j.Workers {
-		workers.Go(func() {
-			w := j.worker()
-			for c := range todo {
-				w.work(c)
-				c.done <- struct{}{}
-			}
-		})
-	}
-	var readErr error
-	workers.Go(func() {
-		defer close(order)
-		defer close(todo)
-		readErr = r.feed(ctx, free, todo, order)
-	})
-	var err error
-	for c := range order {
-		<-c.done
-		if err == nil {
-			err = j.finish(ctx, c, out, t)
-		}
-		if err != nil {
-			cancel()
-		}
-		free <- c
-	}
-	workers.Wait()
-	if err == nil {
-		err = readErr
-	}
-	return err
+	s.in.next(c)
+	c.number = s.count
+	s.count++
+	s.ended = c.end != nil
+	return true
 }
 
-// finish writes a chunk that is done.
-func (j *Job) finish(ctx context.Context, c *chunk, out io.Writer, t *Tally) error {
+// deliver hands in a chunk that is mapped. Who finds the next one to be written writes it, and those behind it that are there.
+func (s *stream) deliver(ctx context.Context, c *chunk) {
+	s.queue.Lock()
+	defer s.queue.Unlock()
+	s.ready[c.number%len(s.ready)] = c
+	if s.writing {
+		return
+	}
+	s.writing = true
+	for at := s.next % len(s.ready); s.ready[at] != nil; at = s.next % len(s.ready) {
+		c := s.ready[at]
+		s.ready[at] = nil
+		s.next++
+		s.queue.Unlock()
+		s.write(ctx, c)
+		s.free <- c
+		s.queue.Lock()
+	}
+	s.writing = false
+}
+
+func (s *stream) write(ctx context.Context, c *chunk) {
+	s.writes.Lock()
+	defer s.writes.Unlock()
+	if s.stopped.Load() {
+		return
+	}
+	switch err := s.finish(ctx, c); {
+	case err != nil:
+		s.err = err
+	case c.end == io.EOF:
+		s.through = true
+	case c.end != nil:
+		s.err = c.end
+	}
+	s.stopped.Store(s.err != nil)
+}
+
+// finish writes a chunk and tells of it.
+func (s *stream) finish(ctx context.Context, c *chunk) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if len(c.out) > 0 {
-		if _, err := out.Write(c.out); err != nil {
+		if _, err := s.out.Write(c.out); err != nil {
 			return fmt.Errorf("write: %w", err)
 		}
 	}
-	t.Mapped += c.mapped
-	t.Failed += len(c.faults)
+	s.tally.Mapped += c.mapped
+	s.tally.Failed += len(c.faults)
+	for typ, n := range c.unread {
+		s.tally.unread(typ, n)
+	}
 	for _, f := range c.faults {
-		if j.Failed != nil {
-			j.Failed(f)
+		if s.Failed != nil {
+			s.Failed(f)
 		}
 	}
-	if j.Progress != nil {
-		j.Progress(len(c.in), c.lines)
+	if s.Progress != nil {
+		s.Progress(c.read, c.lines)
 	}
 	return nil
 }
 
-// worker maps chunks.
-type worker struct {
-	*Job
-	doc    fhir.Doc
-	mapper *mapping.Mapper
-	direct map[string]bool // resource types that the tables read
-}
-
-func (j *Job) worker() *worker {
-	w := &worker{Job: j, mapper: j.Tables.Mapper(), direct: map[string]bool{}}
-	for _, t := range j.Tables.Tables() {
-		if t.Body == j.body() {
-			w.direct[t.Source] = true
+// unread adds resources of a type. What is no type of R4 could be anything: its name is not kept.
+func (t *Tally) unread(typ string, n int) {
+	if _, known := t.Unread[typ]; !known && typ != "" {
+		if _, err := fhirpath.Compile("ofType(" + typ + ")"); err != nil {
+			typ = "unknown"
 		}
 	}
-	return w
-}
-
-// body is the name of the body that is made, empty for records.
-func (j *Job) body() string {
-	if j.Target == Records {
-		return ""
+	if t.Unread == nil {
+		t.Unread = map[string]int{}
 	}
-	return j.Target
-}
-
-func (w *worker) work(c *chunk) {
-	c.out, c.faults, c.mapped, c.lines = c.out[:0], c.faults[:0], 0, 0
-	rest := c.in
-	for len(rest) > 0 {
-		line := rest
-		if end := bytes.IndexByte(rest, '\n'); end >= 0 && !c.whole {
-			line = rest[:end]
-			rest = rest[end+1:]
-		} else {
-			rest = nil
-		}
-		number := c.line + c.lines
-		c.lines++
-		if blankLine(line) {
-			continue
-		}
-		if err := w.line(c, line); err != nil {
-			f := LineFault{Line: number}
-			if !errors.As(err, &f.Faults) {
-				f.Err = err
-			}
-			c.faults = append(c.faults, f)
-			continue
-		}
-		c.mapped++
-	}
-}
-
-func blankLine(line []byte) bool {
-	return len(line) == 0 || line[0] <= ' ' && len(bytes.TrimSpace(line)) == 0
-}
-
-// line maps one line; nothing of it is written where it fails.
-func (w *worker) line(c *chunk, line []byte) error {
-	r, err := w.doc.Resource(line)
-	if err != nil {
-		return err
-	}
-	before := len(c.out)
-	if w.direct[r.Type()] {
-		if c.out, err = w.one(c.out, mapping.Input{Focus: r, Variables: w.Variables, Now: w.Now}); err != nil {
-			c.out = c.out[:before]
-			return err
-		}
-		c.out = append(c.out, '\n')
-		return nil
-	}
-	bundles, err := w.prepared(r)
-	if err != nil {
-		return err
-	}
-	if c.out, err = w.many(c.out, bundles); err != nil {
-		c.out = c.out[:before]
-	}
-	return err
-}
-
-func (w *worker) prepared(r fhir.Resource) ([]fhir.Bundle, error) {
-	if w.Prepare == nil {
-		return nil, mapping.Faults{w.Tables.NoTable(r)}
-	}
-	bundles, err := w.Prepare(r)
-	if err == nil && len(bundles) == 0 {
-		return nil, mapping.Faults{w.Tables.NoTable(r)}
-	}
-	return bundles, err
-}
-
-// one appends what a single resource became.
-func (w *worker) one(dst []byte, in mapping.Input) ([]byte, error) {
-	if w.Target != Records {
-		return w.mapper.AppendBody(dst, w.Target, in)
-	}
-	out, err := w.mapper.Map(in)
-	if err != nil {
-		return dst, err
-	}
-	return mapping.AppendRecords(dst, out.Records), nil
-}
-
-// many appends what several resources of one line became: a line for all records, or a line for each body.
-func (w *worker) many(dst []byte, bundles []fhir.Bundle) ([]byte, error) {
-	var inputs []mapping.Input
-	for _, b := range bundles {
-		for _, focus := range b.Focus {
-			if w.direct[focus.Type()] {
-				inputs = append(inputs, mapping.Input{Focus: focus, Related: b.Related, Variables: w.Variables, Now: w.Now})
-			}
-		}
-	}
-	if len(inputs) == 0 {
-		return dst, mapping.Faults{w.Tables.NoTable(fhir.Resource{})}
-	}
-	if w.Target == Records {
-		return w.allRecords(dst, inputs)
-	}
-	for _, in := range inputs {
-		var err error
-		if dst, err = w.one(dst, in); err != nil {
-			return dst, err
-		}
-		dst = append(dst, '\n')
-	}
-	return dst, nil
-}
-
-func (w *worker) allRecords(dst []byte, inputs []mapping.Input) ([]byte, error) {
-	var records []mapping.Mapped
-	for _, in := range inputs {
-		out, err := w.mapper.Map(in)
-		if err != nil {
-			return dst, err
-		}
-		records = append(records, out.Records...)
-	}
-	return append(mapping.AppendRecords(dst, records), '\n'), nil
+	t.Unread[typ] += n
 }

@@ -163,11 +163,10 @@ func TestBaselineProcess(t *testing.T) {
 	require.NoError(t, err)
 	out, err := os.Create(output)
 	require.NoError(t, err)
-	r := &chunkReader{in: in, line: 1}
+	r := &chunkReader{in: in}
 	var c chunk
-	for end := error(nil); end == nil; {
-		end = r.next(&c)
-		c.out = c.out[:0]
+	for c.end == nil {
+		r.next(&c)
 		for line := range bytes.Lines(c.in) {
 			c.out, err = hand.appendBody(c.out, line)
 			require.NoError(t, err)

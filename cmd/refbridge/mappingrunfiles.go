@@ -1,0 +1,220 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"refbridge/mapping/batch"
+)
+
+// runFiles are what mapping run reads and writes.
+type runFiles struct {
+	in     io.Reader
+	size   int64 // of in, 0 where it is not known
+	out    io.Writer
+	errors *bufio.Writer // nil: none
+	opened []*os.File
+}
+
+// open opens all files, and only then empties those that are written.
+func (c mappingRunCmd) open(p *program) (*runFiles, error) {
+	if err := c.apart(p); err != nil {
+		return nil, err
+	}
+	f := &runFiles{in: p.in, out: p.out}
+	err := f.open(c)
+	if err == nil {
+		err = f.empty()
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.close())
+	}
+	return f, nil
+}
+
+func (f *runFiles) open(c mappingRunCmd) error {
+	if c.In != "-" {
+		in, err := f.file(c.In, os.O_RDONLY)
+		if err != nil {
+			return err
+		}
+		info, err := in.Stat()
+		if err != nil {
+			return err
+		}
+		if info.IsDir() {
+			return hinted{fmt.Errorf("read %s: it is a folder", c.In), "cat its files into --in -"}
+		}
+		f.in, f.size = in, info.Size()
+	}
+	if c.Out != "-" {
+		out, err := f.file(c.Out, os.O_WRONLY|os.O_CREATE)
+		if err != nil {
+			return err
+		}
+		f.out = out
+	}
+	if c.Errors != "" {
+		to, err := f.file(c.Errors, os.O_WRONLY|os.O_CREATE)
+		if err != nil {
+			return err
+		}
+		f.errors = bufio.NewWriter(to)
+	}
+	return nil
+}
+
+func (f *runFiles) file(name string, how int) (*os.File, error) {
+	file, err := os.OpenFile(name, how, 0o600)
+	if err == nil {
+		f.opened = append(f.opened, file)
+	}
+	return file, err
+}
+
+// empty empties the files that are written; devices and pipes have nothing to be emptied.
+func (f *runFiles) empty() error {
+	for _, file := range f.opened {
+		info, err := file.Stat()
+		if err != nil {
+			return err
+		}
+		if io.Reader(file) != f.in && info.Mode().IsRegular() {
+			err = file.Truncate(0)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *runFiles) close() error {
+	var errs []error
+	if f.errors != nil {
+		errs = append(errs, f.errors.Flush())
+	}
+	for _, file := range f.opened {
+		errs = append(errs, file.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// apart refuses a file that stands for two things, before any of them is opened.
+func (c mappingRunCmd) apart(p *program) error {
+	if c.Errors == "-" {
+		return misused("--errors takes the name of a file", "without --errors the first faults are told on standard error")
+	}
+	ends := []runEnd{endOf("--in", c.In, p.in), endOf("--out", c.Out, p.out), endOf("--errors", c.Errors, nil)}
+	for i, one := range ends {
+		for _, other := range ends[:i] {
+			if one.same(other) {
+				return misused(other.flag+" and "+one.flag+" are the same file", "write to another file")
+			}
+		}
+	}
+	return nil
+}
+
+// runEnd is one of the files of mapping run, as the command line names it.
+type runEnd struct {
+	flag string
+	path string      // absolute; empty for a stream
+	info os.FileInfo // nil: it is not there yet
+}
+
+func endOf(flag, name string, stream any) runEnd {
+	e := runEnd{flag: flag}
+	switch file, opened := stream.(*os.File); {
+	case name == "":
+	case name != "-":
+		e.path = absolute(name)
+		e.info, _ = os.Stat(name)
+	case opened:
+		e.info, _ = file.Stat()
+	}
+	return e
+}
+
+// same tells whether two names mean one file. Devices and pipes may stand for two things.
+func (e runEnd) same(o runEnd) bool {
+	if e.info != nil && o.info != nil {
+		return e.info.Mode().IsRegular() && os.SameFile(e.info, o.info)
+	}
+	return e.path != "" && e.path == o.path
+}
+
+// absolute gives the path of a file that need not be there; its folder may be called by several names.
+func absolute(name string) string {
+	path, err := filepath.Abs(name)
+	if err != nil {
+		return filepath.Clean(name)
+	}
+	if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+		path = filepath.Join(dir, filepath.Base(path))
+	}
+	return path
+}
+
+// shownErrors is how many failed lines are told on stderr where no file takes them.
+const shownErrors = 10
+
+// faultSink writes what is wrong with lines: to a file, or the first of it for people.
+type faultSink struct {
+	to    *bufio.Writer // nil: none
+	shown int
+	words io.Writer
+}
+
+// lineError is one fault of one line, as --errors holds it.
+type lineError struct {
+	Line    int    `json:"line"`
+	Reason  string `json:"reason"`
+	Rule    string `json:"rule,omitempty"`  // file:line:column
+	Field   string `json:"field,omitempty"` // or path of a body
+	From    string `json:"from,omitempty"`  // FHIRPath of the rule
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+func (s *faultSink) add(f batch.LineFault) {
+	if f.Err != nil {
+		s.write(lineError{Line: f.Line, Reason: "unreadable", Message: f.Err.Error()})
+	}
+	for _, one := range f.Faults {
+		e := lineError{Line: f.Line, Reason: string(one.Kind), Field: one.Field, From: one.Source, Message: one.Message, Hint: one.Hint}
+		if one.File != "" {
+			e.Rule = fmt.Sprintf("%s:%d:%d", one.File, one.Line, one.Column)
+		}
+		s.write(e)
+	}
+}
+
+func (s *faultSink) write(e lineError) {
+	if s.to == nil {
+		s.show(e)
+		return
+	}
+	if line, err := json.Marshal(e); err == nil { // texts and a number: it cannot fail
+		_, _ = s.to.Write(append(line, '\n')) // Flush tells what went wrong
+	}
+}
+
+func (s *faultSink) show(e lineError) {
+	s.shown++
+	switch {
+	case s.shown <= shownErrors:
+		text := fmt.Sprintf("line %d: %s %s %s", e.Line, e.Rule, e.Field, e.Message)
+		fmt.Fprintf(s.words, "refbridge: error: %s\n", wrap(text, len("refbridge: error: ")))
+		if e.Hint != "" { // in one line: it may hold a row to be added
+			fmt.Fprintf(s.words, "refbridge: hint: %s\n", e.Hint)
+		}
+	case s.shown == shownErrors+1:
+		fmt.Fprintf(s.words, "refbridge: hint: more lines fail; --errors FILE takes all of them\n")
+	}
+}
