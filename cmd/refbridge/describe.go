@@ -39,7 +39,7 @@ Exit codes: 0 done, 1 error or the org has no such object, 64 usage.`
 func (c *describeCmd) Run(ctx context.Context, p *program) error {
 	objects := c.Object
 	if len(objects) == 0 {
-		tables, err := p.tablesToCheck(c.Tables)
+		_, tables, err := p.tablesToCheck(c.Tables)
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 
 	"refbridge/config"
 	"refbridge/mapping"
@@ -41,4 +43,33 @@ func (p *program) tablesFolder(dir string) (string, error) {
 		return "", err
 	}
 	return cfg.Tables, nil
+}
+
+// tablesName says in a report which tables they were, as tablesFolder gives them: whoever stands in the wrong folder has to
+// notice.
+func (p *program) tablesName(dir string) string {
+	if dir != "" {
+		return shortPath(dir) + string(filepath.Separator)
+	}
+	config := shortPath(p.config)
+	_, err := os.Stat(p.config)
+	switch {
+	case err == nil:
+		return "the built-in tables: " + config + " names no others"
+	case filepath.IsLocal(config):
+		return "the built-in tables: there is no " + config + " here"
+	}
+	return "the built-in tables: there is no " + config
+}
+
+// shortPath gives a path as seen from where the user stands, if it is below.
+func shortPath(path string) string {
+	here, err := os.Getwd()
+	if err != nil {
+		return filepath.Clean(path)
+	}
+	if rel, err := filepath.Rel(here, path); err == nil && filepath.IsLocal(rel) {
+		return rel
+	}
+	return filepath.Clean(path)
 }

@@ -24,7 +24,8 @@ func (mappingLintCmd) Help() string {
 	return `Checks the tables and reports every fault at once, with file, line and column: elements that FHIR R4 and e-RS do not
 have, objects and fields that the target does not have or does not let us write, values of the wrong type or length,
 picklist values that it does not list, codes that no row covers, rows that never count. Without --online it needs no
-network and no configuration. Tables with errors that loading finds never run.
+network and no configuration; docs/tables.md says what each finding means. Fields of your own: snapshot.yaml beside the
+tables declares them, or refbridge describe --save org.json takes them from the org, for --snapshot. Tables with errors that loading finds never run.
 
 An error stops records or loses data. A warning may, and can be meant.
 
@@ -35,7 +36,7 @@ Exit codes: 0 no errors, 1 errors (with --strict also warnings), or a file canno
 
 // Run is the command.
 func (c *mappingLintCmd) Run(ctx context.Context, p *program) error {
-	tables, err := p.tablesToCheck(c.Tables)
+	dir, tables, err := p.tablesToCheck(c.Tables)
 	if err != nil {
 		return err
 	}
@@ -51,6 +52,7 @@ func (c *mappingLintCmd) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
+	report.Of = p.tablesName(dir)
 	if c.JSON {
 		err = line(p.out, report.JSON())
 	} else {
@@ -65,17 +67,17 @@ func (c *mappingLintCmd) Run(ctx context.Context, p *program) error {
 	return nil
 }
 
-// tablesToCheck gives the files of the tables, which may have faults.
-func (p *program) tablesToCheck(dir string) (fs.FS, error) {
-	dir, err := p.tablesFolder(dir)
+// tablesToCheck gives the folder of the tables, empty for the built-in ones, and its files, which may have faults.
+func (p *program) tablesToCheck(named string) (dir string, tables fs.FS, err error) {
+	dir, err = p.tablesFolder(named)
 	if err != nil || dir == "" {
-		return mapping.Default(), err
+		return "", mapping.Default(), err
 	}
 	info, err := os.Stat(dir)
 	if err == nil && !info.IsDir() {
-		return nil, hinted{errors.New(dir + " is a file"), "name the folder: --tables " + filepath.Dir(dir)}
+		return "", nil, hinted{errors.New(dir + " is a file"), "name the folder: --tables " + filepath.Dir(dir)}
 	}
-	return os.DirFS(dir), err
+	return dir, os.DirFS(dir), err
 }
 
 func (c *mappingLintCmd) target(ctx context.Context, p *program, tables fs.FS) (lint.Snapshot, error) {

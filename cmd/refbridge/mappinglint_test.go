@@ -26,10 +26,25 @@ func command(args ...string) (code int, out, errOut string) {
 }
 
 func TestLintOfTheBuiltInTablesNeedsNoConfiguration(t *testing.T) {
-	code, out, errOut := command("-c", filepath.Join(t.TempDir(), "none.yaml"), "mapping", "lint", "--strict")
+	t.Chdir(t.TempDir())
+	code, out, errOut := command("mapping", "lint", "--strict")
 	assert.Equal(t, exitDone, code, "%s%s", out, errOut)
-	assert.Equal(t, "0 errors, 0 warnings in 9 files\n", out)
+	assert.Equal(t, "0 errors, 0 warnings in 9 files of the built-in tables: there is no\n  refbridge.yaml here\n", out)
 	assert.Empty(t, errOut)
+}
+
+func TestLintNamesTheFolderOfTheTables(t *testing.T) {
+	t.Chdir(t.TempDir())
+	code, _, errOut := command("init", "bridge")
+	require.Equal(t, exitDone, code, errOut)
+	_, out, _ := command("mapping", "lint", "--tables", "bridge/tables")
+	assert.Equal(t, "0 errors, 0 warnings in 9 files of bridge/tables/\n", out)
+	t.Chdir("bridge")
+	_, out, _ = command("mapping", "lint")
+	assert.Equal(t, "0 errors, 0 warnings in 9 files of tables/\n", out)
+	t.Chdir("tables")
+	_, out, _ = command("mapping", "lint", "--json")
+	assert.Contains(t, out, `"tables":"the built-in tables: there is no refbridge.yaml here"`)
 }
 
 func TestLintEndsByTheWorstThatItFound(t *testing.T) {
@@ -99,7 +114,7 @@ func TestOnlyStrictLintAsksForPurposes(t *testing.T) {
 	assert.NotContains(t, out, "[no-purpose]")
 	code, out, _ := command("-c", none, "mapping", "lint", "--tables", dir, "--strict")
 	assert.Equal(t, exitError, code)
-	assert.Contains(t, out, "a.yaml:5:5: warning: LastName: neither the row nor its table says what it is for [no-purpose]")
+	assert.Contains(t, out, "a.yaml:5:5: warning: LastName: neither the row nor its table says what it is for\n    [no-purpose]\n")
 }
 
 // orgConfig starts an org and writes a configuration for it.
@@ -136,7 +151,7 @@ func TestWhatTheOrgSaysIsSavedAndLintedAgainst(t *testing.T) {
 	require.NoError(t, err)
 	assert.Len(t, s.Objects, 7)
 
-	for _, args := range [][]string{{"--snapshot", saved}, {"--online"}} {
+	for _, args := range [][]string{{"--snapshot", saved}, {"--online"}, {"--online", "--strict"}} {
 		code, out, errOut = command(append([]string{"-c", cfg, "mapping", "lint"}, args...)...)
 		assert.Equal(t, exitDone, code, "%v: %s%s", args, out, errOut)
 	}
@@ -151,8 +166,9 @@ func TestAnOrgThatLacksAFieldOrAnObjectIsFoundBeforeAnythingRuns(t *testing.T) {
 	cfg := orgConfig(t, sfdcsim.Options{Seed: 1, Hidden: []string{"ClinicalServiceRequest.Bridge_Version__c", "ClinicalServiceRequestDetail"}})
 	code, out, _ := command("-c", cfg, "mapping", "lint", "--online")
 	assert.Equal(t, exitError, code)
-	assert.Contains(t, out, "ClinicalServiceRequest has no field Bridge_Version__c [unknown-field]")
-	assert.Contains(t, out, "the target has no object ClinicalServiceRequestDetail [unknown-object]")
+	told := strings.Join(strings.Fields(out), " ")
+	assert.Contains(t, told, "ClinicalServiceRequest has no field Bridge_Version__c [unknown-field]")
+	assert.Contains(t, told, "the target has no object ClinicalServiceRequestDetail [unknown-object]")
 
 	code, out, errOut := command("-c", cfg, "describe")
 	assert.Equal(t, exitError, code)

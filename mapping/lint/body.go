@@ -2,58 +2,13 @@ package lint
 
 import (
 	"fmt"
-	"io/fs"
 	"maps"
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
-
 	"refbridge/mapping"
 	"refbridge/sfdc/sobject"
 )
-
-// ownTarget is what a snapshot.yaml says.
-type ownTarget struct {
-	About string `yaml:"about"`
-	// Objects are objects as describe gives them, for tables of records.
-	Objects []sobject.Description `yaml:"objects"`
-	// Bodies are the members of each body by their path, for tables of bodies.
-	Bodies map[string]map[string]ownMember `yaml:"bodies"`
-}
-
-// ownMember is one member of a body. Without a type it takes anything, without values any text.
-type ownMember struct {
-	Type     string   `yaml:"type"` // string, boolean, double, date, datetime
-	Length   int      `yaml:"length"`
-	Required bool     `yaml:"required"`
-	Values   []string `yaml:"values"`
-}
-
-// own reads the snapshot that stands beside the tables, where the tables name a target of their own.
-func (l *linter) own(fsys fs.FS) error {
-	l.bodies = map[string]map[string]ownMember{}
-	i := slices.IndexFunc(l.set.Tables(), func(t *mapping.Table) bool { return t.Target != "" })
-	if i < 0 {
-		return nil
-	}
-	src, err := fs.ReadFile(fsys, mapping.SnapshotFile)
-	if err != nil {
-		t := l.set.Tables()[i]
-		l.fail("no-snapshot", l.at(t.Place, "target"), "", "a target of its own needs a file "+mapping.SnapshotFile+" beside the tables",
-			"with bodies: (path: {type, length, values}) or objects: as describe gives them")
-		return nil
-	}
-	var own ownTarget
-	d := yaml.NewDecoder(strings.NewReader(string(src)))
-	d.KnownFields(true)
-	if err := d.Decode(&own); err != nil {
-		return fmt.Errorf("read %s: %s", mapping.SnapshotFile, strings.TrimPrefix(err.Error(), "yaml: "))
-	}
-	l.target = Snapshot{About: own.About, Objects: own.Objects}
-	l.report.Target, l.bodies = own.About, own.Bodies
-	return nil
-}
 
 // body checks the rows of a table that makes a part of a JSON body.
 func (l *linter) body(t *mapping.Table, v *view) {

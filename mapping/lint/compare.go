@@ -37,16 +37,14 @@ func (l *linter) partOf(p *mapping.Path, part fhirpath.Part) mapping.Place {
 
 // keyParts finds keys that two records share where a part of them is absent.
 func (l *linter) keyParts(t *mapping.Table) {
-	for _, p := range t.Key.Paths {
-		l.blanks(t, p)
-		name, variable := strings.CutPrefix(p.Text, "%")
-		for _, s := range t.Lets {
-			if variable && s.Name == name && len(s.Transforms) == 0 {
-				for _, p := range s.Paths {
-					l.blanks(t, p)
-				}
-			}
+	paths := slices.Clone(t.Key.Paths)
+	for _, s := range t.Lets { // a key that is a named value, as it is
+		if len(s.Transforms) == 0 && slices.ContainsFunc(t.Key.Paths, func(p *mapping.Path) bool { return p.Text == "%"+s.Name }) {
+			paths = append(paths, s.Paths...)
 		}
+	}
+	for _, p := range paths {
+		l.blanks(t, p)
 	}
 }
 

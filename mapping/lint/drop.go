@@ -69,26 +69,28 @@ func expanded(t *mapping.Table, ways [][]string) [][]string {
 	const most = 256
 	var out [][]string
 	for _, way := range ways {
-		name, variable := "", false
-		if len(way) > 0 {
-			name, variable = strings.CutPrefix(way[0], "%")
+		if out = append(out, started(t, way)...); len(out) > most {
+			return out[:most]
 		}
-		i := slices.IndexFunc(t.Lets, func(s mapping.Let) bool { return s.Name == name })
-		switch {
-		case len(out) > most:
-			return out
-		case !variable:
-			out = append(out, way)
-		case name == "resource" && t.ForEach == nil:
-			out = append(out, way[1:])
-		case name == "resource":
-			out = append(out, way)
-		case i >= 0:
-			for _, p := range t.Lets[i].Paths {
-				for _, start := range expanded(t, p.Expr.Routes()) {
-					out = append(out, slices.Concat(start, way[1:]))
-				}
-			}
+	}
+	return out
+}
+
+func started(t *mapping.Table, way []string) [][]string {
+	if len(way) == 0 || !strings.HasPrefix(way[0], "%") || way[0] == "%resource" && t.ForEach != nil {
+		return [][]string{way}
+	}
+	if way[0] == "%resource" {
+		return [][]string{way[1:]}
+	}
+	i := slices.IndexFunc(t.Lets, func(s mapping.Let) bool { return "%"+s.Name == way[0] })
+	if i < 0 {
+		return nil
+	}
+	var out [][]string
+	for _, p := range t.Lets[i].Paths {
+		for _, start := range expanded(t, p.Expr.Routes()) {
+			out = append(out, slices.Concat(start, way[1:]))
 		}
 	}
 	return out

@@ -36,6 +36,7 @@ type Finding struct {
 type Report struct {
 	Findings []Finding
 	Tables   int    // files that were read
+	Of       string // what they are, for people: "tables/"; the caller of Check says it
 	Target   string // what the tables were checked against
 
 	sources map[string]*sourceText
@@ -89,7 +90,7 @@ func check(fsys fs.FS, target Snapshot, strict bool) (*Report, error) {
 		}
 		l.report.Findings = append(l.report.Findings, Finding{Error, l.placed(f)})
 	}
-	if err := l.own(fsys); err != nil {
+	if err := l.beside(fsys); err != nil {
 		return nil, err
 	}
 	l.run()

@@ -2,12 +2,15 @@ package lint
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"testing/fstest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"refbridge/sfdc/sobject"
 )
 
 // withDrop lints a table of an appointment with one more row and one drop.
@@ -142,4 +145,68 @@ func TestEveryRowOfALargeFaultyTableIsReported(t *testing.T) {
 	}
 	r := lint(t, fstest.MapFS{"a.yaml": {Data: []byte(table.String())}}, defaultSnapshot(t))
 	assert.GreaterOrEqual(t, r.Count(Error), 3*3000, "field, path and value table of each")
+}
+
+func TestAFieldOfYourOwnIsDeclaredInASnapshotBesideTheTables(t *testing.T) {
+	tables := fstest.MapFS{"a.yaml": {Data: []byte(`object: PersonName
+source: Patient
+key: {field: Bridge_Key__c, from: id}
+rows:
+  - {field: LastName, default: x, required: true}
+  - {field: Ward__c, from: gender, values: wards}
+values: {wards: {unlisted: none, codes: [{code: male, to: North}, {code: female, to: Sud}]}}
+`)}}
+	says := func(target Snapshot) string {
+		var out []string
+		for _, f := range lint(t, tables, target).Findings {
+			out = append(out, f.Check+" "+f.Message+" | "+f.Hint)
+		}
+		return strings.Join(out, "\n")
+	}
+	assert.Equal(t, "unknown-field PersonName has no field Ward__c | a field of your own: declare it in snapshot.yaml beside the tables, or check against your org: "+
+		"refbridge describe --save org.json, then --snapshot org.json", says(defaultSnapshot(t)))
+	tables["snapshot.yaml"] = &fstest.MapFile{Data: []byte(`about: Wards of ours.
+objects:
+  - name: PersonName
+    fields:
+      - {name: Ward__c, type: picklist, restrictedPicklist: true, picklistValues: [North, South]}
+      - {"name":"Seen__c","type":"picklist","createable":true,"picklistValues":[{"value":"North","active":true}]}
+  - name: Ward__c
+    fields: [{name: Name, type: string, length: 80}]
+`)}
+	assert.Equal(t, `required-field a new PersonName needs Seen__c, and no row gives it | add a row
+unknown-value picklist Ward__c does not take "Sud" | it has North, South`, says(defaultSnapshot(t)), "what is not said is false where one of them is said")
+	org := defaultSnapshot(t)
+	org.Taken = "2026-06-15T10:00:00Z"
+	assert.Contains(t, says(org), "unknown-field PersonName has no field Ward__c | create it, or grant", "what an org has is for the org to say")
+	for text, want := range map[string]string{
+		"bodies: {referral: {patient.id: {}}}":            "bodies are those of a target of its own",
+		"objects: [{name: A__c, fields: [{name: F__c}]}]": "each of its fields a name and a type",
+		"objects: [{name: A__c, feilds: []}]":             "line 1: field feilds not found",
+	} {
+		tables["snapshot.yaml"].Data = []byte(text)
+		_, err := Check(tables, defaultSnapshot(t))
+		assert.ErrorContains(t, err, want)
+		assert.NotContains(t, err.Error(), "lint.", text)
+	}
+}
+
+func TestAValueThatHealthCloudDocumentsMayMarkNothingInAnOrgWithoutIt(t *testing.T) {
+	const row = "{field: Priority, from: \"'Routine'\"}\ngone:\n  - {field: Status, to: Revoked, only: %s}"
+	without := changed(t, "ClinicalServiceRequest", "Status", func(f *sobject.FieldType) { f.PicklistValues = f.PicklistValues[1:] })
+	require.Equal(t, "Active", defaultSnapshot(t).values("ClinicalServiceRequest", "Status")[0])
+	assert.Empty(t, oneRowAgainst(t, without, fmt.Sprintf(row, "[Active, Draft]")))
+	assert.Len(t, oneRowAgainst(t, without, fmt.Sprintf(row, "[Actve, Draft]")), 1)
+}
+
+func TestFindingsAreAtMost80ColumnsWideButForTheExcerpt(t *testing.T) {
+	var out strings.Builder
+	r := lint(t, os.DirFS("testdata/faults"), defaultSnapshot(t))
+	r.Of = "tables/"
+	require.NoError(t, r.Text(&out, plainText))
+	for line := range strings.Lines(out.String()) {
+		excerpt, longWord := strings.Contains(line, " | "), strings.Contains(line, "https://")
+		assert.True(t, excerpt || longWord || len([]rune(strings.TrimSuffix(line, "\n"))) <= 80, line)
+	}
+	assert.Contains(t, out.String(), " in 4 files of tables/\n")
 }

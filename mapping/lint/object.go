@@ -28,7 +28,7 @@ func (l *linter) object(t *mapping.Table, v *view) {
 	l.required(t, desc)
 	for _, g := range t.Gone {
 		if f, ok := l.field(desc, g.Field, l.at(g.Place, "field")); ok {
-			l.gone(g, f)
+			l.gone(t.Object, g, f)
 		}
 	}
 }
@@ -54,10 +54,19 @@ func (l *linter) field(desc sobject.Description, name string, at mapping.Place) 
 	}
 	hint := mapping.Nearest(name, fieldNames(desc))
 	if hint == "" {
-		hint = "create it, or grant the integration user field-level security: a field that the user may not see is absent"
+		hint = l.howToDeclare()
 	}
 	l.fail("unknown-field", at, name, fmt.Sprintf("%s has no field %s", desc.Name, mapping.Short(name)), hint)
 	return f, false
+}
+
+// howToDeclare says what to do about a field that the target does not have.
+func (l *linter) howToDeclare() string {
+	if l.target.Taken != "" {
+		return "create it, or grant the integration user field-level security: a field that the user may not see is absent"
+	}
+	return "a field of your own: declare it in " + mapping.SnapshotFile + " beside the tables, or check against your org: refbridge describe --save org.json," +
+		" then --snapshot org.json"
 }
 
 func fieldNames(desc sobject.Description) []string {
@@ -195,23 +204,23 @@ func (l *linter) requiredRows(t *mapping.Table, field string) {
 	}
 }
 
-func (l *linter) gone(g mapping.GoneRow, f sobject.FieldType) {
+func (l *linter) gone(object string, g mapping.GoneRow, f sobject.FieldType) {
 	if !f.Updateable {
 		l.fail("create-only", l.at(g.Place, "field"), f.Name, "the target does not let "+f.Name+" be changed", "mark the record in another field")
 	}
 	l.fixed(fixed{value: g.Value, Place: l.at(g.Place, "to")}, f)
-	l.only(g, f)
+	l.only(object, g, f)
 }
 
 // only warns of values that a record can never have, so that it would not be marked. No record is held for it, and an org
-// may do without a value that another has.
-func (l *linter) only(g mapping.GoneRow, f sobject.FieldType) {
-	if !picklist(f.Type) || len(f.PicklistValues) == 0 {
+// may do without a value that others have (CheckedIn comes with Salesforce Scheduler): what Health Cloud documents is right.
+func (l *linter) only(object string, g mapping.GoneRow, f sobject.FieldType) {
+	if len(g.Only) == 0 || !picklist(f.Type) || len(f.PicklistValues) == 0 {
 		return
 	}
-	values := make([]string, len(f.PicklistValues)) // a record keeps a value that is not active any more
-	for i, v := range f.PicklistValues {
-		values[i] = v.Value
+	values := l.target.values(object, f.Name) // a record keeps a value that is not active any more
+	if documented, err := DefaultSnapshot(); err == nil {
+		values = append(values, documented.values(object, f.Name)...)
 	}
 	r := mapping.Reader{}
 	for _, n := range r.List(l.member(g.Place, "only"), "only") {

@@ -56,19 +56,40 @@ func (r *Report) Text(w io.Writer, paint func(code, text string) string) error {
 		if at != "" {
 			at += ": "
 		}
-		fmt.Fprintf(&b, "%s%s: %s [%s]\n", paint("1", at), paint(colour, string(f.Severity)), printable(f.what()), f.Check)
+		told := wrapped(fmt.Sprintf("%s [%s]", printable(f.what()), f.Check), len([]rune(at))+len(f.Severity)+2, 4)
+		fmt.Fprintf(&b, "%s%s: %s\n", paint("1", at), paint(colour, string(f.Severity)), told)
 		if line, caret := r.Excerpt(f); line != "" {
 			number := fmt.Sprint(f.Line)
 			fmt.Fprintf(&b, "  %s | %s\n  %s | %s%s\n", number, line, strings.Repeat(" ", len(number)), strings.Repeat(" ", caret), paint(colour, "^"))
 		}
 		if f.Hint != "" {
-			fmt.Fprintf(&b, "  hint: %s\n", printable(f.Hint))
+			fmt.Fprintf(&b, "  hint: %s\n", wrapped(printable(f.Hint), 8, 8))
 		}
 		b.WriteString("\n")
 	}
-	b.WriteString(r.summary() + "\n")
+	b.WriteString(wrapped(r.summary(), 0, 2) + "\n")
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// wrapped breaks a text that begins in a column, so that no line but one of a single long word has more than 80 characters;
+// further lines are indented.
+func wrapped(text string, column, indent int) string {
+	var b strings.Builder
+	for i, word := range strings.Fields(text) {
+		n := len([]rune(word))
+		switch {
+		case i > 0 && column+1+n > 80:
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			column = indent
+		case i > 0:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += n
+	}
+	return b.String()
 }
 
 func (f Finding) what() string {
@@ -85,7 +106,11 @@ func (r *Report) summary() string {
 		}
 		return fmt.Sprintf("%d %s", n, what)
 	}
-	return fmt.Sprintf("%s, %s in %s", count(r.Count(Error), "error"), count(r.Count(Warning), "warning"), count(r.Tables, "file"))
+	of := ""
+	if r.Of != "" {
+		of = " of " + r.Of
+	}
+	return fmt.Sprintf("%s, %s in %s%s", count(r.Count(Error), "error"), count(r.Count(Warning), "warning"), count(r.Tables, "file"), of)
 }
 
 // ReportJSON is a Report for programs.
@@ -93,6 +118,7 @@ type ReportJSON struct {
 	Errors   int           `json:"errors"`
 	Warnings int           `json:"warnings"`
 	Files    int           `json:"files"`
+	Tables   string        `json:"tables,omitempty"`
 	Target   string        `json:"target,omitempty"`
 	Findings []FindingJSON `json:"findings"`
 }
@@ -113,7 +139,7 @@ type FindingJSON struct {
 
 // JSON gives the report for encoding/json.
 func (r *Report) JSON() ReportJSON {
-	out := ReportJSON{Errors: r.Count(Error), Warnings: r.Count(Warning), Files: r.Tables, Target: r.Target, Findings: []FindingJSON{}}
+	out := ReportJSON{Errors: r.Count(Error), Warnings: r.Count(Warning), Files: r.Tables, Tables: r.Of, Target: r.Target, Findings: []FindingJSON{}}
 	for _, f := range r.Findings {
 		excerpt, _ := r.Excerpt(f)
 		out.Findings = append(out.Findings, FindingJSON{Severity: f.Severity, Check: f.Check, File: f.File, Line: f.Line, Column: f.Column,

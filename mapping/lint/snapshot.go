@@ -94,6 +94,17 @@ func (s Snapshot) Object(name string) (sobject.Description, bool) {
 	return s.Objects[i], true
 }
 
+// values gives what a picklist of an object lists.
+func (s Snapshot) values(object, field string) []string {
+	desc, _ := s.Object(object)
+	f, _ := desc.Field(field)
+	out := make([]string, len(f.PicklistValues))
+	for i, v := range f.PicklistValues {
+		out[i] = v.Value
+	}
+	return out
+}
+
 // names gives the objects' names.
 func (s Snapshot) names() []string {
 	out := make([]string, len(s.Objects))
