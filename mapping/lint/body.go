@@ -70,8 +70,11 @@ func (l *linter) bodyField(t *mapping.Table, w *mapping.Row) (sobject.FieldType,
 		names = append(names, fieldNames(desc)...)
 	}
 	if len(names) > 0 {
-		l.fail("unknown-field", l.at(w.Place, "path"), w.Field, fmt.Sprintf("%s has no field %s", strings.Join(objects, " or "), mapping.Short(name)),
-			mapping.Nearest(name, names))
+		hint := mapping.Nearest(name, names)
+		if hint == "" {
+			hint = l.howToDeclare("a field")
+		}
+		l.fail("unknown-field", l.at(w.Place, "path"), w.Field, fmt.Sprintf("%s has no field %s", strings.Join(objects, " or "), mapping.Short(name)), hint)
 	}
 	return sobject.FieldType{}, false
 }

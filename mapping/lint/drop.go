@@ -26,12 +26,13 @@ func (l *linter) drops(t *mapping.Table) {
 	if len(t.Drops) == 0 {
 		return
 	}
-	written := waysOf(t)
+	e := newExpander(t)
+	written := e.written()
 	for _, d := range t.Drops {
 		if d.Path == nil {
 			continue
 		}
-		dropped := expanded(t, d.Path.Expr.Routes())
+		dropped := e.expanded(d.Path)
 		for _, c := range written {
 			if !slices.ContainsFunc(dropped, func(way []string) bool { return below(way, c.steps) }) {
 				continue
@@ -42,13 +43,13 @@ func (l *linter) drops(t *mapping.Table) {
 	}
 }
 
-// waysOf gives the ways to what the key and the rows of a table write.
-func waysOf(t *mapping.Table) []carried {
+// written gives the ways to what the key and the rows write, by line.
+func (e *expander) written() []carried {
 	var out []carried
 	add := func(at mapping.Place, field string, s mapping.Source) {
 		reads := slices.ContainsFunc(s.Transforms, func(t mapping.Transform) bool { return t.Name == "text" })
 		for _, p := range s.Paths {
-			for _, way := range expanded(t, p.Expr.Routes()) {
+			for _, way := range e.expanded(p) {
 				out = append(out, carried{way, at, field})
 				if reads { // what it takes first of a CodeableConcept and of a Reference
 					out = append(out, carried{append(slices.Clone(way), "text"), at, field}, carried{append(slices.Clone(way), "display"), at, field})
@@ -56,44 +57,51 @@ func waysOf(t *mapping.Table) []carried {
 			}
 		}
 	}
-	add(t.Key.Place, t.Key.Field, t.Key.Source)
-	for _, w := range t.Rows {
+	add(e.t.Key.Place, e.t.Key.Field, e.t.Key.Source)
+	for _, w := range e.t.Rows {
 		add(w.Place, w.Field, w.Source)
 	}
 	slices.SortStableFunc(out, func(a, b carried) int { return a.Line - b.Line })
 	return out
 }
 
-// expanded puts the ways of named values in their place. Ways that begin with another variable are left out.
-func expanded(t *mapping.Table, ways [][]string) [][]string {
-	const most = 256
-	var out [][]string
-	for _, way := range ways {
-		if out = append(out, started(t, way)...); len(out) > most {
-			return out[:most]
-		}
-	}
-	return out
+// expander puts the ways of named values in their place.
+type expander struct {
+	t    *mapping.Table
+	lets map[string][][]string // by %name
 }
 
-func started(t *mapping.Table, way []string) [][]string {
-	if len(way) == 0 || !strings.HasPrefix(way[0], "%") || way[0] == "%resource" && t.ForEach != nil {
-		return [][]string{way}
+func newExpander(t *mapping.Table) *expander {
+	e := &expander{t, map[string][][]string{}}
+	for _, s := range t.Lets { // each reads those above it
+		var ways [][]string
+		for _, p := range s.Paths {
+			ways = append(ways, e.expanded(p)...)
+		}
+		e.lets["%"+s.Name] = ways[:min(len(ways), mostWays)]
 	}
-	if way[0] == "%resource" {
-		return [][]string{way[1:]}
-	}
-	i := slices.IndexFunc(t.Lets, func(s mapping.Let) bool { return "%"+s.Name == way[0] })
-	if i < 0 {
-		return nil
-	}
+	return e
+}
+
+// mostWays bounds what named values in named values can give.
+const mostWays = 64
+
+// expanded gives the ways of a path. Those that begin with another variable are left out.
+func (e *expander) expanded(p *mapping.Path) [][]string {
 	var out [][]string
-	for _, p := range t.Lets[i].Paths {
-		for _, start := range expanded(t, p.Expr.Routes()) {
-			out = append(out, slices.Concat(start, way[1:]))
+	for _, way := range p.Expr.Routes() {
+		switch {
+		case len(way) == 0 || !strings.HasPrefix(way[0], "%") || way[0] == "%resource" && e.t.ForEach != nil:
+			out = append(out, way)
+		case way[0] == "%resource":
+			out = append(out, way[1:])
+		default:
+			for _, start := range e.lets[way[0]] {
+				out = append(out, slices.Concat(start, way[1:]))
+			}
 		}
 	}
-	return out
+	return out[:min(len(out), mostWays)]
 }
 
 // below tells whether a way leads to what stands at the end of another way, or to a part of that.

@@ -64,6 +64,18 @@ func TestWhatIsLeftOutOnPurposeAndWrittenAllTheSameIsAnError(t *testing.T) {
 	}
 }
 
+func TestNamedValuesInNamedValuesDoNotMultiply(t *testing.T) {
+	var lets strings.Builder
+	for i := range 60 {
+		fmt.Fprintf(&lets, "  a%d: \"%%a%d + %%a%d\"\n", i+1, i, i)
+	}
+	for _, first := range []string{"comment", "\"%source\""} {
+		got := found(t, "dropped-and-mapped", "object: ServiceAppointment\nsource: Appointment\nkey: {field: Bridge_Key__c, from: id}\nlet:\n  a0: "+first+"\n"+lets.String()+
+			"rows:\n  - {field: Comments, from: \"%a60\"}\ndrop:\n  - {path: comment, purpose: x}\n")
+		assert.Equal(t, first == "comment", len(got) == 1, "%v", got)
+	}
+}
+
 func TestADropBesideWhatIsWrittenIsNoFault(t *testing.T) {
 	for row, drop := range map[string]string{
 		"description":                                            "comment",

@@ -38,8 +38,8 @@ func (l *linter) described(object string, at mapping.Place) (sobject.Description
 	desc, ok := l.target.Object(object)
 	if !ok {
 		hint := mapping.Nearest(object, l.target.names())
-		if hint == "" {
-			hint = "take it from the org: refbridge describe --save FILE"
+		if hint == "" && l.target.Taken == "" {
+			hint = l.howToDeclare("an object")
 		}
 		l.fail("unknown-object", at, "", fmt.Sprintf("the target has no object %s", mapping.Short(object)), hint)
 	}
@@ -54,18 +54,18 @@ func (l *linter) field(desc sobject.Description, name string, at mapping.Place) 
 	}
 	hint := mapping.Nearest(name, fieldNames(desc))
 	if hint == "" {
-		hint = l.howToDeclare()
+		hint = l.howToDeclare("a field")
 	}
 	l.fail("unknown-field", at, name, fmt.Sprintf("%s has no field %s", desc.Name, mapping.Short(name)), hint)
 	return f, false
 }
 
-// howToDeclare says what to do about a field that the target does not have.
-func (l *linter) howToDeclare() string {
+// howToDeclare says what to do about an object or a field that the target does not have.
+func (l *linter) howToDeclare(what string) string {
 	if l.target.Taken != "" {
 		return "create it, or grant the integration user field-level security: a field that the user may not see is absent"
 	}
-	return "a field of your own: declare it in " + mapping.SnapshotFile + " beside the tables, or check against your org: refbridge describe --save org.json," +
+	return what + " of your own: declare it in " + mapping.SnapshotFile + " beside the tables, or check against your org: refbridge describe --save org.json," +
 		" then --snapshot org.json"
 }
 
