@@ -67,6 +67,8 @@ func reads(lines []string) bool {
 // valueAt is a line up to its value: the indentation, dashes, and a name.
 var valueAt = regexp.MustCompile(`^\s*(?:- +)*(?:[A-Za-z0-9_.$-]+: +)?`)
 
+var loneWord = regexp.MustCompile(`^[A-Za-z]+$`)
+
 // diagnosis says what is wrong with a line, the lines above it being right; nothing where it does not know.
 func diagnosis(lines []string, line int) broken {
 	text := []rune(strings.TrimRight(lines[line], "\r"))
@@ -75,7 +77,10 @@ func diagnosis(lines []string, line int) broken {
 		return broken{i + 1, "a tab in the indentation", "indent with spaces"}
 	}
 	if fit := fitting(lines, line, len(indent)); fit != "" {
-		return broken{len(indent) + 1, fmt.Sprintf("the line is indented by %d, which fits nothing above it", len(indent)), fit}
+		return broken{len(indent) + 1, fmt.Sprintf("a line indented by %d cannot stand here", len(indent)), fit}
+	}
+	if word := strings.TrimSpace(string(text)); loneWord.MatchString(word) {
+		return broken{len(text) + 1, "a name without a colon", "write " + word + ":"}
 	}
 	from := len([]rune(valueAt.FindString(string(text))))
 	b := valueFault(text[from:])
