@@ -16,12 +16,12 @@ import (
 func (w *world) bodies(source string, last int) []string {
 	w.t.Helper()
 	out := []string{}
-	w.must(w.Bodies(w.t.Context(), source, last, func(ref fhir.Reference, body []byte) error {
-		text := string(body)
-		if body == nil {
+	w.must(w.Bodies(w.t.Context(), source, last, func(b Body) error {
+		text := string(b.JSON)
+		if b.JSON == nil {
 			text = "purged"
 		}
-		out = append(out, fmt.Sprintf("%s %s", ref, text))
+		out = append(out, fmt.Sprintf("%s %s", b.Ref, text))
 		return nil
 	}))
 	return out
@@ -48,6 +48,20 @@ func TestBodiesAreGivenNewestFirst(t *testing.T) {
 	assert.Empty(t, w.bodies("ers", 0))
 }
 
+func TestTheVersionsOfARecordComeTogether(t *testing.T) {
+	w := newWorld(t)
+	for i, ref := range []fhir.Reference{referral("000099000101", "1"), referral("000099000102", "1"), referral("000099000101", "2")} {
+		w.now = start().Add(time.Duration(i) * time.Hour)
+		w.observe(Sighting{Ref: ref, Body: []byte(`{}`)})
+	}
+	assert.Equal(t, []string{"ReferralRequest/000099000101/_history/2 {}", "ReferralRequest/000099000101/_history/1 {}",
+		"ReferralRequest/000099000102/_history/1 {}"}, w.bodies("ers", 10))
+	w.must(w.Bodies(t.Context(), "ers", 1, func(b Body) error {
+		assert.Equal(t, start().Add(2*time.Hour), b.Seen)
+		return nil
+	}))
+}
+
 func TestAPurgedBodyIsGivenAsPurged(t *testing.T) {
 	w := newWorld(t)
 	old, recent := referral("000099000101", "1"), referral("000099000102", "1")
@@ -65,7 +79,7 @@ func TestBodiesCanBeReadBesideTheWriterAndStopWhereTheReaderStops(t *testing.T) 
 	w := newWorld(t)
 	w.observe(Sighting{Ref: referral("000099000101", "1"), Body: []byte(`{}`)}, Sighting{Ref: referral("000099000102", "1"), Body: []byte(`{}`)})
 	enough, taken := errors.New("enough"), 0
-	err := w.reader().Bodies(t.Context(), "ers", 10, func(fhir.Reference, []byte) error {
+	err := w.reader().Bodies(t.Context(), "ers", 10, func(Body) error {
 		taken++
 		w.observe(Sighting{Ref: referral("000099000103", "1"), Body: []byte(`{}`)}) // the reader must not hold up the writer
 		return enough

@@ -151,7 +151,7 @@ func (d *demo) listHeld(ctx context.Context, codes []string) error {
 // sums prints the statement and takes every figure of the report from where it happened.
 func (d *demo) sums(ctx context.Context) error {
 	d.title("Statement: every version that was observed is in exactly one place")
-	if err := d.app.statement(ctx, d.program.out, false); err != nil {
+	if err := d.app.statement(ctx, d.program, false); err != nil {
 		return err
 	}
 	s, err := d.app.ledger.Statement(ctx)

@@ -223,12 +223,7 @@ func (p printer) codes(codes []measure.Code) {
 		p.title("Codes that their value table does not list")
 	}
 	for _, c := range codes {
-		of := ""
-		if c.System != "" {
-			of = " of " + c.System
-		}
-		fmt.Fprintf(p.w, "  %6d  %s\n          %s\n", c.Records, wrap(c.Code+of, 10),
-			p.ruled(fmt.Sprintf("%s.%s, table %s (unlisted: %s)", c.Object, c.Field, c.Table, c.Unlisted), c.Rule, 10))
+		fmt.Fprintf(p.w, "  %6d  %s\n          %s\n", c.Records, wrap(codeText(c.UnlistedCode), 10), p.ruled(codePlace(c.UnlistedCode), c.Rule, 10))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"refbridge/config"
 	"refbridge/ers"
 	"refbridge/fhir"
+	"refbridge/ledger"
 	"refbridge/mapping"
 )
 
@@ -146,8 +147,8 @@ func (s *samples) remembered(ctx context.Context, take func(mapping.Sample)) err
 	}
 	defer a.close()
 	for _, src := range a.cfg.Sources {
-		err := a.ledger.Bodies(ctx, src.Name, s.flags.Last, func(ref fhir.Reference, body []byte) error {
-			s.body(src, ref, body, take)
+		err := a.ledger.Bodies(ctx, src.Name, s.flags.Last, func(b ledger.Body) error {
+			s.body(src, b, take)
 			return ctx.Err()
 		})
 		if err != nil {
@@ -157,21 +158,21 @@ func (s *samples) remembered(ctx context.Context, take func(mapping.Sample)) err
 	return nil
 }
 
-func (s *samples) body(src config.Source, ref fhir.Reference, body []byte, take func(mapping.Sample)) {
-	if body == nil {
+func (s *samples) body(src config.Source, body ledger.Body, take func(mapping.Sample)) {
+	if body.JSON == nil {
 		s.counts.Purged++
 		return
 	}
-	r, err := fhir.Parse(body)
+	r, err := fhir.Parse(body.JSON)
 	if err != nil {
-		s.unreadable(ref.String(), err)
+		s.unreadable(body.Ref.String(), err)
 		return
 	}
 	if b, ok := mapping.BundleOf(r); ok {
 		s.take(mapping.Sample{Bundle: b, Variables: worldOf(src)}, take)
 		return
 	}
-	s.referrals(ref.String(), r, worldOf(src), take)
+	s.referrals(body.Ref.String(), r, worldOf(src), take)
 }
 
 // end is the exit code of a command that went through.

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"refbridge/fhir"
 	"refbridge/mapping"
@@ -29,6 +30,7 @@ type Coverage struct {
 	codes  map[mapping.UnlistedCode]*tally
 	held   map[holdID]*Hold
 	rules  *mapping.Watcher
+	seen   time.Time // when the current record was; only Live knows
 }
 
 // CoverageReport is what Coverage found.
@@ -155,6 +157,11 @@ func (c *Coverage) Add(in mapping.Sample) {
 	for id, f := range c.fields {
 		f.Records += made[id.object]
 	}
+	c.sources(in)
+}
+
+// sources counts what becomes of the source paths of a record.
+func (c *Coverage) sources(in mapping.Sample) {
 	clear(c.marks)
 	clear(c.beside)
 	for _, focus := range in.Focus {

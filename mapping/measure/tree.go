@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"refbridge/fhir"
 	"refbridge/fhir/fhirpath"
@@ -21,13 +22,19 @@ type branch struct {
 	uses     map[int]*tally
 }
 
-// tally counts records, each once.
-type tally struct{ last, records int }
+// tally counts records, each once, and remembers when the first of them was seen.
+type tally struct {
+	last, records int
+	since         time.Time
+}
 
-func (t *tally) add(record int) {
-	if t.last != record {
-		t.last = record
+func (c *Coverage) tally(t *tally) {
+	if t.last != c.sum.Records {
+		t.last = c.sum.Records
 		t.records++
+	}
+	if t.since.IsZero() || c.seen.Before(t.since) {
+		t.since = c.seen
 	}
 }
 
@@ -144,8 +151,8 @@ func (c *Coverage) leaf(n fhir.Node, b *branch, uses []int) {
 
 // count counts a value in a state, and those of its uses that are of that state.
 func (c *Coverage) count(b *branch, state int, uses []int) {
-	b.all.add(c.sum.Records)
-	b.states[state].add(c.sum.Records)
+	c.tally(&b.all)
+	c.tally(&b.states[state])
 	for _, u := range uses {
 		if rank(c.uses[u].State) != state {
 			continue
@@ -156,7 +163,7 @@ func (c *Coverage) count(b *branch, state int, uses []int) {
 		if b.uses[u] == nil {
 			b.uses[u] = &tally{}
 		}
-		b.uses[u].add(c.sum.Records)
+		c.tally(b.uses[u])
 	}
 }
 
@@ -210,7 +217,7 @@ func (c sink) Lacks(code mapping.UnlistedCode) {
 	if c.codes[code] == nil {
 		c.codes[code] = &tally{}
 	}
-	c.codes[code].add(c.sum.Records)
+	c.tally(c.codes[code])
 }
 
 // paths gives the coverage of a branch and all below it.

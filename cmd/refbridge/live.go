@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"refbridge/ledger"
+	"refbridge/mapping"
+	"refbridge/mapping/measure"
+)
+
+// liveBodies is how many bodies of a source a statement looks at, the newest ones: about a second's work (0.4 ms each).
+const liveBodies = 2000
+
+// liveLines is how much of what is new a statement prints of a source; its JSON form has all of it.
+const liveLines = 20
+
+// liveJSON is what one source has sent lately and the tables do not account for.
+type liveJSON struct {
+	Source string             `json:"source"`
+	Bodies int                `json:"bodies"`             // that were looked at
+	Since  time.Time          `json:"keptSince,omitzero"` // when the oldest of them was seen
+	Paths  []measure.LivePath `json:"paths"`
+	Codes  []measure.LiveCode `json:"codes"`
+}
+
+// live reads what the ledger keeps with the tables as they are now. Nothing of it is stored: once a table accounts for a path, the next
+// statement is silent about it.
+func (a *app) live(ctx context.Context, p *program) ([]liveJSON, error) {
+	quiet := *p
+	quiet.err = io.Discard // what cannot be read is held, and listed as such
+	out := []liveJSON{}
+	for _, src := range a.cfg.Sources {
+		l, j := measure.NewLive(a.tables), liveJSON{Source: src.Name}
+		s := &samples{program: &quiet}
+		err := a.ledger.Bodies(ctx, src.Name, liveBodies, func(b ledger.Body) error {
+			s.body(src, b, func(in mapping.Sample) { l.Add(b.Ref.Current().String(), b.Seen, in) })
+			if b.JSON != nil {
+				j.Bodies++
+			}
+			if b.JSON != nil && (j.Since.IsZero() || b.Seen.Before(j.Since)) {
+				j.Since = b.Seen
+			}
+			return ctx.Err()
+		})
+		if err != nil {
+			return out, err
+		}
+		j.Paths, j.Codes = l.Found()
+		out = append(out, j)
+	}
+	return out, nil
+}
+
+// live prints what is new, and nothing where nothing is.
+func (p printer) live(sources []liveJSON) {
+	for _, s := range sources {
+		if len(s.Paths)+len(s.Codes) == 0 {
+			continue
+		}
+		fmt.Fprintln(p.w, p.paint("1", "New in live data of "+s.Source+": no table accounts for it"))
+		n := 0
+		for _, path := range s.Paths[:min(len(s.Paths), liveLines)] {
+			n++
+			p.found(path.Records, path.Since, path.Path)
+			if path.Lost {
+				fmt.Fprintf(p.w, "          %s\n", wrap("! "+measure.LostHint, 12))
+			}
+		}
+		for _, code := range s.Codes[:min(len(s.Codes), liveLines)] {
+			n++
+			p.found(code.Records, code.Since, codeText(code.UnlistedCode))
+			fmt.Fprintf(p.w, "          %s\n", p.ruled(codePlace(code.UnlistedCode), code.Rule, 10))
+		}
+		if more := len(s.Paths) + len(s.Codes) - n; more > 0 {
+			fmt.Fprintf(p.w, "  and %d more: refbridge statement --json\n", more)
+		}
+		fmt.Fprintf(p.w, "  %s\n\n", wrap(fmt.Sprintf("in the newest %d bodies that the ledger keeps, of %s and later; refbridge mapping coverage --last %d says more",
+			s.Bodies, moment(s.Since), liveBodies), 2))
+	}
+}
+
+func (p printer) found(records int, since time.Time, what string) {
+	fmt.Fprintf(p.w, "  %6d  %s\n          since %s\n", records, wrap(what, 10), moment(since))
+}
+
+func moment(t time.Time) string { return t.Local().Format("2 Jan 2006 15:04") }
+
+// codeText gives a code with its system.
+func codeText(c mapping.UnlistedCode) string {
+	return strings.TrimSuffix("code "+c.Code+" of "+c.System, " of ")
+}
+
+// codePlace says where a code is missing.
+func codePlace(c mapping.UnlistedCode) string {
+	return fmt.Sprintf("%s.%s, table %s (unlisted: %s)", c.Object, c.Field, c.Table, c.Unlisted)
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"refbridge/mapping"
+	"refbridge/mapping/measure"
+)
+
+// live gives what the statement raises of a source.
+func (s statementJSON) live(source string) liveJSON {
+	for _, l := range s.Live {
+		if l.Source == source {
+			return l
+		}
+	}
+	return liveJSON{}
+}
+
+// sending edits the referrals that e-RS answers with; each is a new version.
+func sending(edit func(referral map[string]any)) func(string) string {
+	return func(right string) string {
+		var r map[string]any
+		if err := json.Unmarshal([]byte(right), &r); err != nil || r["resourceType"] != "ReferralRequest" {
+			return right
+		}
+		r["meta"].(map[string]any)["versionId"] = "99"
+		edit(r)
+		edited, err := json.Marshal(r)
+		if err != nil {
+			return right
+		}
+		return string(edited)
+	}
+}
+
+func TestTheStatementRaisesWhatIsNewInLiveData(t *testing.T) {
+	t.Parallel()
+	// Before: e-RS has six referrals, all of them synced under tables of the trust's own. The statement raises nothing.
+	off := &atomic.Bool{}
+	w := newWorld(t, setting{referrals: 6, spoil: spoil{on: off, path: "/ReferralRequest/", edit: sending(func(r map[string]any) {
+		r["newElement"] = "Zebedee Quillfeather"
+		extension := func(url string, value any) any { return map[string]any{"url": url, "valueCoding": value} }
+		r["extension"] = append(r["extension"].([]any), extension("https://example.org/colour", map[string]any{"system": "https://example.org/colours", "code": "MAUVE"}))
+	})}})
+	tables := filepath.Join(w.dir, "tables")
+	require.NoError(t, os.CopyFS(tables, mapping.Default()))
+	cfg, err := os.ReadFile(filepath.Join(w.dir, "refbridge.yaml"))
+	require.NoError(t, err)
+	w.write("refbridge.yaml", string(cfg)+"\ntables: tables\n")
+	w.run(exitDone, "sync")
+	before := w.statement().live("ers")
+	require.Equal(t, liveJSON{Source: "ers", Bodies: 6, Since: before.Since, Paths: []measure.LivePath{}, Codes: []measure.LiveCode{}}, before)
+	assert.NotContains(t, w.run(exitDone, "statement").out, "New in live data")
+
+	// e-RS begins to send an extension and an element that it never sent. The sync goes on as before, and the statement raises them.
+	off.Store(true)
+	w.run(exitDone, "sync")
+	after := w.statement().live("ers")
+	assert.Equal(t, 12, after.Bodies)
+	require.Len(t, after.Paths, 3)
+	for i, path := range []string{"ReferralRequest.newElement", "ServiceRequest.extension('https://example.org/colour').valueCoding.code",
+		"ServiceRequest.extension('https://example.org/colour').valueCoding.system"} {
+		assert.Equal(t, path, after.Paths[i].Path)
+		assert.Equal(t, 6, after.Paths[i].Records, "records, not versions")
+		assert.True(t, after.Paths[i].Since.After(after.Since), "since the second sync")
+	}
+	assert.Empty(t, after.Codes)
+	text := w.run(exitDone, "statement").out
+	assert.Regexp(t, `(?m)^New in live data of ers: no table accounts for it$`, text)
+	assert.Regexp(t, `(?m)^ +6  ReferralRequest\.newElement\n +since .*\n +! refbridge does not take it over`, text)
+	assert.NotContains(t, text, "Quillfeather")
+
+	// A row takes the extension, and its value table does not list the code: now the code is news, though nothing is held for it.
+	rewrite(t, filepath.Join(tables, "service-request.yaml"), "rows:\n", `rows:
+  - {field: SourceChannel, from: "extension.where(url = 'https://example.org/colour').value", values: colours, purpose: The colour of the referral.}
+`)
+	rewrite(t, filepath.Join(tables, "values.yaml"), "values:\n", `values:
+  colours:
+    unlisted: none
+    codes: [{system: https://example.org/colours, code: RED, to: Red}]
+`)
+	after = w.statement().live("ers")
+	require.Len(t, after.Paths, 1)
+	require.Len(t, after.Codes, 1)
+	assert.Equal(t, "MAUVE none 6", fmt.Sprint(after.Codes[0].Code, " ", after.Codes[0].Unlisted, " ", after.Codes[0].Records))
+	assert.Contains(t, w.run(exitDone, "statement").out, "     6  code MAUVE of https://example.org/colours\n")
+
+	// The table lists it: the statement is silent about everything that a table can account for.
+	rewrite(t, filepath.Join(tables, "values.yaml"), "code: RED, to: Red}", "code: RED, to: Red}, {system: https://example.org/colours, code: MAUVE, to: Mauve}")
+	after = w.statement().live("ers")
+	require.Len(t, after.Paths, 1)
+	assert.Empty(t, after.Codes)
+	assert.Equal(t, "ReferralRequest.newElement", after.Paths[0].Path)
+	assert.True(t, after.Paths[0].Lost)
+}
