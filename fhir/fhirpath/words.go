@@ -1,8 +1,10 @@
 package fhirpath
 
 import (
+	"cmp"
 	"net/url"
 	"path"
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -70,7 +72,17 @@ func literalWords(i Item) string {
 		return i.Text()
 	}
 	s := i.Text()
-	if u, err := url.Parse(s); err == nil && u.Host != "" && len(u.Path) > 1 {
+	switch s {
+	case "http://snomed.info/sct":
+		return "SNOMED CT"
+	case "http://loinc.org":
+		return "LOINC"
+	case "https://fhir.nhs.uk/Id/nhs-number":
+		return "NHS number (fhir.nhs.uk)"
+	case "http://fhir.nhs.net/Id/nhs-number":
+		return "NHS number (fhir.nhs.net, the old one)"
+	}
+	if u, err := url.Parse(s); err == nil && u.Host != "" && len(u.Path) > 1 && !strings.HasSuffix(s, "/") {
 		return "“" + path.Base(u.Path) + "” (" + u.Host + ")"
 	}
 	return "“" + s + "”"
@@ -159,12 +171,13 @@ func (w *words) path(p phrase, t *tree) phrase {
 		}
 	case literalTree:
 		return phrase{head: literalWords(t.lit)}
-	case operatorTree, emptyTree:
+	case operatorTree:
+		return phrase{head: "(" + w.say(t) + ")"}
+	case emptyTree:
 		return phrase{head: w.say(t)}
 	case indexTree:
 		if n := t.args[0]; n.kind == literalTree && n.lit.Type() == "System.Integer" {
-			p.det = "the " + ordinal(n.lit.Text())
-			return p
+			return p.chosen("the " + ordinal(n.lit.Text()))
 		}
 	case callTree:
 		return w.call(p, t)
@@ -208,8 +221,21 @@ func splitFirst(s string) (rune, string) {
 
 // spaced writes an element name as people do: patientInstruction, patient instruction.
 func spaced(name string) string {
-	if name == "meta" {
+	switch name {
+	case "meta":
 		return "metadata"
+	case "lastUpdated":
+		return "time of the last update"
+	case "versionId":
+		return "version"
+	case "asNeeded":
+		return "precondition"
+	case "telecom":
+		return "contact detail"
+	case "cancelationReason":
+		return "cancellation reason"
+	case "minutesDuration":
+		return "duration in minutes"
 	}
 	var b strings.Builder
 	for _, r := range name {
@@ -224,7 +250,7 @@ func spaced(name string) string {
 func variableWords(name string) string {
 	switch name {
 	case "resource", "rootResource", "context":
-		return "the whole record"
+		return "the whole resource"
 	}
 	return "%" + name
 }
@@ -232,21 +258,28 @@ func variableWords(name string) string {
 // ordinal of an index, which counts from 0.
 func ordinal(index string) string {
 	names := []string{"first", "second", "third", "fourth", "fifth"}
-	n := 0
-	for _, r := range index {
-		n = n*10 + int(r-'0')
-	}
-	if n < len(names) {
+	n, err := strconv.Atoi(index)
+	switch {
+	case err != nil:
+		return index
+	case n < len(names):
 		return names[n]
 	}
-	return "number " + decimalText(n+1)
+	n++
+	end := "th"
+	if n/10%10 != 1 {
+		end = map[int]string{1: "st", 2: "nd", 3: "rd"}[n%10]
+	}
+	return strconv.Itoa(n) + cmp.Or(end, "th")
 }
 
-func decimalText(n int) string {
-	if n < 10 {
-		return string(rune('0' + n))
+// chosen says which of several it is: the first category, the first of %codings.
+func (p phrase) chosen(which string) phrase {
+	if strings.HasPrefix(p.head, "%") {
+		which += " of"
 	}
-	return decimalText(n/10) + string(rune('0'+n%10))
+	p.det = which
+	return p
 }
 
 func (w *words) call(p phrase, t *tree) phrase {
@@ -269,7 +302,7 @@ func (w *words) call(p phrase, t *tree) phrase {
 	case "resolve":
 		return phrase{det: "the", head: "record", rest: "that " + p.String() + " points to"}
 	case "extension":
-		return p.about("extension " + w.argument(t, 0))
+		return p.about("extension " + strings.Replace(w.argument(t, 0), "“Extension-", "“", 1))
 	}
 	return w.shaped(p, t)
 }
@@ -278,7 +311,7 @@ func (w *words) call(p phrase, t *tree) phrase {
 func (w *words) shaped(p phrase, t *tree) phrase {
 	switch t.name {
 	case "first", "last", "single":
-		p.det = "the " + strings.Replace(t.name, "single", "only", 1)
+		return p.chosen("the " + strings.Replace(t.name, "single", "only", 1))
 	case "skip", "take":
 		p.det = map[string]string{"skip": "all but the first ", "take": "the first "}[t.name] + strings.TrimPrefix(w.argument(t, 0), "1")
 	case "tail":
@@ -290,7 +323,7 @@ func (w *words) shaped(p phrase, t *tree) phrase {
 	case "trim", "toString":
 	case "join":
 		with := w.argument(t, 0)
-		p.rest += " joined by " + strings.ReplaceAll(with, "\n", "a new line")
+		p.rest += " joined by " + strings.ReplaceAll(with, "“\n”", "a new line")
 	default:
 		w.lost = true
 	}
@@ -353,7 +386,7 @@ func (w *words) ofType(p phrase, t *tree) phrase {
 		p.head = name
 		return p
 	}
-	p.rest += " (where it is " + typeWords(name) + ")"
+	p.rest += " (if it is " + typeWords(name) + ")"
 	return p
 }
 

@@ -12,24 +12,27 @@ import (
 func TestWordsSayWhatAnExpressionGives(t *testing.T) {
 	cases := map[string]string{
 		"status":                            "the status",
-		"meta.versionId":                    "the version id of the metadata",
+		"meta.versionId":                    "the version of the metadata",
 		"'Minutes'":                         "“Minutes”",
 		"category.first()":                  "the first category",
 		"category.skip(1)":                  "all but the first category",
-		"%codings[1]":                       "the second %codings",
-		"name.given[11]":                    "the number 12 given of the name",
-		"occurrence.ofType(Period)":         "the occurrence (where it is a period)",
+		"%codings[1]":                       "the second of %codings",
+		"name.given[11]":                    "the 12th given of the name",
+		"occurrence.ofType(Period)":         "the occurrence (if it is a period)",
 		"subject.resolve().ofType(Patient)": "the Patient that the subject points to",
 		"identifier.where(system = 'https://x.example/UBRN').value":     "the value of the identifier where the system is “UBRN” (x.example)",
 		"extension('https://x.example/State').extension('state').value": "the value of the extension “state” of the extension “State” (x.example)",
 		"use.exists().not() or use != 'old'":                            "there is no use or the use is not “old”",
-		"(code | category).where(coding.exists() and (text.exists() or id = '1'))": "the code and the category where there is a coding " +
+		"(code | category).where(coding.exists() and (text.exists() or id = '1'))": "(the code and the category) where there is a coding " +
 			"and (there is a text or the id is “1”)",
 		"%source & '.sr.' & id":                            "%source, then “.sr.”, then the id",
-		"%referral.first().select(%source & $this)":        "%source, then it, for the first %referral",
-		"iif(status = 'cancelled', cancelationReason, {})": "if the status is “cancelled”: the cancelation reason; otherwise nothing",
+		"%referral.first().select(%source & $this)":        "%source, then it, for the first of %referral",
+		"iif(status = 'cancelled', cancelationReason, {})": "if the status is “cancelled”: the cancellation reason; otherwise nothing",
 		"%patientMode = 'create' and %numbers.exists()":    "%patientMode is “create” and %numbers has a value",
-		"status in ('a' | 'b')":                            "the status is one of “a” or “b”",
+		"system = 'http://snomed.info/sct' or system.startsWith('http://hl7.org/fhir/')": "the system is SNOMED CT or " +
+			"the system begins with “http://hl7.org/fhir/”",
+		"line.join('\\n')":      "the line joined by a new line",
+		"status in ('a' | 'b')": "the status is one of “a” or “b”",
 		"%fields.Status = 'Active' and %body.patient.fields.NHS_Number__c.exists()": "%fields.Status is “Active” and " +
 			"%body.patient.fields.NHS_Number__c has a value",
 		"identifier.value.matches('[0-9]+')": "",
