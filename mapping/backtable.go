@@ -36,6 +36,7 @@ type BackParameter struct {
 	Place
 	operation   string
 	Name        string
+	Purpose     string
 	system      string
 	Code        string   // a fixed code, else
 	From        []string // fields whose value is sent: as a text, or as a code through values
@@ -115,7 +116,7 @@ func (r *Reader) backParameter(n *yaml.Node, operation string) BackParameter {
 	p.system, p.Code = r.Text(m["system"], "system"), r.Text(m["code"], "code")
 	p.From, p.ValuesName, p.valuesAt = r.fields(m["from"], "from"), r.Text(m["values"], "values"), r.place(m["values"])
 	p.Required, p.RequiredFor = r.flag(m["required"], "required"), r.conditions(m["requiredFor"], "requiredFor")
-	r.Text(m["purpose"], "purpose")
+	p.Purpose = r.Text(m["purpose"], "purpose")
 	if l := r.Text(m["length"], "length"); l != "" {
 		if _, err := fmt.Sscanf(l, "%d", &p.Length); err != nil || p.Length < 1 {
 			r.At(m["length"], "length must be a number of characters", "")

@@ -65,14 +65,16 @@ type Source struct {
 // Key is the rule for the external key of a record.
 type Key struct {
 	Place
-	Field string
+	Field   string
+	Purpose string
 	Source
 }
 
 // Let is a named value that rows share.
 type Let struct {
 	Place
-	Name string
+	Name    string
+	Purpose string
 	Source
 	ValuesName string
 	valuesAt   Place

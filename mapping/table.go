@@ -207,6 +207,7 @@ func (r *Reader) lets(t *Table, n *yaml.Node) []string {
 			m := r.Mapping(p[1], "a named value", "from", "", "transform", "values", "purpose")
 			l.Source = r.source(m["from"], m["transform"], variables)
 			l.ValuesName, l.valuesAt = r.Text(m["values"], "values"), r.place(m["values"])
+			l.Purpose = r.Text(m["purpose"], "purpose")
 		} else {
 			l.Source = r.source(p[1], nil, variables)
 		}
@@ -221,7 +222,8 @@ func (r *Reader) key(n *yaml.Node, variables []string) Key {
 		return Key{}
 	}
 	m := r.Mapping(n, "key", "field", "from", "", "transform", "purpose")
-	k := Key{Place: r.place(n), Field: r.shaped(m["field"], "field", objectName, "a field name such as Bridge_Key__c")}
+	k := Key{Place: r.place(n), Field: r.shaped(m["field"], "field", objectName, "a field name such as Bridge_Key__c"),
+		Purpose: r.Text(m["purpose"], "purpose")}
 	k.Source = r.source(m["from"], m["transform"], variables)
 	return k
 }
