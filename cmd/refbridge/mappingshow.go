@@ -14,6 +14,7 @@ import (
 
 type mappingShowCmd struct {
 	Tables   string `help:"Folder of the tables; default: those of the configuration, else the built-in ones." placeholder:"DIR" type:"path"`
+	Base     string `help:"Folder of the tables as they were: marks what is new, changed or gone, and lists it first." placeholder:"DIR" type:"path"`
 	Markdown bool   `help:"Markdown in place of HTML."`
 	Out      string `short:"o" help:"Write to a file in place of standard output." placeholder:"FILE" type:"path"`
 }
@@ -23,8 +24,9 @@ func (mappingShowCmd) Help() string {
 	return `Writes the tables as one page for reading and review: each field with what it is made from, in FHIRPath and in
 words, its rule, its purpose and an example with invented people, the value tables, what is left out and why, what
 happens to records that are gone, and the way back. The page needs no network and no script, and prints on A4.
+With --base it says first what has changed, on a page or two for the reviewer of a change, with the lines to sign.
 
-Example: refbridge mapping show --tables tables --out mapping.html
+Example: refbridge mapping show --tables tables --base before --out mapping.html
 
 Exit codes: 0 written, 1 error or a fault in the tables, 64 usage.`
 }
@@ -44,7 +46,13 @@ func (c *mappingShowCmd) Run(_ context.Context, p *program) error {
 		return err
 	}
 	examples = append(examples, examplesOf(list)...)
-	page := review.New(set, review.Options{Version: versionText(), Examples: examples})
+	options := review.Options{Version: versionText(), Examples: examples}
+	if c.Base != "" {
+		if options.Base, err = tablesOf(c.Base); err != nil {
+			return err
+		}
+	}
+	page := review.New(set, options)
 	if c.Out == "" {
 		return c.write(page, p.out)
 	}
@@ -57,7 +65,11 @@ func (c *mappingShowCmd) Run(_ context.Context, p *program) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", c.Out, err)
 	}
-	return os.Rename(f.Name(), c.Out)
+	if err := os.Rename(f.Name(), c.Out); err != nil {
+		return err
+	}
+	fmt.Fprintf(p.err, "%s written\n", filepath.Base(c.Out))
+	return nil
 }
 
 // examplesOf gives cases as optional examples: rows that the examples of refbridge do not reach are shown with what they give in

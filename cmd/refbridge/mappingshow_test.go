@@ -38,6 +38,7 @@ func TestMappingShowWritesAFileOrNothing(t *testing.T) {
 	code, out, errOut := typed(t, "mapping", "show", "--out", file)
 	require.Equal(t, exitDone, code, errOut)
 	assert.Empty(t, out)
+	assert.Equal(t, "mapping.html written\n", errOut)
 	have, err := os.ReadFile(file)
 	require.NoError(t, err)
 	assert.Contains(t, string(have), "</html>")
@@ -59,6 +60,30 @@ func TestMappingShowTellsEveryFaultOfTheTables(t *testing.T) {
 	assert.Empty(t, out)
 	assert.GreaterOrEqual(t, strings.Count(errOut, "refbridge: error: x.yaml:"), 2, errOut)
 	assert.Contains(t, errOut, "refbridge: hint: did you mean status?")
+}
+
+func TestMappingShowSaysFirstWhatChangedAgainstOtherTables(t *testing.T) {
+	dir := t.TempDir()
+	code, _, errOut := typed(t, "init", dir)
+	require.Equal(t, exitDone, code, errOut)
+	base := filepath.Join(dir, "before")
+	require.NoError(t, os.CopyFS(base, os.DirFS(filepath.Join(dir, "tables"))))
+	values := filepath.Join(dir, "tables", "values.yaml")
+	src, err := os.ReadFile(values)
+	require.NoError(t, err)
+	src = bytes.Replace(src, []byte("{code: TWO_WEEK_WAIT, to: Urgent}"), []byte("{code: TWO_WEEK_WAIT, to: ASAP}"), 1)
+	require.NoError(t, os.WriteFile(values, src, 0o644))
+
+	code, out, errOut := typed(t, "mapping", "show", "--tables", filepath.Dir(values), "--base", base, "--markdown")
+	require.Equal(t, exitDone, code, errOut)
+	assert.Less(t, strings.Index(out, "## What changed"), strings.Index(out, "## How to read this"))
+	assert.Contains(t, out, "| **TWO_WEEK_WAIT** **changed**<br>code of ers-priority · values.yaml:61 | Becomes: Urgent | Becomes: ASAP |")
+	assert.Contains(t, out, "| Example: TWO_WEEK_WAIT becomes Urgent | Example: TWO_WEEK_WAIT becomes ASAP |")
+
+	require.NoError(t, os.WriteFile(filepath.Join(base, "values.yaml"), []byte("values: 1\n"), 0o644))
+	code, _, errOut = typed(t, "mapping", "show", "--tables", filepath.Dir(values), "--base", base)
+	assert.Equal(t, exitError, code)
+	assert.Contains(t, errOut, filepath.Join(base, "values.yaml"), "the fault is one of the base")
 }
 
 func TestInitWritesTablesThatTheCommandsTake(t *testing.T) {

@@ -1,6 +1,7 @@
 package review
 
 import (
+	"cmp"
 	"embed"
 	"encoding/json"
 	"fmt"
@@ -72,9 +73,14 @@ func readExample(src []byte) (Example, error) {
 	return out, nil
 }
 
+// shownValues are what each row gave, by the place of the row.
+type shownValues map[string]shownValue
+
+func (seen shownValues) at(p mapping.Place) shownValue { return seen[placeOf(p)] }
+
 // try maps one example and keeps what each row gave first; a value wins over an empty one. used tells whether it gave
 // anything that no earlier one did.
-func try(s *mapping.Set, e Example, number int, seen map[mapping.Place]shownValue) (view example, used bool) {
+func (seen shownValues) try(s *mapping.Set, e Example, number int) (view example, used bool) {
 	view = example{Number: number, Name: e.Title, About: e.About}
 	records, faults := s.MapAll(e.Sample)
 	if len(faults) > 0 {
@@ -82,11 +88,14 @@ func try(s *mapping.Set, e Example, number int, seen map[mapping.Place]shownValu
 		return view, false
 	}
 	view.Records = len(records)
+	names := namesOf(records)
 	keep := func(r mapping.Rule, v sobject.Value) {
-		at := mapping.Place{File: r.File, Line: r.Line}
+		at := fmt.Sprintf("%s:%d", r.File, r.Line)
 		if have, ok := seen[at]; !ok || have.Text == "" && !v.IsNull() {
 			used = true
-			seen[at] = shownValue{Text: exampleText(v), Was: valueBefore(r.Element(), v), Example: number}
+			value := shown(r, v, names)
+			value.Example = number
+			seen[at] = value
 		}
 	}
 	for _, m := range records {
@@ -100,33 +109,69 @@ func try(s *mapping.Set, e Example, number int, seen map[mapping.Place]shownValu
 	return view, used
 }
 
-// valueBefore gives what stood in the resource where the value came from, if that was one text and another one.
-func valueBefore(n fhir.Node, v sobject.Value) string {
+// target is a record that others point to.
+type target struct{ object, key string }
+
+// namesOf gives the names of the records that have one, so that what points to them can be read.
+func namesOf(records []mapping.Mapped) map[target]string {
+	out := map[target]string{}
+	for _, m := range records {
+		if name, ok := m.Record.Get("Name"); ok {
+			out[target{m.Record.Object, m.Record.Key.Value}] = name.Reveal()
+		}
+	}
+	return out
+}
+
+// shown gives a value with what it was made from.
+func shown(r mapping.Rule, v sobject.Value, names map[target]string) shownValue {
+	out := shownValue{Text: exampleText(v, names), Path: r.SourcePath()}
+	n := r.Element()
 	if coding := n.Get("coding").At(0); coding.Exists() {
 		n = coding
 	}
 	if code := n.Get("code"); code.Exists() {
-		n = code
+		out.Term, n = n.Get("display").Text(), code
 	}
 	if n.Kind() == fhir.Object || v.IsNull() || n.Text() == v.Reveal() || n.Text() == v.LookupKey() {
+		out.Term = ""
+		return out
+	}
+	out.Was = n.Text()
+	return out
+}
+
+// Shown gives the value with what it was made from; empty where no example reaches the row.
+func (v shownValue) Shown() string {
+	if v.Example == 0 {
 		return ""
 	}
-	return n.Text()
+	text := cmp.Or(v.Text, "(empty)")
+	switch {
+	case v.Was == "":
+		return text
+	case v.Term == "":
+		return v.Was + " becomes " + text
+	}
+	return v.Was + " “" + v.Term + "” becomes " + text
 }
 
 // exampleText gives a value as a person reads it; keys that are hashes are cut.
-func exampleText(v sobject.Value) string {
+func exampleText(v sobject.Value, names map[target]string) string {
 	switch v.Kind() {
 	case sobject.Null:
 		return ""
 	case sobject.Ref:
+		if name := names[target{v.To().Object, v.Key()}]; name != "" {
+			return "the " + v.To().Object + " “" + name + "”"
+		}
 		return "the " + v.To().Object + " " + shortKey(v.Key())
 	case sobject.Lookup:
-		return "the " + v.To().Object + " with " + v.LookupKey()
+		return "the " + v.To().Object + " with " + lookupWords(v.To()) + " " + v.LookupKey()
 	case sobject.DateTime:
 		return strings.TrimSuffix(strings.TrimSuffix(strings.Replace(v.Reveal(), "T", " ", 1), ".000Z"), ":00") + " UTC"
 	case sobject.Bool:
-		return map[string]string{"true": "yes (ticked)", "false": "no (not ticked)"}[v.Reveal()]
+		return plainConstant(v)
 	}
 	return shortKey(v.Reveal())
 }

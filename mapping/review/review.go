@@ -1,12 +1,10 @@
 // Package review writes mapping tables as one page for the people who decide over them and do not read YAML: HTML that prints
-// on A4, or Markdown.
+// on A4, or Markdown. Against another version of the tables it says first what has changed.
 package review
 
 import (
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"refbridge/mapping"
 )
@@ -18,8 +16,10 @@ type Review struct {
 	Target   string // of tables that are not for a default org
 	Hash     string // of the tables
 	Files    []string
-	Tables   []table // what is made of the whole resource first, then its parts, then what it points to
+	Changes  *changes // nil: not compared with other tables
+	Tables   []table  // what is made of the whole resource first, then its parts, then what it points to
 	Values   []valueTable
+	Names    []named // the variables that no table gives
 	Examples []example
 	Rows     int
 }
@@ -28,10 +28,12 @@ type Review struct {
 type Options struct {
 	Version  string
 	Examples []Example
+	Base     *mapping.Set // the tables as they were; nil: nothing is compared
 }
 
 type table struct {
 	ID, File, Object, Source, Purpose string // Object: the sObject, or what the body is
+	Title                             string // Object, and what it is for where two tables make the same
 	Body, Limit                       string
 	Each, When                        *path
 	Key                               row
@@ -47,38 +49,49 @@ type table struct {
 // path is a FHIRPath with what it says; Words is empty where there are none, or where they say nothing more.
 type path struct{ Text, Words string }
 
+// named is a variable that a path uses, with what it stands for.
+type named struct{ Name, Words, ID string }
+
+// let is a named value of a table.
 type let struct {
-	Name, Values string
-	From         []path
-	Steps        []string
+	ID, Name, Purpose, Values, Place string
+	From                             []path
+	Steps                            []string
+	Mark                             mark
 }
 
 type row struct {
 	Field, Place, Purpose, Owner string
 	From                         []path
 	When                         *path
+	Names                        []named  // that From and When use
 	Otherwise                    bool     // an earlier row gives the same field in other cases
 	Steps                        []string // what transforms do, in order
 	Values, Unlisted             string   // the value table behind them
 	Rules                        []string
 	Required                     bool
 	Example                      shownValue
+	Mark                         mark
 }
 
 // shownValue is what the row gave in an example, and what stood in the resource where that is another text; Example
 // counts from 1, 0 where no example reaches the row.
 type shownValue struct {
 	Text, Was string
+	Term      string // what the code in Was means, as the source says it
+	Path      string // the place in the resource
 	Example   int
 }
 
 type drop struct {
-	Path    path
-	Purpose string
+	Path           path
+	Purpose, Place string
+	Mark           mark
 }
 
 type gone struct {
-	Field, To, Only, Purpose string
+	Field, To, Only, Purpose, Place string
+	Mark                            mark
 }
 
 type valueTable struct {
@@ -86,9 +99,14 @@ type valueTable struct {
 	Codes                                  []code
 	UsedBy                                 []string
 	Notes, Systems                         bool // some code has a note, a system of its own
+	Back                                   bool // it translates what Salesforce holds
+	Mark                                   mark
 }
 
-type code struct{ System, Code, To, Purpose string }
+type code struct {
+	System, Code, To, Purpose, Place string
+	Mark                             mark
+}
 
 type example struct {
 	Number      int
@@ -99,23 +117,34 @@ type example struct {
 
 // New gives the tables for reading. Each row shows what it gives in the first example that reaches it.
 func New(s *mapping.Set, o Options) Review {
+	r := read(s, o)
+	if o.Base != nil {
+		r.compare(read(o.Base, o))
+	}
+	return r
+}
+
+func read(s *mapping.Set, o Options) Review {
 	out := Review{Version: o.Version, Hash: s.Hash(), Target: s.Target()}
-	seen := map[mapping.Place]shownValue{}
+	seen := shownValues{}
 	for _, e := range o.Examples {
-		view, used := try(s, e, len(out.Examples)+1, seen)
+		view, used := seen.try(s, e, len(out.Examples)+1)
 		if used || !e.Optional {
 			out.Examples = append(out.Examples, view)
 		}
 	}
-	used := map[string][]string{}
+	used := map[string]*use{}
 	for _, t := range readingOrder(s) {
-		table := tableOf(t, seen)
-		out.Files, out.Rows = append(out.Files, t.File), out.Rows+len(table.Rows)
-		out.Tables = append(out.Tables, table)
+		view := tableOf(t, seen)
+		view.Title = titleOf(s, t)
+		out.Files, out.Rows = append(out.Files, t.File), out.Rows+len(view.Rows)
+		out.Tables = append(out.Tables, view)
 		uses(t, used)
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.Values())) {
-		v := s.Values()[name]
+	out.Names = builtIn(out.Tables)
+	values := valueTables(s)
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		v := values[name]
 		out.Values, out.Files = append(out.Values, valuesOf(v, used[name])), append(out.Files, v.File)
 	}
 	slices.Sort(out.Files)
@@ -137,91 +166,4 @@ func readingOrder(s *mapping.Set) []*mapping.Table {
 	slices.SortStableFunc(whole, func(a, b *mapping.Table) int { return len(b.Rows) - len(a.Rows) })
 	slices.SortStableFunc(parts, func(a, b *mapping.Table) int { return b.Level - a.Level })
 	return append(whole, parts...)
-}
-
-func tableOf(t *mapping.Table, seen map[mapping.Place]shownValue) table {
-	out := table{ID: strings.TrimSuffix(t.File, ".yaml"), File: t.File, Object: t.Object, Source: t.Source, Purpose: t.Purpose,
-		Each: wordsOf(t.ForEach), When: wordsOf(t.When)}
-	out.Key = row{Field: t.Key.Field, From: pathWords(t.Key.Paths), Steps: transformRules(t.Key.Transforms),
-		Example: seen[mapping.Place{File: t.File, Line: t.Key.Line}]}
-	if t.Body != "" {
-		out.Object, out.Body, out.Limit = bodyWords(t), t.Body, limitWords(t)
-	}
-	for i := range t.Lets {
-		l := &t.Lets[i]
-		view := let{Name: l.Name, From: pathWords(l.Paths), Steps: transformRules(l.Transforms), Values: l.ValuesName}
-		out.Lets = append(out.Lets, view)
-	}
-	fields := map[string]bool{}
-	for _, w := range t.Rows {
-		row := rowOf(w, seen)
-		row.Otherwise = fields[w.Field]
-		if t.Body != "" {
-			row.Owner = "" // a body is made anew each time
-		}
-		if w.Required && !slices.Contains(out.Required, w.Field) {
-			out.Required = append(out.Required, w.Field)
-		}
-		fields[w.Field] = true
-		out.Rows = append(out.Rows, row)
-	}
-	out.Fields = len(fields)
-	for _, d := range t.Drops {
-		out.Drops = append(out.Drops, drop{*wordsOf(d.Path), d.Purpose})
-	}
-	for _, g := range t.Gone {
-		out.Gone = append(out.Gone, gone{g.Field, g.Value.Reveal(), listed(g.Only, "or"), g.Purpose})
-	}
-	for _, b := range t.Back {
-		out.Back = append(out.Back, backOf(b))
-	}
-	return out
-}
-
-func rowOf(w *mapping.Row, seen map[mapping.Place]shownValue) row {
-	out := row{Field: w.Field, Place: fmt.Sprintf("%s:%d", w.File, w.Line), Purpose: w.Purpose, Owner: ownerWords(w.Owner),
-		From: pathWords(w.Paths), When: wordsOf(w.When), Values: w.ValuesName, Required: w.Required,
-		Steps: transformRules(w.Transforms), Example: seen[mapping.Place{File: w.File, Line: w.Line}]}
-	if w.Values != nil {
-		out.Unlisted = unlistedWords(w.Values)
-	}
-	out.Rules = otherRules(w)
-	return out
-}
-
-// uses notes under each value table the fields that it translates for.
-func uses(t *mapping.Table, into map[string][]string) {
-	add := func(name, field string) {
-		if use := t.Makes() + "." + field; name != "" && !slices.Contains(into[name], use) {
-			into[name] = append(into[name], use)
-		}
-	}
-	for _, w := range t.Rows {
-		add(w.ValuesName, w.Field)
-	}
-	for i := range t.Lets {
-		add(t.Lets[i].ValuesName, "%"+t.Lets[i].Name)
-	}
-	for _, b := range t.Back {
-		for _, p := range b.Parameters {
-			add(p.ValuesName, strings.Join(p.From, mapping.ReverseSeparator)+", on the way back")
-		}
-	}
-}
-
-func valuesOf(v *mapping.ValueTable, used []string) valueTable {
-	out := valueTable{Name: v.Name, Purpose: v.Purpose, Unlisted: unlistedWords(v), UsedBy: used,
-		Place: fmt.Sprintf("%s:%d", v.File, v.Line)}
-	for i, c := range v.Codes {
-		if i == 0 {
-			out.System = c.System
-		}
-		out.Systems = out.Systems || c.System != out.System
-		out.Notes = out.Notes || c.Purpose != ""
-		out.Codes = append(out.Codes, code{c.System, c.Code, c.To.Reveal(), c.Purpose})
-	}
-	if out.Systems {
-		out.System = ""
-	}
-	return out
 }

@@ -16,10 +16,13 @@ import (
 	"refbridge/mapping"
 )
 
-// starterTables are those that come with refbridge. The tests see that the hash of an NHS number is used, and not the number.
+// testKey stands for the keyed hash of an NHS number.
+func testKey(n fhir.NHSNumber) string { return "k" + n.Reveal()[8:] }
+
+// starterTables are those that come with refbridge.
 func starterTables(t *testing.T) *mapping.Set {
 	t.Helper()
-	s, err := mapping.Load(mapping.Default(), mapping.Options{PatientKey: func(n fhir.NHSNumber) string { return "k" + n.Reveal()[8:] }})
+	s, err := mapping.Load(mapping.Default(), mapping.Options{PatientKey: testKey})
 	require.NoError(t, err)
 	return s
 }
@@ -99,6 +102,64 @@ func TestThePageNeedsNothingBesideItAndNamesItsCells(t *testing.T) {
 	}
 }
 
+func TestHeadingsComeInOrder(t *testing.T) {
+	_, page, _ := starterReview(t, starterTables(t))
+	last := "0"
+	for _, m := range regexp.MustCompile(`<h([1-6])`).FindAllStringSubmatch(page, -1) {
+		assert.LessOrEqual(t, m[1][0], last[0]+1, "h%s after h%s", m[1], last)
+		last = m[1]
+	}
+}
+
+func TestACodedExampleShowsItsTermOnBothSides(t *testing.T) {
+	_, page, text := starterReview(t, starterTables(t))
+	assert.Contains(t, text, "| 29857009 “Chest pain” becomes the CodeSetBundle “Chest pain” (4)<br>`ServiceRequest.reasonCode[0]` |")
+	assert.Contains(t, page, `<code class="at">ServiceRequest.reasonCode[0]</code>`)
+	assert.Contains(t, page, "The small number is that of the example, listed at the end.")
+}
+
+func TestEverythingLeftOutIsNamedInWords(t *testing.T) {
+	r, _, _ := starterReview(t, starterTables(t))
+	for _, table := range r.Tables {
+		for _, d := range table.Drops {
+			assert.NotEmpty(t, d.Path.Words, "%s leaves out %s", table.Object, d.Path.Text)
+		}
+	}
+}
+
+func TestARowExplainsTheNamedValuesThatItUses(t *testing.T) {
+	r, page, text := starterReview(t, starterTables(t))
+	for _, table := range r.Tables {
+		for _, w := range table.Rows {
+			for _, n := range w.Names {
+				assert.NotEmpty(t, n.Words, "%s %%%s", w.Place, n.Name)
+				assert.Contains(t, page, `id="`+n.ID+`"`)
+			}
+		}
+	}
+	assert.Contains(t, page, `<a href="#service-request-let-ersState">%ersState</a>: the state of the referral in e-RS</span>`)
+	assert.Contains(t, text, "<br>%ersState: the state of the referral in e-RS |")
+	assert.Contains(t, text, "- Named value `%ersState`: The state of the referral in e-RS. Made from")
+}
+
+func TestObjectsThatTwoTablesMakeAreToldApartByWhatTheyAreFor(t *testing.T) {
+	r, _, _ := starterReview(t, starterTables(t))
+	titles := map[string]bool{}
+	for _, table := range r.Tables {
+		assert.False(t, titles[table.Title], "%s stands twice", table.Title)
+		titles[table.Title] = true
+	}
+	assert.True(t, titles["Identifier: the business identifiers of a referral"])
+	assert.True(t, titles["Account"])
+}
+
+func TestValueTablesOfTheWayBackSpeakOfTheChange(t *testing.T) {
+	_, _, text := starterReview(t, starterTables(t))
+	assert.Contains(t, text, "| In Salesforce | becomes | Note |")
+	assert.Contains(t, text, "*any other value: nothing is sent, and the change is held until somebody adds it*")
+	assert.Contains(t, text, "| `REJECTED` | no (not ticked) |", "a checkbox is no word")
+}
+
 func TestMarkdownTablesHaveTheSameCellsInEachRow(t *testing.T) {
 	_, _, text := starterReview(t, starterTables(t))
 	cells, tables := 0, 0
@@ -170,9 +231,9 @@ func TestTheReviewSaysInWordsWhatTheRulesAre(t *testing.T) {
 	assert.Equal(t, "Salesforce keeps it", table.Rows[1].Owner)
 	assert.Equal(t, []string{"without a value: “Active”"}, table.Rows[1].Rules)
 	assert.Equal(t, "any other code becomes “Other”", table.Rows[1].Unlisted)
-	assert.Equal(t, []string{"in capitals", "cut after 9 characters"}, table.Rows[2].Steps)
+	assert.Equal(t, []string{"in upper case", "cut after 9 characters"}, table.Rows[2].Steps)
 	assert.Equal(t, []string{"without a value Salesforce keeps what it has"}, table.Rows[2].Rules)
-	assert.Equal(t, []gone{{"Status", "Revoked", "Draft or Active", "It is over."}}, table.Gone)
+	assert.Equal(t, []gone{{Field: "Status", To: "Revoked", Only: "Draft or Active", Purpose: "It is over.", Place: "request.yaml:30"}}, table.Gone)
 
 	var page, text bytes.Buffer
 	require.NoError(t, r.HTML(&page))

@@ -2,18 +2,25 @@ package review
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"refbridge/mapping"
 	"refbridge/sfdc/sobject"
 )
 
+// literal is a path that is a text of the table itself.
+var literal = regexp.MustCompile(`^'[^'\\]*'$`)
+
 func wordsOf(p *mapping.Path) *path {
 	if p == nil {
 		return nil
 	}
 	out := &path{Text: strings.Join(strings.Fields(p.Text), " "), Words: p.Expr.Words()}
-	if !strings.ContainsAny(out.Text, ".('&|=[ ") {
+	switch {
+	case literal.MatchString(out.Text):
+		out.Words = "the fixed text " + out.Words
+	case !strings.ContainsAny(out.Text, ".('&|=[ "):
 		out.Words = "" // "the status" says no more than status
 	}
 	return out
@@ -56,9 +63,9 @@ func transformWords(t mapping.Transform) string {
 	switch t.Name {
 	case "utc":
 		if argument == "UTC" {
-			return "as an instant in UTC; a day alone begins at midnight UTC"
+			return "as a date and time in UTC; a date alone means midnight in UTC"
 		}
-		return "as an instant in UTC; a day alone begins in Britain"
+		return "as a date and time in UTC; a date alone means midnight in the UK"
 	case "truncate":
 		if strings.TrimSpace(second) == "cut" {
 			return "cut after " + argument + " characters"
@@ -70,7 +77,7 @@ func transformWords(t mapping.Transform) string {
 	case "referenceId":
 		return "the id of the " + argument + " that it points to"
 	case "hash":
-		return "as a hash of " + argument + " digits"
+		return "as a hash of " + argument + " characters"
 	}
 	if said := plainTransform(t.Name); said != "" {
 		return said
@@ -81,21 +88,21 @@ func transformWords(t mapping.Transform) string {
 func plainTransform(name string) string {
 	switch name {
 	case "date":
-		return "as a day"
+		return "as a date; a year or a month alone gives none"
 	case "nhsNumber":
 		return "checked as an NHS number; a wrong check digit, or two numbers: the record is held"
 	case "patientKey":
-		return "as a secret-keyed hash of the NHS number"
+		return "as a keyed hash of the NHS number, which does not reveal it"
 	case "codingKey":
-		return "as the key of the code"
+		return "as the external ID of the code"
 	case "conceptKey":
-		return "as the key of the coded concept"
+		return "as the external ID of the coded concept"
 	case "phone":
 		return "as a telephone number without spaces"
 	case "upper":
-		return "in capitals"
+		return "in upper case"
 	case "lower":
-		return "in small letters"
+		return "in lower case"
 	case "text":
 		return "as a person reads it: its text, else its display, else its code"
 	}
@@ -107,10 +114,10 @@ func otherRules(w *mapping.Row) []string {
 	var out []string
 	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	if w.Ref.Object != "" {
-		add("points to the %s with this key", w.Ref.Object)
+		add("points to the %s with this external ID", w.Ref.Object)
 	}
 	if w.Lookup.Object != "" {
-		add("finds the %s that has it; none, or more than one: the record is not written", w.Lookup.Object)
+		add("finds the %s that has it as %s; none, or more than one: the record is not written", w.Lookup.Object, lookupWords(w.Lookup))
 	}
 	if !w.Fallback.IsNull() {
 		if len(w.Paths) == 0 {
@@ -130,9 +137,25 @@ func otherRules(w *mapping.Row) []string {
 
 func constantWords(v sobject.Value) string {
 	if v.Kind() == sobject.Bool {
-		return exampleText(v)
+		return plainConstant(v)
 	}
 	return "“" + v.Reveal() + "”"
+}
+
+// plainConstant gives a value that a table writes down as it looks in Salesforce.
+func plainConstant(v sobject.Value) string {
+	if v.Kind() == sobject.Bool {
+		return map[string]string{"true": "yes (ticked)", "false": "no (not ticked)"}[v.Reveal()]
+	}
+	return v.Reveal()
+}
+
+// lookupWords names the field by which a record is looked up.
+func lookupWords(to sobject.Target) string {
+	if to.Field == "nhsNumber" {
+		return "NHS number"
+	}
+	return to.Field
 }
 
 // unlistedWords says what becomes of a code that has no line.
@@ -156,85 +179,6 @@ func listed(words []string, last string) string {
 	return strings.Join(words[:len(words)-1], ", ") + " " + last + " " + words[len(words)-1]
 }
 
-// back is a rule of the way back, in words.
-type back struct {
-	Source, Purpose, When, While, Action, Code, Place string
-	Parameters                                        []string
-}
-
-func backOf(b *mapping.BackRule) back {
-	out := back{Source: map[string]string{"ers": "NHS e-RS", "fhir": "FHIR R4 servers"}[b.Dialect], Purpose: b.Purpose,
-		Code: b.Name, Place: fmt.Sprintf("%s:%d", b.File, b.Line), Action: operationWords(b.Name)}
-	out.When = listed(b.Changed, "or") + " is changed in Salesforce"
-	if len(b.To) > 0 {
-		out.When = b.Changed[0] + " becomes " + listed(valueTexts(b.To), "or") + " in Salesforce"
-	}
-	var while []string
-	for _, c := range b.While {
-		while = append(while, c.Field+" was "+listed(valueTexts(c.Values), "or"))
-	}
-	out.While = strings.Join(while, " and ")
-	for i := range b.Parameters {
-		out.Parameters = append(out.Parameters, parameterWords(&b.Parameters[i]))
-	}
-	return out
-}
-
-// valueTexts gives values as people read them; a checkbox that is not set is compared as an empty text.
-func valueTexts(values []string) []string {
-	out := make([]string, len(values))
-	for i, v := range values {
-		switch v {
-		case "":
-			out[i] = "not ticked or empty"
-		case "true":
-			out[i] = "ticked"
-		default:
-			out[i] = v
-		}
-	}
-	return out
-}
-
-func operationWords(name string) string {
-	switch name {
-	case "$ers.acceptReferral":
-		return "accept the referral (A013)"
-	case "$ers.recordReviewOutcome":
-		return "record the outcome of the review (A028)"
-	case "$ers.cancelReferral":
-		return "cancel the referral for good (A036)"
-	}
-	return "update the resource, if nobody changed it meanwhile"
-}
-
-func parameterWords(p *mapping.BackParameter) string {
-	if p.Code != "" {
-		return p.Name + ": always " + p.Code
-	}
-	s := p.Name + ": what stands in " + listed(p.From, "and")
-	if p.ValuesName != "" {
-		s += ", translated by " + p.ValuesName
-	}
-	if p.Length > 0 {
-		s += fmt.Sprintf(", at most %d characters", p.Length)
-	}
-	switch {
-	case p.Required:
-		s += "; without it nothing is sent and the change is held"
-	case len(p.RequiredFor) > 0:
-		var needs []string
-		for _, c := range p.RequiredFor {
-			needs = append(needs, c.Field+" is "+listed(valueTexts(c.Values), "or"))
-		}
-		s += "; needed where " + strings.Join(needs, " and ")
-	}
-	if len(p.Forward) > 0 {
-		s += "; not sent where the source could not see a difference"
-	}
-	return s
-}
-
 // bodyWords names the part of a body that a table makes.
 func bodyWords(t *mapping.Table) string {
 	name := map[string]string{"referral": "Referral Management API", "appointment": "Book Appointment API"}[t.Body]
@@ -256,5 +200,5 @@ func limitWords(t *mapping.Table) string {
 	if t.Max > 0 {
 		return fmt.Sprintf("at most %d, the rest is left out", t.Max)
 	}
-	return "as many as the API takes; more hold the record"
+	return "as many as the API takes; with more, the record is held"
 }
