@@ -238,7 +238,7 @@ func ofMapping(err error, w ledger.Work) verdict {
 		return verdict{fate: ledger.Held, reason: ledger.Reason{Code: codeMapping, Text: err.Error()}}
 	}
 	f := gravest(faults)
-	r := ledger.Reason{Code: codeMapping, Text: f.Message, Field: f.Field}
+	r := ledger.Reason{Code: codeMapping, Text: f.What(), Field: f.Field}
 	if f.File != "" {
 		r.Rule = fmt.Sprintf("%s:%d", f.File, f.Line)
 	}

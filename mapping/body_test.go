@@ -193,7 +193,7 @@ func TestADetailIsOfATypeThatTheAPITakes(t *testing.T) {
 	_, err = bodyOf(t, `{"resourceType":"ServiceRequest","status":"active","note":[{"text":"Work Type"}]}`, "a.yaml", bodyTable, "b.yaml", detail("", "from: text"))
 	require.NoError(t, err)
 	_, err = bodyOf(t, `{"resourceType":"ServiceRequest","status":"active","note":[{"text":"ZEBEDEE"}]}`, "a.yaml", bodyTable, "b.yaml", detail("", "from: text"))
-	require.ErrorContains(t, err, "the source gives something that the API does not take (it takes Care Observation")
+	require.ErrorContains(t, err, "the source gives something that the API does not take, at ServiceRequest.note[0].text (it takes Care Observation")
 	assert.NotContains(t, err.Error(), "ZEBEDEE")
 }
 

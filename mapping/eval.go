@@ -232,6 +232,7 @@ func (m *Mapper) charge() {
 
 func (m *Mapper) let(l *Let) (fhir.Node, fhirpath.Collection) {
 	var f found
+	defer m.locate(len(m.faults), &f.origin)
 	m.gather(&f, &l.Source, &l.Place, "")
 	if l.Values == nil && f.n == 1 && f.node.Exists() {
 		return f.node, nil
@@ -277,6 +278,20 @@ func matches(r fhir.Resource, ref fhir.Reference, uuid string, isURN bool) bool 
 		return uuid != "" && r.ID() == uuid
 	}
 	return r.Type() == ref.Type && r.ID() == ref.ID
+}
+
+// locate notes in the faults since before where in the resource they are: at the element that the value began with, or else at that
+// of forEach.
+func (m *Mapper) locate(before int, origin *fhir.Node) {
+	at := *origin
+	if !at.Exists() && m.item.Parent().Exists() {
+		at = m.item
+	}
+	for i := before; i < len(m.faults); i++ {
+		if f := &m.faults[i]; f.Element == "" && at.Exists() {
+			f.Element = sourcePath(at)
+		}
+	}
 }
 
 // stopped notes why a path was not worked out.

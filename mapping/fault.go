@@ -30,8 +30,17 @@ type Fault struct {
 	Column  int    // 1-based, in characters
 	Field   string // Salesforce field, where one is concerned
 	Source  string // FHIRPath text of the rule, where one is concerned
+	Element string // place in the resource, ServiceRequest.identifier[0].value, where one element is concerned
 	Message string
 	Hint    string // what to do; empty where nothing general can be said
+}
+
+// What gives the message, with the place in the resource where that is known.
+func (f Fault) What() string {
+	if f.Element == "" {
+		return f.Message
+	}
+	return f.Message + ", at " + f.Element
 }
 
 // String gives file:line:column: message (hint), with the parts that are known.
@@ -47,7 +56,7 @@ func (f Fault) String() string {
 	if f.Field != "" {
 		b.WriteString(f.Field + ": ")
 	}
-	b.WriteString(f.Message)
+	b.WriteString(f.What())
 	if f.Hint != "" {
 		b.WriteString(" (" + f.Hint + ")")
 	}
@@ -85,7 +94,10 @@ func (f Faults) sorted() Faults {
 		return cmp.Or(unreadFirst(a, b), cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
 			cmp.Compare(a.Field, b.Field), cmp.Compare(a.Message, b.Message))
 	})
-	return slices.Compact(out)
+	return slices.CompactFunc(out, func(a, b Fault) bool {
+		b.Element = a.Element // of the same fault in several elements the first is enough
+		return a == b
+	})
 }
 
 // unreadFirst puts files that cannot be read before all others: what else is found may come of them.

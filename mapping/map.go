@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"refbridge/fhir"
+	"refbridge/fhir/fhirpath"
 	"refbridge/sfdc/sobject"
 )
 
@@ -64,7 +65,21 @@ func (r Rule) Element() fhir.Node { return r.at }
 
 // SourcePath gives the place in the resource that the value came from, such as ServiceRequest.identifier[0].value; empty for
 // a value that no single element gave. It is worked out when it is asked for, and only as long as the resource is there.
-func (r Rule) SourcePath() string { return r.at.Path() }
+func (r Rule) SourcePath() string { return sourcePath(r.at) }
+
+// sourcePath gives the place of an element from the root of its resource, also where that came in a Bundle; empty for what is in
+// no resource of R4, whose type could be any text.
+func sourcePath(n fhir.Node) string {
+	root := n
+	for root.Parent().Exists() && root.Name() != "resource" {
+		root = root.Parent()
+	}
+	typ := root.Get("resourceType").Text()
+	if !fhirpath.IsResourceType(typ) {
+		return ""
+	}
+	return typ + strings.TrimPrefix(n.Path(), root.Path())
+}
 
 // keyShape is what a key may hold: it travels in URL paths. Nothing between two points, or at an end, is a part that is not there,
 // and the key would be that of another record, too.

@@ -164,12 +164,14 @@ func (m *Mapper) record(t *Table) bool {
 		return true
 	}
 	key, rule, ok := m.key(t)
+	m.locate(before, &rule.at)
 	m.fill(t)
 	if len(m.faults) > before || !ok {
 		return true
 	}
 	if at, again := m.seen[t.Object+"\x00"+key]; again {
 		m.again(t, &m.out.Records[at].Record)
+		m.locate(before, &rule.at)
 		return true
 	}
 	m.seen[t.Object+"\x00"+key] = len(m.out.Records)
@@ -218,7 +220,10 @@ func (m *Mapper) fill(t *Table) {
 		if c.row != nil || w.When != nil && !m.holds(w.When) {
 			continue
 		}
-		m.field(c, w)
+		before := len(m.faults)
+		if m.field(c, w); len(m.faults) > before {
+			m.locate(before, &c.source)
+		}
 		if m.left -= 1 + len(c.text)/16; m.left < 0 {
 			m.spent(w.Place)
 			return

@@ -227,9 +227,9 @@ func TestThePlanOfAFileIsADiffAgainstWhatWasLastSynced(t *testing.T) {
 	r = w.run(exitChanges, "plan", "--from", moved)
 	assert.Regexp(t, `(?m)^ReferralRequest/`+booked.UBRN+`/_history/\d+  update$`, r.out)
 	assert.Regexp(t, `(?m)^  ~ ServiceAppointment ers\.ap\.`+booked.Appointment+`$`, r.out)
-	assert.Regexp(t, `(?m)^    SchedStartTime +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ -> 2031-05-06T09:00:00Z +appointment\.yaml:\d+$`, r.out)
-	assert.Regexp(t, `(?m)^    SchedEndTime +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ -> 2031-05-06T09:20:00Z +appointment\.yaml:\d+$`, r.out)
-	assert.Regexp(t, `(?m)^    Bridge_Source_Priority__c +`+booked.Priority+` -> TWO_WEEK_WAIT +service-request\.yaml:\d+$`, r.out)
+	assert.Regexp(t, `(?m)^    SchedStartTime +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ -> 2031-05-06T09:00:00Z +appointment\.yaml:\d+ Appointment\.start$`, r.out)
+	assert.Regexp(t, `(?m)^    SchedEndTime +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ -> 2031-05-06T09:20:00Z +appointment\.yaml:\d+ Appointment\.end$`, r.out)
+	assert.Regexp(t, `(?m)^    Bridge_Source_Priority__c +`+booked.Priority+` -> TWO_WEEK_WAIT +service-request\.yaml:\d+ ServiceRequest\.extension\[\d\]\.valueCoding\.code$`, r.out)
 	assert.NotContains(t, r.out, "SourceSystem ", "what is equal is not shown")
 	assert.Contains(t, r.out, "0 create, 1 update, 0 same, 0 held, 0 dead; 2 records to write\n")
 
@@ -251,6 +251,7 @@ func TestThePlanOfAFileIsADiffAgainstWhatWasLastSynced(t *testing.T) {
 	require.NotNil(t, start.Have)
 	assert.Equal(t, "2031-05-06T09:00:00.000Z", *start.Want)
 	assert.Equal(t, "start", start.From)
+	assert.Equal(t, "Appointment.start", start.Element)
 
 	// Source: a resource of the FHIR server, whose patient refbridge has created.
 	changed := w.resource("ServiceRequest/sr100000")
@@ -258,7 +259,7 @@ func TestThePlanOfAFileIsADiffAgainstWhatWasLastSynced(t *testing.T) {
 	request := w.file("request.json", map[string]any{"resourceType": "Bundle", "type": "collection", "entry": []any{
 		map[string]any{"resource": changed}, map[string]any{"resource": w.resource("Patient/p100000")}}})
 	r = w.run(exitChanges, "plan", "--from", request)
-	assert.Regexp(t, `(?m)^    Priority +\w+ -> Stat +service-request\.yaml:\d+$`, r.out)
+	assert.Regexp(t, `(?m)^    Priority +\w+ -> Stat +service-request\.yaml:\d+ ServiceRequest\.priority$`, r.out)
 	assert.Equal(t, calls, w.org.Report().Calls+w.ers.Report().Calls, "a file is planned with no network")
 }
 

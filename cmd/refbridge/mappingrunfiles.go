@@ -175,9 +175,10 @@ type faultSink struct {
 type lineError struct {
 	Line    int    `json:"line"`
 	Reason  string `json:"reason"`
-	Rule    string `json:"rule,omitempty"`  // file:line:column
-	Field   string `json:"field,omitempty"` // or path of a body
-	From    string `json:"from,omitempty"`  // FHIRPath of the rule
+	Rule    string `json:"rule,omitempty"`    // file:line:column
+	Field   string `json:"field,omitempty"`   // or path of a body
+	From    string `json:"from,omitempty"`    // FHIRPath of the rule
+	Element string `json:"element,omitempty"` // place in the resource
 	Message string `json:"message"`
 	Hint    string `json:"hint,omitempty"`
 }
@@ -187,7 +188,8 @@ func (s *faultSink) add(f batch.LineFault) {
 		s.write(lineError{Line: f.Line, Reason: "unreadable", Message: f.Err.Error()})
 	}
 	for _, one := range f.Faults {
-		e := lineError{Line: f.Line, Reason: string(one.Kind), Field: one.Field, From: one.Source, Message: one.Message, Hint: one.Hint}
+		e := lineError{Line: f.Line, Reason: string(one.Kind), Field: one.Field, From: one.Source, Element: one.Element,
+			Message: one.Message, Hint: one.Hint}
 		if one.File != "" {
 			e.Rule = fmt.Sprintf("%s:%d:%d", one.File, one.Line, one.Column)
 		}

@@ -13,7 +13,8 @@ import (
 	"refbridge/sfdc/sobject"
 )
 
-// printer writes plans for people, at most 80 columns where the values allow it.
+// printer writes plans for people, at most 80 columns where the values allow it; the rule and the element behind a value may go
+// beyond.
 type printer struct {
 	w      io.Writer
 	colour bool
@@ -66,7 +67,7 @@ func (p printer) write(w *bridge.Write) {
 		if w.Action == bridge.Update {
 			value = show(masked(w, f.Field, f.Have)) + " -> " + value
 		}
-		fmt.Fprintf(p.w, "    %-22s %-24s %s\n", f.Field, value, p.paint("2", place(f.Rule)))
+		fmt.Fprintf(p.w, "    %-22s %-24s %s\n", f.Field, value, p.paint("2", strings.TrimSpace(place(f.Rule)+" "+f.Rule.SourcePath())))
 	}
 	for _, k := range w.Kept {
 		fmt.Fprintf(p.w, "    %-22s kept: Salesforce changed it, the source did not\n", k)
@@ -155,6 +156,8 @@ type fieldJSON struct {
 	Want  *string `json:"want"`
 	Rule  string  `json:"rule,omitempty"`
 	From  string  `json:"from,omitempty"`
+	// Element is the place in the resource: ServiceRequest.identifier[0].value.
+	Element string `json:"element,omitempty"`
 }
 
 func stepOf(s *bridge.Step) stepJSON {
@@ -163,7 +166,7 @@ func stepOf(s *bridge.Step) stepJSON {
 		j := writeJSON{Action: string(w.Action), Object: w.Object, Key: w.Key.Value, Kept: w.Kept}
 		for _, f := range w.Fields {
 			j.Fields = append(j.Fields, fieldJSON{Field: f.Field, Have: pointer(masked(w, f.Field, f.Have)), Want: pointer(masked(w, f.Field, f.Want)),
-				Rule: place(f.Rule), From: f.Rule.From})
+				Rule: place(f.Rule), From: f.Rule.From, Element: f.Rule.SourcePath()})
 		}
 		out.Writes = append(out.Writes, j)
 	}

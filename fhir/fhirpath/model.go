@@ -228,6 +228,17 @@ var elementNames = mustOnce(func() []string {
 	return slices.Compact(out)
 })
 
+// ResourceTypes gives the names of the resource types of R4, sorted.
+func ResourceTypes() []string {
+	return slices.DeleteFunc(typeNames(), func(name string) bool { return !IsResourceType(name) })
+}
+
+// IsResourceType tells whether a resource of R4 can be of the type.
+func IsResourceType(name string) bool {
+	t := typeNamed(name)
+	return t.class() == resourceType && !abstract(t)
+}
+
 // typeNames gives the names of all types but those of nested elements.
 func typeNames() []string {
 	var out []string
