@@ -111,9 +111,15 @@ func unreadFirst(a, b Fault) int {
 	return 1
 }
 
+// longestName is the longest text, in bytes, that may be a misspelt name.
+const longestName = 80
+
 // Nearest gives the name that a misspelt one may have meant, as a hint; empty where none is near.
 func Nearest(name string, names []string) string {
 	best, distance := "", 1+min(1+len(name)/3, 3)
+	if len(name) > longestName {
+		return ""
+	}
 	lower := strings.ToLower(name)
 	for _, n := range names {
 		if n == "" || max(len(n)-len(name), len(name)-len(n)) >= distance {

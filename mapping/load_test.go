@@ -184,6 +184,23 @@ func TestANamedValueCannotHideAVariableThatIsThere(t *testing.T) {
 	assert.Contains(t, names, "sct")
 }
 
+func TestAnyNumberOfRowsAndAnyLengthOfNamesIsRead(t *testing.T) {
+	var rows strings.Builder
+	for i := range 20_000 {
+		fmt.Fprintf(&rows, "  - {field: F%d__c, from: \"%%fields.F%d__c\"}\n", i+1, i)
+	}
+	set, err := Load(files("a.yaml", "object: X__c\nsource: Basic\nkey: {field: K__c, from: id}\nrows:\n  - {field: F0__c, from: id}\n"+rows.String()), Options{})
+	require.NoError(t, err)
+	assert.Equal(t, "fields.F20000__c", set.Tables()[0].Results()[20_000])
+
+	names := make([]string, 15_000)
+	for i := range names {
+		names[i] = fmt.Sprintf("%d%s", i, strings.Repeat("a", 300))
+	}
+	assert.Empty(t, Nearest(strings.Repeat("a", 300_000), names))
+	assert.Equal(t, "did you mean status?", Nearest("statsu", append(names, "status")))
+}
+
 func FuzzLoad(f *testing.F) {
 	f.Add([]byte(badTable))
 	for _, name := range []string{"service-request.yaml", "values.yaml", "appointment.yaml", "code-set.yaml"} {
