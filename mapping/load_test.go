@@ -184,6 +184,19 @@ func TestANamedValueCannotHideAVariableThatIsThere(t *testing.T) {
 	assert.Contains(t, names, "sct")
 }
 
+func TestWhatARowNamesMustBeThere(t *testing.T) {
+	for row, want := range map[string]string{
+		"from: []":                "a.yaml:4:28: from is an empty list (write what belongs there, or remove the line)",
+		"from: id, transform: []": "a.yaml:4:43: transform is an empty list (write what belongs there, or remove the line)",
+		"from: subject, transform: referenceId(Pateint)":  `a.yaml:4:48: "Pateint" is no resource type of R4: did you mean Patient?`,
+		"from: subject, transform: referenceId(Quantity)": `a.yaml:4:48: "Quantity" is no resource type of R4: for example referenceId(ServiceRequest)`,
+	} {
+		_, err := Load(files("a.yaml", "object: X__c\nsource: ServiceRequest\nkey: {field: K__c, from: id}\nrows: [{field: F__c, "+row+"}]\n"), Options{})
+		require.Error(t, err, row)
+		assert.Equal(t, want, err.Error())
+	}
+}
+
 func TestAnyNumberOfRowsAndAnyLengthOfNamesIsRead(t *testing.T) {
 	var rows strings.Builder
 	for i := range 20_000 {

@@ -230,12 +230,12 @@ func (r *Reader) key(n *yaml.Node, variables []string) Key {
 
 func (r *Reader) source(from, transforms *yaml.Node, variables []string) Source {
 	s := Source{kind: sobject.Text}
-	for _, n := range r.OneOrMore(from) {
+	for _, n := range r.someOf(from, "from") {
 		if p := r.path(n, "from", variables); p != nil {
 			s.Paths = append(s.Paths, p)
 		}
 	}
-	for _, n := range r.OneOrMore(transforms) {
+	for _, n := range r.someOf(transforms, "transform") {
 		s.Transforms = append(s.Transforms, r.transform(n))
 	}
 	if len(s.Transforms) == 0 {
@@ -248,6 +248,15 @@ func (r *Reader) source(from, transforms *yaml.Node, variables []string) Source 
 		s.kind = sobject.Date
 	}
 	return s
+}
+
+// someOf gives the items of a list that must not be empty, or the single value that stands in its place.
+func (r *Reader) someOf(n *yaml.Node, what string) []*yaml.Node {
+	items := r.OneOrMore(n)
+	if n != nil && len(items) == 0 {
+		r.At(n, what+" is an empty list", "write what belongs there, or remove the line")
+	}
+	return items
 }
 
 func (r *Reader) transform(n *yaml.Node) Transform {

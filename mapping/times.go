@@ -9,8 +9,23 @@ import (
 // zoneName is where a date without a time happened: NHS services run on British time.
 const zoneName = "Europe/London"
 
-// minYear is the first year that a Salesforce dateTime takes (Salesforce Help, "Valid Date and Datetime").
-const minYear = 1700
+// minYear and maxYear are the first and the last year that a Salesforce date or dateTime takes (Salesforce Help, "Valid Date and
+// Datetime").
+const (
+	minYear = 1700
+	maxYear = 4000
+)
+
+// outside is the trouble with a year that Salesforce does not take; nil where it does.
+func outside(year int) *trouble {
+	switch {
+	case year < minYear:
+		return badValue("the year %d is before %d, the first that Salesforce takes", year, minYear)
+	case year > maxYear:
+		return badValue("the year %d is after %d, the last that Salesforce takes", year, maxYear)
+	}
+	return nil
+}
 
 // utcTransform: utc gives instants in UTC, to the millisecond. R4 lets a dateTime stop at the day, month or year: such a
 // one becomes its first moment in Europe/London, so 2026-06-15 gives 2026-06-14T23:00:00.000Z. utc(UTC) takes a day to begin
@@ -40,8 +55,9 @@ func (m *Mapper) utc(s string, partial func(string) (at moment, given, ok bool))
 		return "", badValue("a text of %d characters is not a FHIR dateTime", len(s))
 	case !given:
 		return "", nil
-	case at.year() < minYear:
-		return "", badValue("the year %d is before %d, the first that Salesforce takes", at.year(), minYear)
+	}
+	if trouble := outside(at.year()); trouble != nil {
+		return "", trouble
 	}
 	from := len(m.texts)
 	m.texts = at.append(m.texts)
@@ -77,7 +93,7 @@ func instant(s string, zone *time.Location) (time.Time, bool) {
 // and gives nothing.
 func (m *Mapper) date(s string) (string, *trouble) {
 	if _, ok := parseDay(s); ok && len(s) == dayLength {
-		return s, nil
+		return s, outside(two(s, 0)*100 + two(s, 2))
 	}
 	at, ok := instant(s, m.set.zone)
 	switch {
@@ -86,5 +102,6 @@ func (m *Mapper) date(s string) (string, *trouble) {
 	case len(s) < dayLength:
 		return "", nil
 	}
-	return at.In(m.set.zone).Format(time.DateOnly), nil
+	at = at.In(m.set.zone)
+	return at.Format(time.DateOnly), outside(at.Year())
 }

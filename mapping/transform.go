@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -87,6 +88,10 @@ func newTransform(name string, args []string) (Transform, error) {
 	case "referenceId":
 		if len(args) != 1 {
 			return t, fmt.Errorf("referenceId takes a resource type, for example referenceId(ServiceRequest)")
+		}
+		if !fhirpath.IsResourceType(args[0]) {
+			return t, fmt.Errorf("%q is no resource type of R4: %s", Short(args[0]),
+				cmp.Or(Nearest(args[0], fhirpath.ResourceTypes()), "for example referenceId(ServiceRequest)"))
 		}
 		t.takes = "FHIR.Reference"
 		t.apply = func(_ *Mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble) {
@@ -304,28 +309,46 @@ func cut(s string, limit int) string {
 	return s
 }
 
-// phone strips spaces, hyphens, brackets and tel:, and writes a British number from its 0.
+// phone strips spaces, hyphens, brackets and tel:, and writes a British number from its 0. What follows the number (an extension)
+// stays as it is written, after a space; a text that begins with no number stays whole.
 func (m *Mapper) phone(s string) string {
+	s = strings.TrimPrefix(strings.TrimLeft(s, " "), "tel:")
+	end := 0
+	for end < len(s) && !beginsExtension(s[end]) {
+		end++
+	}
+	if end == 0 {
+		return s
+	}
 	from := len(m.texts)
 	m.texts = append(m.texts, '0') // of a British number
-	for i := 0; i < len(s); i++ {
+	for i := 0; i < end; i++ {
 		switch c := s[i]; {
 		case c == '(' && strings.HasPrefix(s[i:], "(0)"):
 			i += len("(0)") - 1
 		case c == ' ', c == '-', c == '(', c == ')':
-		case c == 't' && strings.HasPrefix(s[i:], "tel:"):
-			i += len("tel:") - 1
 		default:
 			m.texts = append(m.texts, c)
 		}
 	}
-	number := m.computed(from + 1)
-	if !strings.HasPrefix(number, "+44") {
-		return number
+	number, begin := m.computed(from+1), from+1
+	national, british := strings.CutPrefix(number, "+44")
+	if !british {
+		national, british = strings.CutPrefix(number, "0044")
 	}
-	national := strings.TrimPrefix(number[len("+44"):], "0")
-	m.texts = append(m.texts[:from+1], national...) // moves within the same memory, towards its beginning
-	return m.computed(from)
+	if british {
+		m.texts = append(m.texts[:from+1], strings.TrimPrefix(national, "0")...) // moves within the same memory, towards its beginning
+		begin = from
+	}
+	if end < len(s) {
+		m.texts = append(append(m.texts, ' '), strings.TrimLeft(s[end:], ";, ")...)
+	}
+	return m.computed(begin)
+}
+
+// beginsExtension tells whether a byte of a telephone number is the first that is not part of the number: x5, ext. 5, #5, ;ext=5.
+func beginsExtension(c byte) bool {
+	return c|0x20 >= 'a' && c|0x20 <= 'z' || c == '#' || c == ';' || c == ','
 }
 
 // upper and lower change the letters of a text.
