@@ -37,7 +37,7 @@ func setByRefbridge(name string) named {
 func builtInWords(name string) string {
 	switch name {
 	case "source":
-		return "the name of the source in the configuration; every external ID begins with it"
+		return "the name of the source in the configuration"
 	case "run":
 		return "how the record came here: live, first, backfill or replay"
 	case "patientMode":
