@@ -53,7 +53,7 @@ type node struct {
 	keyStart, keyEnd int32  // the member's name, as start and end
 	next             int32  // index of the next sibling, 0 where there is none
 	parent           int32  // index of the enclosing array or object, -1 at the root
-	size             int32  // items of an array, members of an object
+	first            int32  // index of the first item or member, 0 where there is none
 	kind             Kind
 	decoded          flags
 }
@@ -70,7 +70,7 @@ const (
 // so that a path through absent elements needs no checks. A Node is valid until its Doc parses again.
 type Node struct {
 	doc *Doc
-	at  int32
+	v   *node
 }
 
 // Parse reads one JSON value that must fill src (white space aside). It refuses duplicate member names,
@@ -98,23 +98,25 @@ func (d *Doc) Root() Node {
 	if len(d.nodes) == 0 {
 		return Node{}
 	}
-	return Node{doc: d}
+	return d.at(0)
 }
+
+func (d *Doc) at(i int32) Node { return Node{d, &d.nodes[i]} }
 
 // Root gives the value of the node's document.
 func (n Node) Root() Node {
 	if n.doc == nil {
 		return Node{}
 	}
-	return Node{doc: n.doc}
+	return n.doc.at(0)
 }
 
 // Kind gives the node's JSON kind.
 func (n Node) Kind() Kind {
-	if n.doc == nil {
+	if n.v == nil {
 		return Missing
 	}
-	return n.doc.nodes[n.at].kind
+	return n.v.kind
 }
 
 // Exists tells whether the node is there at all (a JSON null is there).
@@ -146,30 +148,27 @@ func (n Node) At(i int) Node {
 
 // Len gives the number of items of an array or members of an object, else 0.
 func (n Node) Len() int {
-	if n.doc == nil {
-		return 0
+	size := 0
+	for c := n.First(); c.doc != nil; c = c.Next() {
+		size++
 	}
-	return int(n.doc.nodes[n.at].size)
+	return size
 }
 
 // First gives the first item of an array or the first member of an object, Missing where there is none.
 func (n Node) First() Node {
-	if n.Len() == 0 {
+	if n.doc == nil || n.v.first == 0 {
 		return Node{}
 	}
-	return Node{doc: n.doc, at: n.at + 1}
+	return n.doc.at(n.v.first)
 }
 
 // Next gives the next item or member beside n, Missing after the last.
 func (n Node) Next() Node {
-	if n.doc == nil {
+	if n.doc == nil || n.v.next == 0 {
 		return Node{}
 	}
-	next := n.doc.nodes[n.at].next
-	if next == 0 {
-		return Node{}
-	}
-	return Node{doc: n.doc, at: next}
+	return n.doc.at(n.v.next)
 }
 
 // Items walks the items of an array; a single value is walked as a list of one, a Missing node as none.
@@ -205,7 +204,7 @@ func (n Node) Name() string {
 	if n.doc == nil {
 		return ""
 	}
-	return n.doc.key(&n.doc.nodes[n.at])
+	return n.doc.key(n.v)
 }
 
 // Element gives the name of the element that n is, or is an item of; it is empty at the root.
@@ -221,7 +220,7 @@ func (n Node) Beside() bool {
 	if n.doc == nil {
 		return false
 	}
-	v := &n.doc.nodes[n.at]
+	v := n.v
 	if v.keyEnd == 0 && v.parent >= 0 { // an item
 		v = &n.doc.nodes[v.parent]
 	}
@@ -230,10 +229,10 @@ func (n Node) Beside() bool {
 
 // Parent gives the array or object that n stands in, Missing at the root.
 func (n Node) Parent() Node {
-	if n.doc == nil || n.doc.nodes[n.at].parent < 0 {
+	if n.doc == nil || n.v.parent < 0 {
 		return Node{}
 	}
-	return Node{doc: n.doc, at: n.doc.nodes[n.at].parent}
+	return n.doc.at(n.v.parent)
 }
 
 // Text gives a string's decoded value, or the literal of a number or boolean as the source wrote it (1.50 stays
@@ -245,7 +244,7 @@ func (n Node) Bytes() []byte {
 	if n.doc == nil {
 		return nil
 	}
-	v := &n.doc.nodes[n.at]
+	v := n.v
 	switch {
 	case v.kind == String && v.decoded&valueDecoded != 0:
 		return n.doc.scratch[v.start:v.end]
@@ -260,7 +259,7 @@ func (n Node) Raw() []byte {
 	if n.doc == nil {
 		return nil
 	}
-	v := &n.doc.nodes[n.at]
+	v := n.v
 	if v.kind != String {
 		return n.doc.src[v.start:v.end]
 	}
@@ -275,7 +274,7 @@ func (n Node) AppendRaw(dst []byte) []byte {
 	if n.doc == nil {
 		return dst
 	}
-	v := &n.doc.nodes[n.at]
+	v := n.v
 	switch {
 	case v.decoded&valueDecoded != 0:
 		return AppendJSONString(dst, text(n.doc.scratch[v.start:v.end]))
@@ -309,7 +308,7 @@ func (n Node) Path() string {
 }
 
 // Same tells whether two nodes are the same place of the same document.
-func (n Node) Same(o Node) bool { return n.doc == o.doc && n.at == o.at }
+func (n Node) Same(o Node) bool { return n.v == o.v }
 
 func (n Node) member() Node {
 	if n.Kind() != Object {

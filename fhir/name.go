@@ -60,26 +60,21 @@ func (p *parser) word(key span) uint64 {
 
 // Member is Get for a name that was prepared.
 func (n Node) Member(name Name) Node {
-	if n.doc == nil {
+	if n.doc == nil || n.v.mask&name.tag.bit() == 0 { // only an object with members has a mask
 		return Node{}
 	}
-	nodes := n.doc.nodes
-	if nodes[n.at].mask&name.tag.bit() == 0 { // only an object with members has a mask
-		return Node{}
-	}
-	i := n.at + 1
-	if n.at == 0 { // the root has many members, which stand far apart
+	i := n.v.first
+	if n.v.parent < 0 { // the root has many members, which stand far apart
 		i = n.doc.begin[name.tag.place()&63]
 	}
-	for {
+	for nodes := n.doc.nodes; i != 0; {
 		c := &nodes[i]
 		if c.word == name.word && n.doc.named(c, name.text) {
-			return Node{doc: n.doc, at: i}
+			return Node{n.doc, c}
 		}
-		if i = c.next; i == 0 {
-			return Node{}
-		}
+		i = c.next
 	}
+	return Node{}
 }
 
 // named tells whether a node whose word is that of a name has the name.
@@ -134,24 +129,24 @@ func (s *Names) has(d *Doc, c *node) bool {
 
 // Any gives the first member whose name is in the set, Missing where there is none.
 func (n Node) Any(s *Names) Node {
-	if n.doc == nil || n.doc.nodes[n.at].mask&s.mask == 0 {
+	if n.doc == nil || n.v.mask&s.mask == 0 {
 		return Node{}
 	}
-	return n.doc.among(n.at+1, s)
+	return n.doc.among(n.v.first, s)
 }
 
 // Other gives the next member beside n whose name is in the set, Missing after the last.
 func (n Node) Other(s *Names) Node {
-	if n.doc == nil || n.doc.nodes[n.at].next == 0 {
+	if n.doc == nil {
 		return Node{}
 	}
-	return n.doc.among(n.doc.nodes[n.at].next, s)
+	return n.doc.among(n.v.next, s)
 }
 
 func (d *Doc) among(i int32, s *Names) Node {
 	for ; i != 0; i = d.nodes[i].next {
 		if s.has(d, &d.nodes[i]) {
-			return Node{doc: d, at: i}
+			return d.at(i)
 		}
 	}
 	return Node{}

@@ -85,7 +85,7 @@ func (p *parser) object(at int, me int32, depth int) int {
 	if at = p.space(at + 1); p.peek(at) == '}' {
 		return at + 1
 	}
-	last, size, mask := int32(0), int32(0), uint64(0)
+	last, size, mask := int32(0), 0, uint64(0)
 	var seen map[string]bool // once there are many members
 	for {
 		if p.peek(at) != '"' {
@@ -122,7 +122,7 @@ func (p *parser) object(at int, me int32, depth int) int {
 		}
 		at = p.skip(at + 1)
 	}
-	p.nodes[me].size, p.nodes[me].mask = size, mask
+	p.nodes[me].first, p.nodes[me].mask = me+1, mask
 	return p.closing(at, '}')
 }
 
@@ -130,7 +130,7 @@ func (p *parser) array(at int, me int32, depth int) int {
 	if at = p.space(at + 1); p.peek(at) == ']' {
 		return at + 1
 	}
-	last, size := int32(0), int32(0)
+	last := int32(0)
 	for {
 		child := int32(len(p.nodes))
 		at = p.value(at, me, depth+1)
@@ -140,13 +140,13 @@ func (p *parser) array(at int, me int32, depth int) int {
 		if last != 0 {
 			p.nodes[last].next = child
 		}
-		last, size = child, size+1
+		last = child
 		if at = p.skip(at); p.peek(at) != ',' {
 			break
 		}
 		at = p.skip(at + 1)
 	}
-	p.nodes[me].size = size
+	p.nodes[me].first = me + 1
 	return p.closing(at, ']')
 }
 
@@ -180,10 +180,9 @@ const manyMembers = 64
 
 // names gives the names of an object's members before child.
 func (p *parser) names(object, child int32) map[string]bool {
-	p.doc.nodes = p.nodes
 	out := make(map[string]bool, 2*manyMembers)
-	for c := (Node{doc: p.doc, at: object + 1}); c.doc != nil && c.at != child; c = c.Next() {
-		out[c.Name()] = true
+	for c := object + 1; c != child; c = p.nodes[c].next {
+		out[p.doc.key(&p.nodes[c])] = true
 	}
 	return out
 }
@@ -191,16 +190,15 @@ func (p *parser) names(object, child int32) map[string]bool {
 // double tells whether an object has a member of child's name already: readers disagree on which of two values counts. seen
 // are the names before, nil where they are few enough to compare.
 func (p *parser) double(object, child int32, seen map[string]bool) bool {
-	p.doc.nodes = p.nodes
-	name := Node{doc: p.doc, at: child}.Name()
+	name := p.doc.key(&p.nodes[child])
 	if seen != nil {
 		double := seen[name]
 		seen[name] = true
 		return double
 	}
 	word := p.nodes[child].word
-	for c := (Node{doc: p.doc, at: object + 1}); c.doc != nil && c.at != child; c = c.Next() {
-		if p.nodes[c.at].word == word && c.Name() == name {
+	for c := object + 1; c != child; c = p.nodes[c].next {
+		if p.nodes[c].word == word && p.doc.key(&p.nodes[c]) == name {
 			return true
 		}
 	}

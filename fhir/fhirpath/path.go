@@ -160,7 +160,7 @@ func (r *evaluation) pushPrimitive(value, beside fhir.Node) {
 	switch {
 	case value.Exists() && value.Kind() != fhir.Null:
 		r.reach(value)
-	case beside.Kind() == fhir.Object && beside.Len() > 0:
+	case beside.Kind() == fhir.Object && beside.First().Exists():
 		r.reach(beside)
 	}
 }
