@@ -92,7 +92,10 @@ func (p *parser) object(at int, me int32, depth int) int {
 			return p.fail(at, "expected a member name")
 		}
 		key := p.text(at)
-		at = p.punctuation(key.next, ':')
+		if at = p.skip(key.next); p.peek(at) != ':' {
+			return p.closing(at, ':')
+		}
+		at = p.skip(at + 1)
 		child := int32(len(p.nodes))
 		at = p.value(at, me, depth+1)
 		if p.err != nil {
@@ -156,15 +159,6 @@ func (p *parser) skip(at int) int {
 		return at
 	}
 	return p.space(at)
-}
-
-// punctuation steps over a byte with white space around it.
-func (p *parser) punctuation(at int, c byte) int {
-	at = p.skip(at)
-	if p.peek(at) != c {
-		return p.closing(at, c)
-	}
-	return p.skip(at + 1)
 }
 
 // closing steps over a byte that must be there.

@@ -2,7 +2,6 @@ package fhir
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 )
 
@@ -14,32 +13,42 @@ type Reference struct {
 	Version string // meta.versionId without quotes or W/; empty = whatever is current
 }
 
-var (
-	idPattern   = regexp.MustCompile(`^[A-Za-z0-9\-.]{1,64}$`)
-	typePattern = regexp.MustCompile(`^[A-Z][A-Za-z]{1,63}$`)
-)
-
 // ParseReference reads a literal reference, relative or absolute ("https://host/base/Patient/1"); it refuses
 // contained ("#x"), logical and malformed ones. The error does not repeat the text.
 func ParseReference(s string) (Reference, error) {
-	parts := strings.Split(s, "/")
-	n := len(parts)
 	var r Reference
-	switch {
-	case n >= 4 && parts[n-2] == "_history" && parts[n-1] != "":
-		r = Reference{Type: parts[n-4], ID: parts[n-3], Version: parts[n-1]}
-	case n >= 2:
-		r = Reference{Type: parts[n-2], ID: parts[n-1]}
+	rest, id := cutLast(s)
+	rest, typ := cutLast(rest)
+	if typ == "_history" && id != "" {
+		r.Version = id
+		rest, id = cutLast(rest)
+		_, typ = cutLast(rest)
 	}
+	r.Type, r.ID = typ, id
 	if !r.valid() {
 		return Reference{}, fmt.Errorf("not a literal FHIR reference (%d characters)", len(s))
 	}
 	return r, nil
 }
 
+// cutLast cuts a text at its last slash.
+func cutLast(s string) (before, last string) {
+	i := strings.LastIndexByte(s, '/')
+	return s[:max(i, 0)], s[i+1:]
+}
+
 func (r Reference) valid() bool {
-	return typePattern.MatchString(r.Type) && idPattern.MatchString(r.ID) &&
-		(r.Version == "" || idPattern.MatchString(r.Version))
+	return typeName(r.Type) && idShaped(r.ID) && (r.Version == "" || idShaped(r.Version))
+}
+
+// idShaped tells whether a text has the shape of an id: [A-Za-z0-9.-]{1,64}.
+func idShaped(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c != '-' && c != '.' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
+			return false
+		}
+	}
+	return len(s) >= 1 && len(s) <= 64
 }
 
 // Current is the same reference without a version.
@@ -64,7 +73,7 @@ func (r Reference) ETag() string {
 // VersionOfETag reads the version out of W/"5" or "5"; it is empty where the header holds something else.
 func VersionOfETag(etag string) string {
 	v := strings.TrimPrefix(etag, "W/")
-	if len(v) < 3 || v[0] != '"' || v[len(v)-1] != '"' || !idPattern.MatchString(v[1:len(v)-1]) {
+	if len(v) < 3 || v[0] != '"' || v[len(v)-1] != '"' || !idShaped(v[1:len(v)-1]) {
 		return ""
 	}
 	return v[1 : len(v)-1]

@@ -41,7 +41,7 @@ func ResourceAt(n Node) (Resource, error) {
 	return Resource{root: n}, nil
 }
 
-// typeName tells whether a text has the shape of typePattern.
+// typeName tells whether a text has the shape of a resource type: [A-Z][A-Za-z]{1,63}.
 func typeName(s string) bool {
 	if len(s) < 2 || len(s) > 64 || s[0] < 'A' || s[0] > 'Z' {
 		return false
