@@ -82,7 +82,8 @@ func (d *Doc) Parse(src []byte) error {
 		return fmt.Errorf("%w: %d bytes are more than a document can have", ErrSyntax, len(src))
 	}
 	p := parser{doc: d, src: src, nodes: d.nodes}
-	at := p.space(p.value(p.space(0), -1, 0))
+	_, root := p.add(-1, 0)
+	at := p.space(p.value(p.space(0), root, 0))
 	d.nodes = p.nodes
 	if p.err == nil && at != len(src) {
 		p.fail(at, "more than one value")

@@ -46,22 +46,32 @@ func (p *parser) peek(at int) byte {
 	return 0
 }
 
-// value reads one value and appends its node under parent.
-func (p *parser) value(at int, parent int32, depth int) int {
+// add appends a node under parent, behind its sibling last, 0 where it is the first.
+func (p *parser) add(parent, last int32) (*node, int32) {
+	me := int32(len(p.nodes))
+	p.nodes = append(p.nodes, node{})
+	if last != 0 {
+		p.nodes[last].next = me
+	}
+	n := &p.nodes[me]
+	n.parent = parent
+	return n, me
+}
+
+// value reads one value into node me.
+func (p *parser) value(at int, me int32, depth int) int {
 	if depth > MaxDepth {
 		return p.fail(at, "nested too deeply")
 	}
-	me := int32(len(p.nodes))
-	p.nodes = append(p.nodes, node{})
-	n := &p.nodes[me]
-	n.parent, n.start = parent, int32(at)
 	c := p.peek(at)
 	if c == '"' {
 		t := p.text(at)
-		n.start, n.end, n.kind, n.decoded = t.start, t.end, String, t.decoded
+		n := &p.nodes[me]
+		n.start, n.end, n.kind = t.start, t.end, String
+		n.decoded |= t.decoded
 		return t.next
 	}
-	kind := Missing
+	start, kind := int32(at), Missing
 	switch c {
 	case '{':
 		kind, at = Object, p.object(at, me, depth)
@@ -76,8 +86,8 @@ func (p *parser) value(at int, parent int32, depth int) int {
 	default:
 		kind, at = Number, p.number(at)
 	}
-	n = &p.nodes[me] // where it is now
-	n.kind, n.end = kind, int32(at)
+	n := &p.nodes[me]
+	n.start, n.end, n.kind = start, int32(at), kind
 	return at
 }
 
@@ -95,18 +105,9 @@ func (p *parser) object(at int, me int32, depth int) int {
 		if at = p.skip(key.next); p.peek(at) != ':' {
 			return p.closing(at, ':')
 		}
-		at = p.skip(at + 1)
-		child := int32(len(p.nodes))
-		at = p.value(at, me, depth+1)
-		if p.err != nil {
-			return at
-		}
-		n := &p.nodes[child]
+		n, child := p.add(me, last)
 		n.keyStart, n.keyEnd, n.word = key.start, key.end, p.word(key)
-		n.decoded |= key.decoded << 1 // to keyDecoded
-		if last != 0 {
-			p.nodes[last].next = child
-		}
+		n.decoded = key.decoded << 1 // to keyDecoded
 		if size == manyMembers {
 			seen = p.names(me, child)
 		}
@@ -120,7 +121,8 @@ func (p *parser) object(at int, me int32, depth int) int {
 		}
 		mask |= bit
 		last, size = child, size+1
-		if at = p.skip(at); p.peek(at) != ',' {
+		at = p.skip(p.value(p.skip(at+1), child, depth+1))
+		if p.peek(at) != ',' {
 			break
 		}
 		at = p.skip(at + 1)
@@ -133,18 +135,10 @@ func (p *parser) array(at int, me int32, depth int) int {
 	if at = p.space(at + 1); p.peek(at) == ']' {
 		return at + 1
 	}
-	last := int32(0)
-	for {
-		child := int32(len(p.nodes))
-		at = p.value(at, me, depth+1)
-		if p.err != nil {
-			return at
-		}
-		if last != 0 {
-			p.nodes[last].next = child
-		}
-		last = child
-		if at = p.skip(at); p.peek(at) != ',' {
+	for last := int32(0); ; {
+		_, last = p.add(me, last)
+		at = p.skip(p.value(at, last, depth+1))
+		if p.peek(at) != ',' {
 			break
 		}
 		at = p.skip(at + 1)
