@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,31 +56,47 @@ func (a *app) live(ctx context.Context, p *program) ([]liveJSON, error) {
 	return out, nil
 }
 
-// live prints what is new, and nothing where nothing is.
+// live prints what is new; what was there from the start is counted in one line. It prints nothing where there is nothing.
 func (p printer) live(sources []liveJSON) {
 	for _, s := range sources {
-		if len(s.Paths)+len(s.Codes) == 0 {
-			continue
+		paths := slices.DeleteFunc(slices.Clone(s.Paths), func(l measure.LivePath) bool { return l.Standing })
+		codes := slices.DeleteFunc(slices.Clone(s.Codes), func(l measure.LiveCode) bool { return l.Standing })
+		if len(paths)+len(codes) > 0 {
+			fmt.Fprintln(p.w, p.paint("1", "New in live data of "+s.Source+", and no table accounts for it"))
+			p.livePaths(paths[:min(len(paths), liveLines)])
+			p.liveCodes(codes[:min(len(codes), liveLines)])
 		}
-		fmt.Fprintln(p.w, p.paint("1", "New in live data of "+s.Source+": no table accounts for it"))
-		n := 0
-		for _, path := range s.Paths[:min(len(s.Paths), liveLines)] {
-			n++
-			p.found(path.Records, path.Since, path.Path)
-			if path.Lost {
-				fmt.Fprintf(p.w, "          %s\n", wrap("! "+measure.LostHint, 12))
-			}
-		}
-		for _, code := range s.Codes[:min(len(s.Codes), liveLines)] {
-			n++
-			p.found(code.Records, code.Since, codeText(code.UnlistedCode))
-			fmt.Fprintf(p.w, "          %s\n", p.ruled(codePlace(code.UnlistedCode), code.Rule, 10))
-		}
-		if more := len(s.Paths) + len(s.Codes) - n; more > 0 {
+		if more := max(0, len(paths)-liveLines) + max(0, len(codes)-liveLines); more > 0 {
 			fmt.Fprintf(p.w, "  and %d more: refbridge statement --json\n", more)
 		}
-		fmt.Fprintf(p.w, "  %s\n\n", wrap(fmt.Sprintf("in the newest %d bodies that the ledger keeps, of %s and later; refbridge mapping coverage --last %d says more",
-			s.Bodies, moment(s.Since), liveBodies), 2))
+		if len(s.Paths)+len(s.Codes) > 0 {
+			fmt.Fprintf(p.w, "%s\n\n", wrap(s.looked(len(s.Paths)-len(paths), len(s.Codes)-len(codes)), 0))
+		}
+	}
+}
+
+// looked says in what was looked, and what was there from the start.
+func (s liveJSON) looked(paths, codes int) string {
+	out := fmt.Sprintf("%s of %s were looked at, the oldest of %s.", mapping.Plural(s.Bodies, "record version"), s.Source, moment(s.Since))
+	if paths+codes > 0 {
+		out += fmt.Sprintf(" There from the start, and no table accounts for it: %s and %s.", mapping.Plural(paths, "path"), mapping.Plural(codes, "code"))
+	}
+	return fmt.Sprintf("%s refbridge mapping coverage --last %d says more.", out, liveBodies)
+}
+
+func (p printer) livePaths(paths []measure.LivePath) {
+	for _, path := range paths {
+		p.found(path.Records, path.Since, path.Path)
+		if path.Lost {
+			fmt.Fprintf(p.w, "          %s\n", wrap("! "+measure.LostHint, 12))
+		}
+	}
+}
+
+func (p printer) liveCodes(codes []measure.LiveCode) {
+	for _, code := range codes {
+		p.found(code.Records, code.Since, codeText(code.UnlistedCode))
+		fmt.Fprintf(p.w, "          %s\n", p.ruled(codePlace(code.UnlistedCode), code.Rule, 10))
 	}
 }
 

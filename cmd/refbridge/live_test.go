@@ -72,10 +72,11 @@ func TestTheStatementRaisesWhatIsNewInLiveData(t *testing.T) {
 		assert.Equal(t, path, after.Paths[i].Path)
 		assert.Equal(t, 6, after.Paths[i].Records, "records, not versions")
 		assert.True(t, after.Paths[i].Since.After(after.Since), "since the second sync")
+		assert.False(t, after.Paths[i].Standing)
 	}
 	assert.Empty(t, after.Codes)
 	text := w.run(exitDone, "statement").out
-	assert.Regexp(t, `(?m)^New in live data of ers: no table accounts for it$`, text)
+	assert.Regexp(t, `(?m)^New in live data of ers, and no table accounts for it$`, text)
 	assert.Regexp(t, `(?m)^ +6  ReferralRequest\.newElement\n +since .*\n +! refbridge does not take it over`, text)
 	assert.NotContains(t, text, "Quillfeather")
 
@@ -101,4 +102,20 @@ func TestTheStatementRaisesWhatIsNewInLiveData(t *testing.T) {
 	assert.Empty(t, after.Codes)
 	assert.Equal(t, "ReferralRequest.newElement", after.Paths[0].Path)
 	assert.True(t, after.Paths[0].Lost)
+}
+
+func TestWhatASourceSentFromTheStartIsNoNews(t *testing.T) {
+	t.Parallel()
+	// Before: a FHIR server whose records have much that the starter tables say nothing about, and one unknown code.
+	w := newWorld(t, setting{ward: 10})
+	w.run(exitDone, "sync")
+	ward := w.statement().live("ward")
+	assert.NotEmpty(t, ward.Paths)
+	for _, p := range ward.Paths {
+		assert.True(t, p.Standing, p.Path)
+	}
+	text := w.run(exitDone, "statement").out
+	assert.Regexp(t, `(?s)record versions of ward were looked at.*There from the\s+start,\s+and no\s+table accounts for it: \d+ paths\s+and 1 code\.`, text)
+	assert.NotContains(t, text, "New in live data")
+	assert.NotContains(t, text, "Patient.meta.profile")
 }

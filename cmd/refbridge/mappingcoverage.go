@@ -24,10 +24,11 @@ type mappingCoverageCmd struct {
 
 // Help is printed below the flags.
 func (mappingCoverageCmd) Help() string {
-	return `Says of real records what the tables make of them, both ways. Every source path that was seen is mapped to a field, dropped on
-purpose, only looked at by a condition, or unaccounted; every field is filled so often, by this rule; every code that its
-value table does not list is counted. Percentages are of distinct paths; a path counts as unaccounted where it is so in any
-record. The output holds paths, rules and codes, and nothing about a person.
+	return `Says of real records what the tables make of them, both ways. Every source path that was seen is mapped to a field, only looked
+at by a condition, dropped on purpose, passed over by a rule that did not count, or unaccounted; every field is filled so
+often, by this rule; every code that its value table does not list is counted. Of a referral of e-RS what does not become R4
+counts too. Percentages are of distinct paths; a path counts as unaccounted where it is so in any record. The output holds
+paths, rules and codes, and nothing about a person.
 
 ` + samplesHelp + `
 

@@ -31,6 +31,7 @@ type Coverage struct {
 	held   map[holdID]*Hold
 	rules  *mapping.Watcher
 	seen   time.Time // when the current record was; only Live knows
+	news   []*tally  // of the current record: what no table accounts for
 }
 
 // CoverageReport is what Coverage found.
@@ -157,6 +158,7 @@ func (c *Coverage) Add(in mapping.Sample) {
 	for id, f := range c.fields {
 		f.Records += made[id.object]
 	}
+	c.news = c.news[:0]
 	c.sources(in)
 }
 

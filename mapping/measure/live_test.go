@@ -19,11 +19,14 @@ func TestLiveDataIsCountedByRecordsAndTellsTheNewestFirst(t *testing.T) {
 	}
 	l.Add("a", day(9), sample(t, `{"resourceType":"ServiceRequest","id":"1","known":"x","new":"y"}`))
 	l.Add("a", day(2), sample(t, `{"resourceType":"ServiceRequest","id":"1","known":"x",`+state("C")+`}`))
-	l.Add("b", day(5), sample(t, `{"resourceType":"ServiceRequest","id":"2","known":"x",`+state("C")+`}`))
+	l.Add("b", day(5), sample(t, `{"resourceType":"ServiceRequest","id":"2","known":"x","late":"z",`+state("C")+`}`))
 	paths, codes := l.Found()
-	assert.Equal(t, []LivePath{{Path: "ServiceRequest.new", Records: 1, Since: day(9)}, {Path: "ServiceRequest.known", Records: 2, Since: day(2)}}, paths)
+	assert.Equal(t, []LivePath{
+		{Path: "ServiceRequest.new", Records: 1, Since: day(9)},  // the record had it not before
+		{Path: "ServiceRequest.late", Records: 1, Since: day(5)}, // it came with a new record, days after the first
+		{Path: "ServiceRequest.known", Records: 2, Since: day(2), Standing: true}}, paths)
 	assert.Equal(t, []LiveCode{{UnlistedCode: mapping.UnlistedCode{Table: "state", Rule: "t.yaml:21", System: "https://example.org/states", Code: "C",
-		Unlisted: "hold", Object: "Thing__c", Field: "Status__c"}, Records: 2, Since: day(2)}}, codes)
+		Unlisted: "hold", Object: "Thing__c", Field: "Status__c"}, Records: 2, Since: day(2), Standing: true}}, codes)
 }
 
 func TestNothingAboutAPersonIsInWhatLiveDataTells(t *testing.T) {

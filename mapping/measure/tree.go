@@ -26,6 +26,8 @@ type branch struct {
 type tally struct {
 	last, records int
 	since         time.Time
+	seen          time.Time // in which version last; only Live asks
+	start         time.Time // the first sighting of a record that had it from its start
 }
 
 func (c *Coverage) tally(t *tally) {
@@ -33,9 +35,16 @@ func (c *Coverage) tally(t *tally) {
 		t.last = c.sum.Records
 		t.records++
 	}
-	if t.since.IsZero() || c.seen.Before(t.since) {
-		t.since = c.seen
+	t.seen = c.seen
+	t.since = earlier(t.since, c.seen)
+}
+
+// earlier gives the earlier of two times, of which the first may be unknown.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
 	}
+	return a
 }
 
 // maxBranches bounds the memory for sources that invent elements and urls without end.
@@ -153,6 +162,9 @@ func (c *Coverage) leaf(n fhir.Node, b *branch, uses []int) {
 func (c *Coverage) count(b *branch, state int, uses []int) {
 	c.tally(&b.all)
 	c.tally(&b.states[state])
+	if state == rank(Unaccounted) {
+		c.news = append(c.news, &b.states[state])
+	}
 	for _, u := range uses {
 		if rank(c.uses[u].State) != state {
 			continue
@@ -218,6 +230,7 @@ func (c sink) Lacks(code mapping.UnlistedCode) {
 		c.codes[code] = &tally{}
 	}
 	c.tally(c.codes[code])
+	c.news = append(c.news, c.codes[code])
 }
 
 // paths gives the coverage of a branch and all below it.
