@@ -243,11 +243,21 @@ func (n *normaliser) unknown(out *r4.ServiceRequest) {
 		var copied r4.Extension
 		strict := json.NewDecoder(bytes.NewReader(ext.AppendRaw(nil)))
 		strict.DisallowUnknownFields()
-		if strict.Decode(&copied) == nil && copied.Url != "" {
+		if filled(ext) && strict.Decode(&copied) == nil && copied.Url != "" {
 			n.sawAll(ext)
 			out.Extension = append(out.Extension, copied)
 		}
 	}
+}
+
+// sound tells that nothing below n is empty: R4 has no empty elements.
+func filled(n fhir.Node) bool {
+	for m := n.First(); m.Exists(); m = m.Next() {
+		if !filled(m) {
+			return false
+		}
+	}
+	return n.Len() > 0 || n.Kind() != fhir.Object && n.Kind() != fhir.Array && n.Text() != ""
 }
 
 // extensions are those of a referral that are read one by one.

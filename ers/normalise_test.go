@@ -250,6 +250,7 @@ func FuzzNormalise(f *testing.F) {
 		f.Add(a.Files[0].Data)
 	}
 	f.Add([]byte(referralJSON()))
+	f.Add([]byte(referralJSON(`"extension":[`, `"extension":[{"url":"https://example.org/new","valueCoding":{}},{"url":"https://example.org/new","valueString":""},`)))
 	f.Fuzz(func(t *testing.T, source []byte) {
 		r, err := fhir.Parse(source)
 		if err != nil {
@@ -264,6 +265,7 @@ func FuzzNormalise(f *testing.F) {
 		again, err := Normalise(r)
 		require.NoError(t, err)
 		assert.Equal(t, b.Digest(), again.Digest())
+		assert.NotNil(t, Lost(r), "what can be normalised can be accounted for")
 		for _, x := range b.Focus {
 			assert.False(t, hollow(x.Root()), "an empty or null element")
 		}
