@@ -40,8 +40,10 @@ type Flow struct {
 	Retention time.Duration
 	// Describe gives a hash of what the org says of the tables' objects; nil = its changes release nothing.
 	Describe func(ctx context.Context) (string, error)
-	Logger   *slog.Logger
-	Now      func() time.Time
+	// Fit is an error where the tables do not fit the target: nothing is planned then. Nil: nobody asks.
+	Fit    func(ctx context.Context) error
+	Logger *slog.Logger
+	Now    func() time.Time
 
 	unread map[fhir.Reference]ledger.Fate // what reading alone has settled since the last Sync
 }
@@ -237,7 +239,15 @@ func (f *Flow) prepare(ctx context.Context) error {
 		return err
 	}
 	f.Applier.Resume(open)
-	return nil
+	return f.fit(ctx)
+}
+
+// fit asks whether the tables fit the target. What was polled is in the ledger by then and loses nothing by waiting.
+func (f *Flow) fit(ctx context.Context) error {
+	if f.Fit == nil {
+		return nil
+	}
+	return f.Fit(ctx)
 }
 
 // apply takes every record that was due when it began, each once: one that waits for the next run cannot keep the others
@@ -355,6 +365,9 @@ func (f *Flow) changed(ctx context.Context, name, hash string) (bool, error) {
 
 // Plan is a dry run: what Sync would do now with what the ledger and its inbox hold. It changes nothing anywhere.
 func (f *Flow) Plan(ctx context.Context, limit int) (Plan, error) {
+	if err := f.fit(ctx); err != nil {
+		return Plan{}, err
+	}
 	work, err := f.due(ctx, limit)
 	if err != nil {
 		return Plan{}, err

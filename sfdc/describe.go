@@ -56,9 +56,9 @@ func (c *Client) Describe(ctx context.Context, object string) (sobject.Descripti
 	return c.described(ctx, object, describedFor)
 }
 
-// describeFor is Describe for somebody who needs fields: where one is absent, an answer older than absentFor is not
+// DescribeFor is Describe for somebody who needs fields: where one is absent, an answer older than absentFor is not
 // good enough. The fields can still be absent afterwards.
-func (c *Client) describeFor(ctx context.Context, object string, fields ...string) (sobject.Description, error) {
+func (c *Client) DescribeFor(ctx context.Context, object string, fields ...string) (sobject.Description, error) {
 	d, err := c.Describe(ctx, object)
 	if err != nil || invisible("", d, fields...) == nil {
 		return d, err

@@ -105,12 +105,16 @@ func (a *app) close() {
 	}
 }
 
-func loadTables(dir string, patientKey []byte) (*mapping.Set, error) {
-	var tables fs.FS = mapping.Default()
-	if dir != "" {
-		tables = os.DirFS(dir)
+// tablesIn gives the files of a folder of tables; the built-in ones where none is named.
+func tablesIn(dir string) fs.FS {
+	if dir == "" {
+		return mapping.Default()
 	}
-	return mapping.Load(tables, mapping.Options{PatientKey: func(n fhir.NHSNumber) string {
+	return os.DirFS(dir)
+}
+
+func loadTables(dir string, patientKey []byte) (*mapping.Set, error) {
+	return mapping.Load(tablesIn(dir), mapping.Options{PatientKey: func(n fhir.NHSNumber) string {
 		h := hmac.New(sha256.New, patientKey)
 		h.Write([]byte(n.Reveal()))
 		return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(h.Sum(nil)))[:26]
@@ -163,7 +167,7 @@ func optional(s config.Secret) (string, error) {
 // flow joins one source into a lane.
 func (a *app) flow(p *program, src config.Source, mode access) (*bridge.Flow, error) {
 	f := &bridge.Flow{Name: src.Name, Ledger: a.ledger, Logger: a.logger, Now: p.now, Refresh: src.RefreshEvery(),
-		Retention: a.cfg.Ledger.KeepFor(), Describe: a.describe}
+		Retention: a.cfg.Ledger.KeepFor(), Describe: a.describe, Fit: a.fit}
 	f.Planner = bridge.Planner{Flow: src.Name, Target: a.target, Memory: a.ledger, Tables: a.tables, Now: p.now,
 		Policy: bridge.Policy{Patient: bridge.PatientMode(src.Patient), System: src.System, Run: "live",
 			Lookup: sfdc.Lookup{Object: "Identifier", Field: "IdValue", Parent: "ParentRecordId",

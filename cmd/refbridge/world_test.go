@@ -134,6 +134,14 @@ func (w *world) write(name, content string) string {
 	return path
 }
 
+// read gives the text of a file of the world's folder.
+func (w *world) read(name string) string {
+	w.t.Helper()
+	text, err := os.ReadFile(filepath.Join(w.dir, name))
+	require.NoError(w.t, err)
+	return string(text)
+}
+
 // run runs a command with the world's configuration and wants an exit code.
 func (w *world) run(want int, args ...string) result {
 	w.t.Helper()
