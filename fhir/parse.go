@@ -245,11 +245,18 @@ type span struct {
 // text reads a string from its opening quote.
 func (p *parser) text(at int) span {
 	from := at + 1
-	end := ordinary(p.src, from)
-	if end < len(p.src) && p.src[end] == '"' {
-		return span{start: int32(from), end: int32(end), next: end + 1}
+	at = from
+	for rest := p.src[from:]; len(rest) >= 8; rest, at = rest[8:], at+8 {
+		m := unusual(binary.LittleEndian.Uint64(rest))
+		if m == 0 {
+			continue
+		}
+		if at += bits.TrailingZeros64(m) >> 3; p.src[at] == '"' {
+			return span{start: int32(from), end: int32(at), next: at + 1}
+		}
+		break
 	}
-	return p.special(from, end)
+	return p.special(from, at)
 }
 
 // Eight bytes at a time: a byte of a word is found by the borrow that it leaves in its highest bit. The lowest bit that is
@@ -272,21 +279,7 @@ func unusual(w uint64) uint64 {
 	return (((w ^ '"'*ones) - ones) | ((w ^ '\\'*ones) - ones) | (w - ' '*ones) | w) & highs
 }
 
-// ordinary gives the first byte from at that is no ordinary character of a string: a quote, a backslash, a control character,
-// or one beyond ASCII.
-func ordinary(src []byte, at int) int {
-	for rest := src[at:]; len(rest) >= 8; rest, at = rest[8:], at+8 {
-		if m := unusual(binary.LittleEndian.Uint64(rest)); m != 0 {
-			return at + bits.TrailingZeros64(m)>>3
-		}
-	}
-	for at < len(src) && src[at] >= ' ' && src[at] < utf8.RuneSelf && src[at] != '"' && src[at] != '\\' {
-		at++
-	}
-	return at
-}
-
-// mark is ordinary, but over characters beyond ASCII too.
+// mark gives the first quote, backslash or control character from at.
 func mark(src []byte, at int) int {
 	for rest := src[at:]; len(rest) >= 8; rest, at = rest[8:], at+8 {
 		if m := marks(binary.LittleEndian.Uint64(rest)); m != 0 {
