@@ -17,14 +17,12 @@ type ValueTable struct {
 	Place
 	Name     string
 	Purpose  string
-	Unlisted string        // hold, keep, none, or "" where other holds the value
-	Other    sobject.Value // of unlisted: {to: …}
-	Codes    []CodeRow     // as written
-	coded    map[Coding]int
-	plain    map[string]int // by code alone; -1 where two systems give the code different values
+	Unlisted string         // hold, keep, none, or "" where other holds the value
+	Other    sobject.Value  // of unlisted: {to: …}
+	Codes    []CodeRow      // as written
+	byCode   map[string]int // the place of the last row of a code
 	columns  []string       // of a table that gives several values for a code; to is the first of them
 	views    []*ValueTable  // parallel to columns: the table with one of its values, named table.column
-	anywhere bool           // no row has a system
 	rest     constant       // other
 }
 
@@ -38,6 +36,7 @@ type CodeRow struct {
 	To      sobject.Value
 	Purpose string
 	is      constant // to
+	before  int      // the place of the row before with the same code, -1 where there is none
 }
 
 // constant is a value that a table writes down, ready to be used.
@@ -92,8 +91,7 @@ func (r *Reader) valueTable(name, n *yaml.Node) *ValueTable {
 	}
 	codes := r.List(m["codes"], "codes")
 	for _, t := range append([]*ValueTable{v}, v.views...) {
-		t.Codes, t.coded, t.plain = make([]CodeRow, 0, len(codes)), make(map[Coding]int, len(codes)), make(map[string]int, len(codes))
-		t.anywhere = true
+		t.Codes, t.byCode = make([]CodeRow, 0, len(codes)), make(map[string]int, len(codes))
 	}
 	for _, item := range codes {
 		r.codeRow(v, item, system)
@@ -123,7 +121,7 @@ func (r *Reader) codeRow(v *ValueTable, n *yaml.Node, system string) {
 		row.System = s
 	}
 	row.Purpose = r.Text(m["purpose"], "purpose")
-	if have, ok := v.coded[row.Coding]; ok && row.Code != "" {
+	if have := v.index(row.Coding); have >= 0 && row.Code != "" && v.Codes[have].System == row.System {
 		r.At(n, fmt.Sprintf("code %q stands in line %d already", Short(row.Code), v.Codes[have].Line), "")
 		return
 	}
@@ -145,15 +143,12 @@ func (r *Reader) codeRow(v *ValueTable, n *yaml.Node, system string) {
 }
 
 func (v *ValueTable) add(row CodeRow, to sobject.Value) {
-	row.To, row.is = to, constantOf(to)
-	at := len(v.Codes)
-	v.Codes = append(v.Codes, row)
-	v.coded[row.Coding] = at
-	v.anywhere = v.anywhere && row.System == ""
-	if have, ok := v.plain[row.Code]; ok && (have < 0 || !v.Codes[have].To.Equal(row.To)) {
-		at = -1
+	row.To, row.is, row.before = to, constantOf(to), -1
+	if have, listed := v.byCode[row.Code]; listed {
+		row.before = have
 	}
-	v.plain[row.Code] = at
+	v.byCode[row.Code] = len(v.Codes)
+	v.Codes = append(v.Codes, row)
 }
 
 // constant gives the value that a table writes down: an unquoted true or false is a checkbox, all else is text.
@@ -174,22 +169,27 @@ func (v *ValueTable) Find(c Coding) (CodeRow, bool) {
 	return CodeRow{}, false
 }
 
-// index gives the place of a code in codes, -1 where there is none.
+// index gives the place of a code in Codes, -1 where there is none.
 func (v *ValueTable) index(c Coding) int {
-	at, ok := -1, false
-	if !v.anywhere {
-		at, ok = v.coded[c]
-	}
-	if !ok && (v.anywhere || c.System == "") {
-		at, ok = v.plain[c.Code]
-	}
-	if !ok && c.System != "" && !v.anywhere {
-		at, ok = v.coded[Coding{Code: c.Code}]
-	}
-	if !ok {
+	last, listed := v.byCode[c.Code]
+	if !listed {
 		return -1
 	}
-	return at
+	anywhere, same := -1, true
+	for at := last; at >= 0; at = v.Codes[at].before {
+		row := &v.Codes[at]
+		if row.System == c.System {
+			return at
+		}
+		if row.System == "" {
+			anywhere = at
+		}
+		same = same && (at == last || row.To.Equal(v.Codes[last].To))
+	}
+	if c.System == "" && same {
+		return last
+	}
+	return anywhere
 }
 
 // lookup is translate for Map: the value stays in the table.

@@ -420,25 +420,27 @@ func (r *evaluation) quick(tests []test, in span) (holds, sure bool) {
 	return r.quickly(tests, n)
 }
 
+// quickly goes on until a test does not hold.
 func (r *evaluation) quickly(tests []test, n fhir.Node) (holds, sure bool) {
-	holds = true
-	for i := range tests {
-		t := &tests[i]
-		from := n
-		if t.head != nil {
-			node, items := t.head.value(r)
-			if !node.Exists() && len(items) > 0 {
-				if len(items) > 1 || items[0].kind != stringKind || len(t.steps) > 0 {
-					return false, false
-				}
-				holds = holds && t.of(items[0].text)
-				continue
-			}
-			from = node
-		} else if !n.Exists() {
-			return false, false
-		}
-		holds = holds && (from.Exists() && t.holds(r, from) || !from.Exists() && t.kind == emptyTest)
+	holds, sure = true, true
+	for i := 0; i < len(tests) && holds && sure; i++ {
+		holds, sure = tests[i].quick(r, n)
 	}
-	return holds, true
+	return holds, sure
+}
+
+func (t *test) quick(r *evaluation, n fhir.Node) (holds, sure bool) {
+	sure = n.Exists()
+	if t.head != nil {
+		var items Collection
+		n, items = t.head.value(r)
+		sure = n.Exists() || len(items) == 0
+		if len(items) == 1 && items[0].kind == stringKind && len(t.steps) == 0 {
+			return t.of(items[0].text), true
+		}
+	}
+	if n.Exists() {
+		return t.holds(r, n), sure
+	}
+	return t.kind == emptyTest, sure
 }
