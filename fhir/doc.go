@@ -247,12 +247,12 @@ func (n Node) Bytes() []byte {
 	}
 	v := n.v
 	switch {
-	case v.kind == String && v.decoded&valueDecoded != 0:
+	case v.kind < Bool || v.kind > String:
+		return nil
+	case v.decoded&valueDecoded != 0:
 		return n.doc.scratch[v.start:v.end]
-	case v.kind == String, v.kind == Number, v.kind == Bool:
-		return n.doc.src[v.start:v.end]
 	}
-	return nil
+	return n.doc.src[v.start:v.end]
 }
 
 // Raw gives the value's bytes as the source wrote them, quotes included; for a string with escapes too.
