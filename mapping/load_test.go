@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"refbridge/fhir"
 	"refbridge/fhir/fhirpath"
 )
 
@@ -224,9 +225,27 @@ func FuzzLoad(f *testing.F) {
 		f.Add(src)
 	}
 	f.Add([]byte("a: [b, &c d, *c]\n---\nx"))
+	for _, row := range []string{"from: subject.display, values: v", "from: note.text, transform: utc", "from: note.text.toInteger()", "from: subject, transform: upper",
+		"from: \"note.text.replaceMatches('a', note.text)\"", "from: identifier, transform: codingKey", "from: status, values: v"} {
+		f.Add([]byte("object: X__c\nsource: ServiceRequest\nforEach: note\nkey: {field: K__c, from: \"%resource.subject.display | text\"}\nrows:\n  - {field: F__c, " + row +
+			"}\nvalues: {v: {codes: [{code: a, to: b}]}}\n"))
+	}
+	f.Add([]byte(bodyTable))
+	markers := []string{"Zebedee", "Quillfeather", "9990000018", "999 000 0018", "1962-02-11", "01632960001", "LS1 4AP"}
+	planted := resource(f, []byte(`{"resourceType":"ServiceRequest","id":"Quillfeather","status":"active","_status":{"id":"Zebedee"},"intent":"order",
+		"subject":{"reference":"Patient/Zebedee","display":"Zebedee","identifier":{"system":"https://fhir.nhs.uk/Id/nhs-number","value":"9990000018"}},
+		"identifier":[{"system":"urn:Zebedee Quillfeather","value":"999 000 0018"}],"authoredOn":"1962-02-11T00:00:00Z","occurrenceDateTime":"1962-02-11",
+		"note":[{"text":"Zebedee Quillfeather","authorString":"01632960001"},{"text":"LS1 4AP"}],"code":{"text":"Zebedee","coding":[{"display":"Quillfeather"}]},
+		"contained":[{"resourceType":"Patient","id":"1","birthDate":"1962-02-11","name":[{"family":"Quillfeather"}],"telecom":[{"value":"01632960001"}]}]}`))
 	f.Fuzz(func(t *testing.T, src []byte) {
-		_, err := Load(fstest.MapFS{"a.yaml": {Data: src}}, Options{})
+		set, err := Load(fstest.MapFS{"a.yaml": {Data: src}}, Options{PatientKey: testKey})
 		if err == nil {
+			_, held := set.Map(Input{Focus: planted, Related: []fhir.Resource{planted}, Variables: map[string]string{"source": "s"}})
+			for _, marker := range markers {
+				if held != nil && strings.Contains(held.Error(), marker) && !strings.Contains(string(src), marker) {
+					t.Fatalf("%s of the resource stands in a message: %v", marker, held)
+				}
+			}
 			return
 		}
 		for _, x := range faults(t, err) {

@@ -1,6 +1,7 @@
 package fhirpath_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -79,6 +80,11 @@ func FuzzCompileAndEval(f *testing.F) {
 		`(3|1|2).sort(-$this)`, `9999999.power(64).power(64)`, `@9999-12-31 + 100000000 years`) {
 		f.Add(src)
 	}
+	for _, src := range []string{`name.family + 1`, `descendants().toInteger() + 'x'`, `note.text.single()`, `birthDate > 5`, `name.family.toDate() - 1 'x'`,
+		`descendants().sort()`, `name.given[name.family]`, `iif(name.family, 1)`} {
+		f.Add(src)
+	}
+	markers := []string{"Okafor", "9990000018", "1961-04", "C7654321", "Second"}
 	on := focus(f, request)
 	c := &fhirpath.Context{Resource: on}
 	f.Fuzz(func(t *testing.T, src string) {
@@ -93,6 +99,9 @@ func FuzzCompileAndEval(f *testing.F) {
 		c.Reset()
 		got, err := e.Eval(c, on)
 		require.True(t, err == nil || got == nil)
+		for _, marker := range markers {
+			require.False(t, err != nil && strings.Contains(err.Error(), marker) && !strings.Contains(src, marker), "%s of the resource stands in %v", marker, err)
+		}
 		for _, i := range got {
 			_, _ = i.Text(), i.Type()
 		}
