@@ -53,6 +53,7 @@ type Path struct {
 	Expr  *fhirpath.Expr
 	walks bool // Expr.Walks
 	slot  int  // of the variable that it is, -1 where it is more
+	gives fhirpath.Known
 }
 
 // Source is what a value is made from: the first path that gives something, through the transforms.

@@ -29,6 +29,9 @@ type Reader struct {
 	Lines  []string
 	Faults Faults
 	unread bool // nothing could be read
+
+	scope    fhirpath.Scope // what is known of what the paths start from
+	elements Faults         // elements that R4 does not have there
 }
 
 // Document gives the root node of the file, nil where the YAML cannot be read.
@@ -207,8 +210,28 @@ func (r *Reader) path(n *yaml.Node, what string, variables []string) *Path {
 	}
 	expr, err := fhirpath.Compile(src, variables...)
 	if err == nil {
-		return &Path{Place: r.place(n), Text: strings.TrimSpace(src), Expr: expr, walks: expr.Walks(), slot: expr.Variable()}
+		return &Path{Place: r.place(n), Text: strings.TrimSpace(src), Expr: expr, walks: expr.Walks(), slot: expr.Variable(),
+			gives: r.known(n, src, variables)}
 	}
+	f := r.refused(n, err)
+	f.Message = what + ": " + f.Message
+	r.Faults = append(r.Faults, f)
+	return nil
+}
+
+// known tells what is known of what a path gives. It notes an element that the type before it does not have.
+func (r *Reader) known(n *yaml.Node, src string, variables []string) fhirpath.Known {
+	r.scope.Variables = variables
+	expr, err := r.scope.Compile(src)
+	if err != nil {
+		r.elements = append(r.elements, r.refused(n, err))
+		return fhirpath.Known{}
+	}
+	return expr.Known()
+}
+
+// refused gives the fault of a path that does not compile.
+func (r *Reader) refused(n *yaml.Node, err error) Fault {
 	p, message, hint, check := r.place(n), err.Error(), "", "path"
 	var at *fhirpath.Error
 	if errors.As(err, &at) {
@@ -220,8 +243,9 @@ func (r *Reader) path(n *yaml.Node, what string, variables []string) *Path {
 	if n.Style == 0 && n.LineComment != "" {
 		hint = `the text ends before " #", where a comment begins: if it should go on, put it in double quotes`
 	}
-	r.noted(check, p.Fault(TableFault, fmt.Sprintf("%s: %s", what, message), hint))
-	return nil
+	f := p.Fault(TableFault, message, hint)
+	f.Check = check
+	return f
 }
 
 // Inside gives the place in the file of a line and column of a scalar's text. It is exact for texts on one line and

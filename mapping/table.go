@@ -42,7 +42,10 @@ func (r *Reader) table(root *yaml.Node, body bool) *Table {
 	t.Source = r.shaped(m["source"], "source", resourceName, "a resource type such as ServiceRequest")
 	t.Target = r.shaped(m["target"], "target", targetName, "a name such as bench")
 	t.Owner = r.owner(m["owner"], sobject.Source)
-	t.ForEach = r.optionalPath(m["forEach"], "forEach", BuiltIn())
+	r.scope = fhirpath.Scope{Focus: fhirpath.KnownAs(t.Source), Resource: fhirpath.KnownAs(t.Source), Values: map[string]fhirpath.Known{}}
+	if t.ForEach = r.optionalPath(m["forEach"], "forEach", BuiltIn()); t.ForEach != nil {
+		r.scope.Focus = t.ForEach.gives
+	}
 	variables := r.lets(t, m["let"])
 	t.When = r.optionalPath(m["when"], "when", variables)
 	t.Key = r.key(m["key"], variables)
@@ -210,6 +213,9 @@ func (r *Reader) lets(t *Table, n *yaml.Node) []string {
 			l.Purpose = r.Text(m["purpose"], "purpose")
 		} else {
 			l.Source = r.source(p[1], nil, variables)
+		}
+		if len(l.Paths) == 1 && len(l.Transforms) == 0 && l.ValuesName == "" {
+			r.scope.Values[name] = l.Paths[0].gives
 		}
 		t.Lets = append(t.Lets, l)
 		variables = append(variables, name)

@@ -18,6 +18,7 @@ type compiler struct {
 	variables []string
 	functions map[string]function
 	this      shape // what $this is where the compiler stands
+	scope     Scope
 	err       *Error
 
 	walks map[*tree]walkStep // what was compiled to a step of a walk
@@ -371,9 +372,9 @@ func (c *compiler) variable(t *tree) (op, shape) {
 	}
 	switch t.name {
 	case "resource", "rootResource":
-		return func(r *evaluation, _ span) { r.pushNode(r.resource()) }, shape{}
+		return func(r *evaluation, _ span) { r.pushNode(r.resource()) }, c.scope.Resource.shape()
 	case "context":
-		return func(r *evaluation, _ span) { r.pushNode(r.focus) }, shape{}
+		return func(r *evaluation, _ span) { r.pushNode(r.focus) }, c.scope.Focus.shape()
 	}
 	if !slices.Contains(c.variables, t.name) {
 		known := append(Reserved(), c.variables...)
@@ -397,7 +398,7 @@ func (c *compiler) variable(t *tree) (op, shape) {
 		for _, i := range items {
 			r.push(i)
 		}
-	}, shape{}
+	}, c.scope.Values[t.name].shape()
 }
 
 // variable is a name that Compile was told of, and its place among them.

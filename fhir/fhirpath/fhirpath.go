@@ -18,6 +18,7 @@ type Expr struct {
 	name  *variable // where it is a variable and nothing else
 	op    op
 	src   string
+	gives Known
 }
 
 // Error is why Compile refuses a text. Line and Column count from 1, columns in characters. Hint names the nearest
@@ -41,17 +42,51 @@ func (e *Error) Error() string {
 // %rootResource, %context, %ucum, %sct, %loinc, %`vs-…` and %`ext-…`; a name may have dots, %a.b is found before element b of
 // %a. The error is an *Error.
 func Compile(src string, variables ...string) (*Expr, error) {
-	c := compiler{src: src, variables: variables, functions: allFunctions()}
+	return Scope{Variables: variables}.Compile(src)
+}
+
+// Scope is what is known, before there is data, about what an expression will be evaluated on: Compile refuses an element that a
+// known type does not have.
+type Scope struct {
+	Focus     Known // of the focus
+	Resource  Known // of %resource
+	Variables []string
+	Values    map[string]Known // of variables
+}
+
+// Known is what is known of items: the types that they may have. The zero Known is nothing.
+type Known struct {
+	types  []typeID
+	system kind
+}
+
+// KnownAs gives the Known of items of a type of R4, such as Patient; nothing, where R4 has no such type.
+func KnownAs(name string) Known {
+	if t := typeNamed(name); t != 0 {
+		return Known{types: []typeID{t}}
+	}
+	return Known{}
+}
+
+func (k Known) shape() shape { return shape{types: k.types, system: k.system} }
+
+// Compile is the function Compile with what is known.
+func (s Scope) Compile(src string) (*Expr, error) {
+	c := compiler{src: src, variables: s.Variables, functions: allFunctions(), this: s.Focus.shape(), scope: s}
 	tree := c.parse()
 	if c.err != nil {
 		return nil, c.err
 	}
-	op, _ := c.expr(tree, c.this)
+	op, out := c.expr(tree, c.this)
 	if c.err != nil {
 		return nil, c.err
 	}
-	return &Expr{src: src, op: op, walk: c.whole[tree], tests: c.tests(tree), tail: c.tails[tree], name: c.heads[tree]}, nil
+	return &Expr{src: src, op: op, walk: c.whole[tree], tests: c.tests(tree), tail: c.tails[tree], name: c.heads[tree],
+		gives: Known{out.types, out.system}}, nil
 }
+
+// Known tells what is known of the items that the expression gives.
+func (e *Expr) Known() Known { return e.gives }
 
 // String gives the text that was compiled.
 func (e *Expr) String() string { return e.src }
