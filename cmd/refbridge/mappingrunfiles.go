@@ -212,6 +212,9 @@ func (s *faultSink) show(e lineError) {
 	switch {
 	case s.shown <= shownErrors:
 		text := fmt.Sprintf("line %d: %s %s %s", e.Line, e.Rule, e.Field, e.Message)
+		if e.Element != "" {
+			text += ", at " + e.Element
+		}
 		fmt.Fprintf(s.words, "refbridge: error: %s\n", wrap(text, len("refbridge: error: ")))
 		if e.Hint != "" { // in one line: it may hold a row to be added
 			fmt.Fprintf(s.words, "refbridge: hint: %s\n", e.Hint)
