@@ -78,15 +78,13 @@ func midnight(s string) (at moment, given, ok bool) {
 }
 
 func instant(s string, zone *time.Location) (time.Time, bool) {
-	if at, err := time.Parse(time.RFC3339Nano, s); err == nil {
-		return at, true
+	layout := time.RFC3339Nano
+	switch len(s) {
+	case len("2006-01-02"), len("2006-01"), len("2006"):
+		layout = time.DateOnly[:len(s)]
 	}
-	for _, layout := range []string{"2006-01-02", "2006-01", "2006"} {
-		if at, err := time.ParseInLocation(layout, s, zone); err == nil && len(s) == len(layout) {
-			return at, true
-		}
-	}
-	return time.Time{}, false
+	at, err := time.ParseInLocation(layout, s, zone)
+	return at, err == nil
 }
 
 // date gives a day: of a full date as it stands, of an instant as it is in Europe/London. A partial date has no day
