@@ -186,17 +186,20 @@ func mustOnce[T any](f func() T) func() T { return sync.OnceValue(f) }
 // named collects what is known under an element name.
 func named(name string) names {
 	var n names
+	var types []typeID
 	for _, e := range elementsByName()[name] {
 		n.known = true
 		if e.count == 0 {
 			continue
 		}
-		for _, t := range e.types() {
-			n.suffixes = append(n.suffixes, strings.ToUpper(t.name()[:1])+t.name()[1:])
-		}
+		types = append(types, e.types()...)
 	}
-	if n.suffixes == nil {
+	if types == nil {
 		return n
+	}
+	slices.Sort(types)
+	for _, t := range slices.Compact(types) {
+		n.suffixes = append(n.suffixes, capital(t.name()))
 	}
 	slices.Sort(n.suffixes)
 	n.suffixes = slices.Compact(n.suffixes)
