@@ -195,13 +195,12 @@ func (m *Mapper) object(dst []byte, members []bodyNode) []byte {
 				dst = c.appendJSON(append(dst, n.key...))
 				continue
 			}
-		} else if before := len(dst); m.nested(&dst, n) {
+		} else if out := m.nested(append(dst, n.key...), n); len(out) > len(dst)+len(n.key) {
+			dst = out
 			if n.except > 0 && m.cells[n.except-1].kind != sobject.Null {
 				m.add(n.at, nil, "", &trouble{BadValue, "a record has an id and fields, the API takes one of the two", "give the rows a when"})
 			}
 			continue
-		} else {
-			dst = dst[:before]
 		}
 		if n.required && len(m.faults) == 0 {
 			m.lacking(n)
@@ -214,16 +213,15 @@ func (m *Mapper) object(dst []byte, members []bodyNode) []byte {
 	return append(dst, '}')
 }
 
-// nested appends a member that is an object or a list; it is false where that is empty.
-func (m *Mapper) nested(dst *[]byte, n *bodyNode) bool {
-	*dst = append(*dst, n.key...)
-	from := len(*dst)
+// nested appends an object or a list, or nothing where that would be empty.
+func (m *Mapper) nested(dst []byte, n *bodyNode) []byte {
 	if n.list < 0 {
-		*dst = m.object(*dst, n.members)
-	} else if l := m.lists[n.list]; l.count > 0 {
-		*dst = append(append(append(*dst, '['), l.items...), ']')
+		return m.object(dst, n.members)
 	}
-	return len(*dst) > from
+	if l := &m.lists[n.list]; l.count > 0 {
+		return append(append(append(dst, '['), l.items...), ']')
+	}
+	return dst
 }
 
 func (m *Mapper) lacking(n *bodyNode) {
