@@ -116,7 +116,7 @@ func (l *Ledger) Close() error {
 		}
 	}
 	if l.lock != nil {
-		if err := l.lock.Close(); !errors.Is(err, os.ErrClosed) {
+		if err := unlock(l.lock); !errors.Is(err, os.ErrClosed) {
 			errs = append(errs, err)
 		}
 	}

@@ -24,3 +24,15 @@ func lockFile(path string) (*os.File, error) {
 	}
 	return nil, errors.Join(err, f.Close())
 }
+
+// unlock frees the lock by name and not by closing the file alone: a child that is just being started holds every open file until
+// it runs, and with it the lock.
+func unlock(f *os.File) error {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var freed error
+	err = raw.Control(func(fd uintptr) { freed = syscall.Flock(int(fd), syscall.LOCK_UN) })
+	return errors.Join(err, freed, f.Close())
+}

@@ -24,3 +24,6 @@ func lockFile(path string) (*os.File, error) {
 	}
 	return os.NewFile(uintptr(h), path), nil
 }
+
+// unlock frees the lock.
+func unlock(f *os.File) error { return f.Close() }
