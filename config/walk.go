@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"refbridge/config/spelling"
 )
 
 // walker fills structs from YAML nodes and collects what is wrong. Scalars are taken from the source text, so that a
@@ -122,39 +124,13 @@ func fieldOf(v reflect.Value, key string) (reflect.Value, bool) {
 // suggestion gives the key that was probably meant, or all of them.
 func suggestion(t reflect.Type, key string) string {
 	var all []string
-	best, distance := "", 3
 	for i := range t.NumField() {
-		tag := t.Field(i).Tag.Get("yaml")
-		if tag == "" {
-			continue
-		}
-		all = append(all, tag)
-		if d := editDistance(tag, key); d < distance {
-			best, distance = tag, d
+		if tag := t.Field(i).Tag.Get("yaml"); tag != "" {
+			all = append(all, tag)
 		}
 	}
-	if best != "" {
+	if best := spelling.Nearest(key, all); best != "" {
 		return fmt.Sprintf("did you mean %q?", best)
 	}
 	return "known here: " + strings.Join(all, ", ")
-}
-
-// editDistance is Levenshtein's.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }

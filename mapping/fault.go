@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"refbridge/config/spelling"
 )
 
 // FaultKind says what is wrong; the planner decides by it what becomes of the record.
@@ -111,47 +113,10 @@ func unreadFirst(a, b Fault) int {
 	return 1
 }
 
-// longestName is the longest text, in bytes, that may be a misspelt name.
-const longestName = 80
-
 // Nearest gives the name that a misspelt one may have meant, as a hint; empty where none is near.
 func Nearest(name string, names []string) string {
-	best, distance := "", 1+min(1+len(name)/3, 3)
-	if len(name) > longestName {
-		return ""
+	if best := spelling.Nearest(name, names); best != "" {
+		return fmt.Sprintf("did you mean %s?", best)
 	}
-	lower := strings.ToLower(name)
-	for _, n := range names {
-		if n == "" || max(len(n)-len(name), len(name)-len(n)) >= distance {
-			continue
-		}
-		if d := edits(lower, strings.ToLower(n)); d < distance {
-			best, distance = n, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("did you mean %s?", best)
-}
-
-// edits is the Levenshtein distance of two short words.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		last := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := last
-			if a[i] != b[j] {
-				change++
-			}
-			last = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return ""
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"refbridge/config/spelling"
 	"refbridge/fhir"
 )
 
@@ -205,7 +206,7 @@ func (c *compiler) beginning(t *tree, in shape) (op, shape) {
 }
 
 func didYouMean(name string, candidates []string, after string) string {
-	if best := nearest(name, candidates); best != "" {
+	if best := spelling.Nearest(name, candidates); best != "" {
 		return "did you mean " + best + after + "?"
 	}
 	return ""
