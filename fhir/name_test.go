@@ -52,7 +52,7 @@ func TestAnyOfSeveralNamesIsFoundInDocumentOrder(t *testing.T) {
 	assert.False(t, Node{}.Any(set).Exists())
 }
 
-func TestTheTagOfAKeyIsThatOfItsName(t *testing.T) {
+func TestTheWordOfAKeyIsThatOfItsName(t *testing.T) {
 	for n := range 20 {
 		name := strings.Repeat("x", n)
 		for _, src := range []string{`{"` + name + `":1}`, `{"` + name + `":1, "padding": "so that the key is far from the end"}`} {
