@@ -31,6 +31,7 @@ func (s *Set) link() Faults {
 		}
 	}
 	faults = append(faults, s.oneTarget()...)
+	faults = append(faults, s.twins()...)
 	faults = append(faults, s.order()...)
 	return append(faults, s.linkBodies()...)
 }
@@ -45,6 +46,52 @@ func (s *Set) oneTarget() Faults {
 		}
 	}
 	return faults
+}
+
+// twins finds tables that make the same records: one object, source and key, for each resource or each element of the same
+// forEach, and none of them with a when.
+func (s *Set) twins() Faults {
+	var faults Faults
+	made := map[string]*Table{}
+	for _, t := range s.tables {
+		if t.Object == "" || t.guarded || len(t.Key.Paths) == 0 {
+			continue
+		}
+		same := t.makes()
+		if have := made[same]; have != nil {
+			f := t.Key.Fault(TableFault, fmt.Sprintf("%s:%d makes the same records of %s: they would be held, or lose the fields of one table",
+				have.File, have.Key.Line, t.Object), "move the rows into one of the two tables, or give each a when")
+			f.Check = "twin"
+			faults = append(faults, f)
+			continue
+		}
+		made[same] = t
+	}
+	return faults
+}
+
+// makes tells which records a table makes: two tables that give the same make the same.
+func (t *Table) makes() string {
+	made := t.Object + "\n" + t.Source
+	add := func(s Source) {
+		for _, p := range s.Paths {
+			made += "\n" + strings.Join(strings.Fields(p.Text), " ")
+		}
+		for _, f := range s.Transforms {
+			made += "\n|" + f.Text
+		}
+	}
+	if t.ForEach != nil {
+		made += "\n" + t.ForEach.Text
+	}
+	add(t.Key.Source)
+	for _, l := range slices.Backward(t.Lets) { // each reads those above it
+		if strings.Contains(made, "%"+l.Name) {
+			made += "\n" + l.Name + " " + l.ValuesName
+			add(l.Source)
+		}
+	}
+	return made
 }
 
 // hinted is how many faults get a hint that is looked for among all names: so many faults have one cause.
@@ -103,8 +150,10 @@ func (w *Row) resolveRef(keys map[string]string) Faults {
 	}
 	field, ok := keys[w.Ref.Object]
 	if !ok {
-		return Faults{w.refAt.Fault(TableFault, fmt.Sprintf("no table makes %s, so its key field is not known", w.Ref.Object),
-			strings.Join(strings.Fields(Nearest(w.Ref.Object, slices.Sorted(maps.Keys(keys)))+" otherwise write Object.KeyField"), " "))}
+		f := w.refAt.Fault(TableFault, fmt.Sprintf("no table makes %s, so its key field is not known", w.Ref.Object),
+			strings.Join(strings.Fields(Nearest(w.Ref.Object, slices.Sorted(maps.Keys(keys)))+" otherwise write Object.KeyField"), " "))
+		f.Check = "unmade"
+		return Faults{f}
 	}
 	w.Ref.Field = field
 	return nil
@@ -119,7 +168,7 @@ func (s *Set) order() Faults {
 	parents := map[*Table][]*Table{}
 	for _, t := range s.tables {
 		for _, other := range s.tables {
-			if other.Object != t.Object && t.pointsTo(other.Object) {
+			if other.Object != "" && other.Object != t.Object && t.pointsTo(other.Object) {
 				parents[t] = append(parents[t], other)
 			}
 		}

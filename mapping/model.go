@@ -39,11 +39,12 @@ type Table struct {
 	Back    []*BackRule
 	Level   int // parents have lower ones
 
-	plan   *bodyPlan  // of a body
-	list   int        // of a body: the list of the plan that the items stand in, -1: none
-	item   []bodyNode // of a body: how an item of the list is written; none: plain values
-	fields []string   // each field or path of the rows once, in the order in which it first comes
-	base   int        // of a body: where the cells of the table begin among those of its body
+	plan    *bodyPlan  // of a body
+	list    int        // of a body: the list of the plan that the items stand in, -1: none
+	item    []bodyNode // of a body: how an item of the list is written; none: plain values
+	guarded bool       // it makes records of some resources only: it has a when, or a forEach that does not compile
+	fields  []string   // each field or path of the rows once, in the order in which it first comes
+	base    int        // of a body: where the cells of the table begin among those of its body
 }
 
 // Path is a compiled FHIRPath with its place.
@@ -99,6 +100,7 @@ type Row struct {
 	Owner        sobject.Owner
 	KeepIfAbsent bool
 	When         *Path
+	Conditional  bool     // it has a when, be it one that does not compile
 	Joined       bool     // of a body: the values of all elements of forEach become one text
 	Join         string   // what stands between them
 	length       int      // of a body: longest text in characters that the API takes, 0: any

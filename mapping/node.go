@@ -12,6 +12,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"refbridge/config/spelling"
 	"refbridge/fhir/fhirpath"
 )
 
@@ -84,7 +85,8 @@ func (r *Reader) noted(check string, f Fault) {
 }
 
 // Mapping gives the members of a YAML mapping by name. Names outside of allowed, names twice and empty values are
-// faults; needed names come first in allowed, before an empty string.
+// faults; needed names come first in allowed, before an empty string. A misspelt name is read as the one that it may mean, so that
+// nothing is said to be missing because of it.
 func (r *Reader) Mapping(n *yaml.Node, what string, allowed ...string) map[string]*yaml.Node {
 	out := map[string]*yaml.Node{}
 	if n.Kind != yaml.MappingNode {
@@ -106,6 +108,7 @@ func (r *Reader) Mapping(n *yaml.Node, what string, allowed ...string) map[strin
 			out[key.Value] = value
 		}
 	}
+	misspelt(n, out, allowed)
 	for _, name := range allowed[:needed] {
 		if out[name] == nil {
 			r.At(n, fmt.Sprintf("%s needs %q", what, name), "")
@@ -117,6 +120,16 @@ func (r *Reader) Mapping(n *yaml.Node, what string, allowed ...string) map[strin
 		}
 	}
 	return out
+}
+
+// misspelt adds the values of names that nobody knows under those that they may mean, where these are absent.
+func misspelt(n *yaml.Node, out map[string]*yaml.Node, allowed []string) {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key := n.Content[i].Value
+		if meant := spelling.Nearest(key, allowed); meant != "" && !slices.Contains(allowed, key) && out[meant] == nil {
+			out[meant] = n.Content[i+1]
+		}
+	}
 }
 
 // Pairs gives the members of a YAML mapping whose names are the author's own, in the order written.

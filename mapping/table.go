@@ -48,6 +48,7 @@ func (r *Reader) table(root *yaml.Node, body bool) *Table {
 	}
 	variables := r.lets(t, m["let"])
 	t.When = r.optionalPath(m["when"], "when", variables)
+	t.guarded = m["when"] != nil || m["forEach"] != nil && t.ForEach == nil
 	t.Key = r.key(m["key"], variables)
 	r.rows(t, m["rows"], variables)
 	r.reachable(t)
@@ -312,7 +313,7 @@ func (r *Reader) row(n *yaml.Node, t *Table, variables []string) *Row {
 		w.otherwise = constantOf(w.Fallback)
 	}
 	w.Required, w.KeepIfAbsent = r.flag(m["required"], "required"), r.flag(m["keepIfAbsent"], "keepIfAbsent")
-	w.When = r.optionalPath(m["when"], "when", variables)
+	w.When, w.Conditional = r.optionalPath(m["when"], "when", variables), m["when"] != nil
 	r.coherent(n, w, m)
 	w.plain = len(w.Paths) == 1 && w.Paths[0].walks && len(w.Transforms) == 0 && m["values"] == nil && m["ref"] == nil && m["lookup"] == nil
 	return w
@@ -378,7 +379,7 @@ func (r *Reader) reachable(t *Table) {
 		if w.Field != "" && w.Field == t.Key.Field {
 			r.noted("unreachable", w.Fault(TableFault, w.Field+" is the key: it has its value from key", "remove the row"))
 		}
-		if w.When == nil {
+		if !w.Conditional {
 			open[w.Field] = w.Place
 		}
 	}

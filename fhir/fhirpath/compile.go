@@ -1,6 +1,7 @@
 package fhirpath
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,6 +21,7 @@ type compiler struct {
 	functions map[string]function
 	this      shape // what $this is where the compiler stands
 	scope     Scope
+	unknown   string // what begins like a variable with dots in its name, and is none: fields.Statsu
 	err       *Error
 
 	walks map[*tree]walkStep // what was compiled to a step of a walk
@@ -125,6 +127,10 @@ func (c *compiler) dotted(t *tree) *tree {
 			first := &tree{kind: variableTree, name: name, at: t.args[0].at}
 			out = &tree{kind: pathTree, args: append([]*tree{first}, t.args[i+1:]...), at: t.at}
 		}
+	}
+	c.unknown = ""
+	if out == t && slices.ContainsFunc(c.variables, func(v string) bool { return strings.HasPrefix(v, t.args[0].name+".") }) {
+		c.unknown = name
 	}
 	return out
 }
@@ -339,6 +345,16 @@ func (c *compiler) functionHint(name string) string {
 	return didYouMean(name, known, "()")
 }
 
+// variableHint names the variable that is written most like a name, else those that are no results of rows.
+func (c *compiler) variableHint(name string) string {
+	known := append(Reserved(), c.variables...)
+	if hint := didYouMean(name, known, ""); hint != "" {
+		return hint
+	}
+	known = slices.DeleteFunc(known, func(name string) bool { return strings.Contains(name, ".") })
+	return "known are %" + strings.Join(known, ", %")
+}
+
 func (c *compiler) dollar(t *tree) (op, shape) {
 	switch t.name {
 	case "this":
@@ -378,12 +394,8 @@ func (c *compiler) variable(t *tree) (op, shape) {
 		return func(r *evaluation, _ span) { r.pushNode(r.focus) }, c.scope.Focus.shape()
 	}
 	if !slices.Contains(c.variables, t.name) {
-		known := append(Reserved(), c.variables...)
-		hint := didYouMean(t.name, known, "")
-		if hint == "" {
-			hint = "known are %" + strings.Join(known, ", %")
-		}
-		return c.refuse(t.at, "unknown variable %"+t.name, hint)
+		name := cmp.Or(c.unknown, t.name)
+		return c.refuse(t.at, "unknown variable %"+name, c.variableHint(name))
 	}
 	v := &variable{t.name, slices.Index(c.variables, t.name)}
 	if c.heads == nil {

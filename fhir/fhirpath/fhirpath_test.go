@@ -211,6 +211,8 @@ func TestCompileRefusesWithThePlaceAndTheNearestWay(t *testing.T) {
 		"Paitent.name":                 "line 1, column 1: unknown type Paitent: did you mean Patient?",
 		"Observation.valueQuantity":    "line 1, column 13: Observation has no element valueQuantity: write value or value.ofType(Quantity)",
 		"%soruce":                      "line 1, column 1: unknown variable %soruce: did you mean source?",
+		"%fields.Statsu.lower()":       "line 1, column 1: unknown variable %fields.Statsu: did you mean fields.Status?",
+		"%zzzzzzzzz":                   "line 1, column 1: unknown variable %zzzzzzzzz: known are %resource, %rootResource, %context, %ucum, %sct, %loinc, %source",
 		"name.where()":                 "line 1, column 6: where() with 0 arguments: it takes 1",
 		"name.given.matches(%source)":  "line 1, column 20: matches() wants its pattern as a literal: for example matches('^[0-9]+$')",
 		"id.matches('(?=x)')":          "line 1, column 12: no regular expression: RE2 syntax: no look-around, no back references",
@@ -227,7 +229,7 @@ func TestCompileRefusesWithThePlaceAndTheNearestWay(t *testing.T) {
 		strings.Repeat("(", 200) + "1": "line 1, column 102: nested too deeply: split the expression into several fields",
 		"":                             "line 1, column 1: the expression ends too early",
 	} {
-		_, err := fhirpath.Compile(expression, "source")
+		_, err := fhirpath.Compile(expression, "source", "fields.Status")
 		if want == "" {
 			assert.NoError(t, err, expression)
 			continue

@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"refbridge/config/spelling"
 	"refbridge/fhir/fhirpath"
 	"refbridge/mapping"
 )
@@ -163,9 +165,13 @@ func (l *linter) run() {
 // unusedTables warns of value tables that nothing names. A row names a column as table.column.
 func (l *linter) unusedTables(used map[string]bool) {
 	read := map[string]bool{}
+	names := slices.Sorted(maps.Keys(l.set.Values()))
 	for by := range used {
 		name, _, _ := strings.Cut(by, ".")
 		read[name], read[by] = true, true
+		if l.set.Values()[name] == nil {
+			read[spelling.Nearest(name, names)] = true
+		}
 	}
 	for name, v := range l.set.Values() {
 		if !read[name] {
@@ -187,7 +193,7 @@ func (l *linter) warn(check string, at mapping.Place, field, message, hint strin
 
 // finish sorts the findings, drops what stands twice, and hides what may be about a person.
 func (l *linter) finish() {
-	all := l.report.Findings
+	all := l.followed(l.report.Findings)
 	for i := range all {
 		f := &all[i]
 		f.Field, f.Source, f.Message, f.Hint = masked(f.Field), masked(f.Source), masked(f.Message), masked(f.Hint)
@@ -197,6 +203,29 @@ func (l *linter) finish() {
 			cmp.Compare(a.Check, b.Check), cmp.Compare(a.Field, b.Field), cmp.Compare(a.Message, b.Message))
 	})
 	l.report.Findings = slices.CompactFunc(all, func(a, b Finding) bool { return a == b })
+}
+
+// followed leaves out what would be right if another finding was put right: no table makes CodeSet, where a table makes CodeSett.
+func (l *linter) followed(all []Finding) []Finding {
+	caused := map[mapping.Place]bool{}
+	for _, t := range l.set.Tables() {
+		for _, w := range t.Rows {
+			if w.Ref.Object != "" && w.Ref.Field == "" && slices.ContainsFunc(l.set.Tables(), l.mayMake(w.Ref.Object)) {
+				caused[l.at(w.Place, "ref")] = true
+			}
+		}
+	}
+	return slices.DeleteFunc(all, func(f Finding) bool {
+		return f.Check == "unmade" && caused[mapping.Place{File: f.File, Line: f.Line, Column: f.Column}]
+	})
+}
+
+// mayMake tells of tables whose object is not said, or misspelt, whether it may be this one.
+func (l *linter) mayMake(object string) func(*mapping.Table) bool {
+	return func(t *mapping.Table) bool {
+		_, known := l.target.Object(t.Object)
+		return t.Body == "" && (t.Object == "" || !known && spelling.Nearest(t.Object, []string{object}) != "")
+	}
 }
 
 // unreadFirst puts files that are not YAML before all others.

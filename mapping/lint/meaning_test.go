@@ -222,3 +222,34 @@ func TestFindingsAreAtMost80ColumnsWideButForTheExcerpt(t *testing.T) {
 	}
 	assert.Contains(t, out.String(), " in 4 files of tables/\n")
 }
+
+func TestWhatOneMistakeBringsAboutIsNotReported(t *testing.T) {
+	const referral = `object: ClinicalServiceRequestDetail
+source: ServiceRequest
+key: {field: Bridge_Key__c, from: id}
+rows:
+  - {field: ClinicalServiceRequestId, from: id, ref: ClinicalServiceRequest, required: true, owner: create-only}
+  - {field: DetailType, from: intent, values: intent, required: true}
+`
+	const of = "object: ClinicalServiceRequest\nsource: ServiceRequest\nkey: {field: Bridge_Key__c, from: id}\nrows:\n" +
+		"  - {field: PatientId, from: subject.identifier.value, transform: nhsNumber, lookup: Account.nhsNumber, required: true, owner: create-only}\n" +
+		"  - {field: Type, default: Order, required: true}\n"
+	const values = "values: {intent: {unlisted: hold, codes: [{code: order, to: GENERAL}]}}\n"
+	errors := func(parent, child, values string) []string {
+		r := lint(t, fstest.MapFS{"a.yaml": {Data: []byte(parent)}, "b.yaml": {Data: []byte(child)}, "v.yaml": {Data: []byte(values)}}, defaultSnapshot(t))
+		var out []string
+		for _, f := range r.Findings {
+			if f.Check != "unknown-value" && f.Check != "key-field" {
+				out = append(out, f.File+" "+f.Message)
+			}
+		}
+		return out
+	}
+	assert.Empty(t, errors(of, referral, values))
+	swap := strings.Replace
+	assert.Equal(t, []string{"a.yaml the target has no object ClinicalServiceReqest"}, errors(swap(of, "Request", "Reqest", 1), referral, values))
+	assert.Equal(t, []string{`a.yaml a table needs "object"`}, errors(swap(of, "object: ClinicalServiceRequest\n", "", 1), referral, values))
+	assert.Equal(t, []string{`a.yaml a table does not take "row"`}, errors(swap(of, "rows", "row", 1), referral, values))
+	assert.Equal(t, []string{`a.yaml a row does not take "feild"`}, errors(swap(of, "field: Type", "feild: Type", 1), referral, values))
+	assert.Equal(t, []string{`b.yaml there is no value table "intents"`}, errors(of, swap(referral, "values: intent", "values: intents", 1), values))
+}

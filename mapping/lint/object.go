@@ -232,7 +232,7 @@ func (l *linter) only(object string, g mapping.GoneRow, f sobject.FieldType) {
 }
 
 // always tells whether a row counts for every record.
-func always(w *mapping.Row) bool { return w.When == nil || condition(w) == "true" }
+func always(w *mapping.Row) bool { return !w.Conditional || condition(w) == "true" }
 
 // condition gives the when of a row in one line, empty where it has none.
 func condition(w *mapping.Row) string {
