@@ -1,7 +1,6 @@
 package mapping
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -81,7 +80,7 @@ func (m *Mapper) gather(f *found, s *Source, at *Place, field string) {
 
 // transform does one transform.
 func (m *Mapper) transform(f *found, t *Transform) *trouble {
-	m.left -= len(f.text) / 64
+	m.steps += len(f.text) / 64
 	if t.single == nil || f.n > 1 {
 		items := f.all(m)
 		if slices.ContainsFunc(items, func(i fhirpath.Item) bool { return !t.fits(i) }) {
@@ -142,7 +141,7 @@ func (m *Mapper) find(f *found, p *Path, field string) bool {
 	}
 	m.depth--
 	if err != nil {
-		m.stopped(p, field, err)
+		m.add(p.Place, p, field, notWorkedOut(err))
 		f.n = 0
 	}
 	return err == nil
@@ -160,9 +159,13 @@ func (m *Mapper) collect(s *Source, at Place, field string) (fhirpath.Collection
 // context gives the Context of the depth that the evaluation has reached.
 func (m *Mapper) context() *fhirpath.Context {
 	if m.depth > len(m.contexts) {
-		m.contexts = append(m.contexts, &fhirpath.Context{Resource: m.in.Focus.Root(), Slots: m.slot, Resolve: m.resolve, Budget: &m.left, Now: m.in.Now})
+		m.newContext()
 	}
 	return m.contexts[m.depth-1]
+}
+
+func (m *Mapper) newContext() {
+	m.contexts = append(m.contexts, &fhirpath.Context{Resource: m.in.Focus.Root(), Slots: m.slot, Resolve: m.resolve, Now: m.in.Now})
 }
 
 // eval gives what a path finds in the current item.
@@ -171,7 +174,7 @@ func (m *Mapper) eval(p *Path, field string) fhirpath.Collection {
 	out, err := p.Expr.Eval(m.context(), m.item)
 	m.depth--
 	if err != nil {
-		m.stopped(p, field, err)
+		m.add(p.Place, p, field, notWorkedOut(err))
 		return nil
 	}
 	return out
@@ -183,7 +186,7 @@ func (m *Mapper) holds(p *Path) bool {
 	yes, err := p.Expr.Holds(m.context(), m.item)
 	m.depth--
 	if err != nil {
-		m.stopped(p, "", err)
+		m.add(p.Place, p, "", notWorkedOut(err))
 	}
 	return yes
 }
@@ -216,24 +219,23 @@ func (m *Mapper) slot(i int) (fhir.Node, fhirpath.Collection) {
 	}
 	if !m.lets[i].done {
 		m.lets[i].done = true
-		m.charge()
 		m.lets[i].node, m.lets[i].items = m.let(&m.table.Lets[i])
-		m.charge()
 	}
 	return m.lets[i].node, m.lets[i].items
 }
 
-// charge takes the steps of the evaluation that is under way, if any, from what the record has left.
-func (m *Mapper) charge() {
-	if m.depth > 0 {
-		m.contexts[m.depth-1].Charge()
-	}
-}
-
 func (m *Mapper) let(l *Let) (fhir.Node, fhirpath.Collection) {
 	var f found
+	if m.exhausted(l.Place) {
+		return fhir.Node{}, nil
+	}
+	m.depth++
+	c := m.context()
+	m.depth--
+	before := c.Steps()
 	defer m.locate(len(m.faults), &f.origin)
 	m.gather(&f, &l.Source, &l.Place, "")
+	m.steps += c.Steps() - before
 	if l.Values == nil && f.n == 1 && f.node.Exists() {
 		return f.node, nil
 	}
@@ -261,7 +263,7 @@ func (m *Mapper) resolve(reference string) (fhir.Node, bool) {
 	if matches(m.in.Focus, ref, uuid, isURN) {
 		return m.in.Focus.Root(), true
 	}
-	m.left -= len(m.in.Related)
+	m.steps += len(m.in.Related)
 	for _, r := range m.in.Related {
 		if matches(r, ref, uuid, isURN) {
 			if m.in.Reached != nil {
@@ -294,20 +296,19 @@ func (m *Mapper) locate(before int, origin *fhir.Node) {
 	}
 }
 
-// stopped notes why a path was not worked out.
-func (m *Mapper) stopped(p *Path, field string, err error) {
-	if errors.Is(err, fhirpath.ErrBudget) {
-		m.spent(p.Place)
-		return
-	}
-	m.add(p.Place, p, field, badValue("the path cannot be worked out for this resource: %v", err))
+func notWorkedOut(err error) *trouble {
+	return badValue("the path cannot be worked out for this resource: %v", err)
 }
 
-// spent notes that the resource has taken all its steps. Nothing that is found after that counts.
-func (m *Mapper) spent(at Place) {
+// exhausted tells whether the resource has taken all its steps, and notes it. Nothing that is found after that counts.
+func (m *Mapper) exhausted(at Place) bool {
+	if m.over || m.steps+m.contexts[0].Steps() <= maxRecordSteps {
+		return m.over
+	}
 	m.add(at, nil, "", &trouble{BadValue, fmt.Sprintf("the tables need more than %d steps for this record", maxRecordSteps),
 		"this rule is where they ran out: look for a path that goes through all elements for each element"})
 	m.over = true
+	return true
 }
 
 func (m *Mapper) add(at Place, from *Path, field string, t *trouble) {

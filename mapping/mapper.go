@@ -32,8 +32,8 @@ type Mapper struct {
 	nodes    []fhir.Node // of a forEach
 	codings  []Coding
 
-	left int  // steps that this resource may still take
-	over bool // it has taken more
+	steps int  // that this resource has taken, beside those of the first Context
+	over  bool // they are too many
 
 	lists     []listWork // as bodyPlan.lists
 	joined    []byte
@@ -83,7 +83,10 @@ func (m *Mapper) Map(in Input) (Output, error) {
 func (m *Mapper) begin(in Input) {
 	m.in = in
 	m.faults, m.texts, m.items, m.depth = m.faults[:0], m.texts[:0], m.items[:0], 0
-	m.left, m.over = maxRecordSteps, false
+	m.steps, m.over = 0, false
+	if len(m.contexts) == 0 {
+		m.newContext()
+	}
 	for _, c := range m.contexts {
 		c.Reset()
 		c.Resource, c.Now = in.Focus.Root(), in.Now
@@ -120,6 +123,9 @@ func (m *Mapper) records() bool {
 
 // run makes what a table makes of each of its items; make is false when it has had enough.
 func (m *Mapper) run(t *Table, make func(*Table) bool) {
+	if m.over {
+		return
+	}
 	m.table = t
 	m.on(m.in.Focus.Root())
 	if t.ForEach == nil {
@@ -132,7 +138,7 @@ func (m *Mapper) run(t *Table, make func(*Table) bool) {
 	m.nodes = nodes
 	switch {
 	case err != nil:
-		m.stopped(t.ForEach, "", err)
+		m.add(t.ForEach.Place, t.ForEach, "", notWorkedOut(err))
 		return
 	case !ok:
 		m.add(t.ForEach.Place, t.ForEach, "", badValue("forEach must give elements of the resource, not computed values"))
@@ -143,7 +149,7 @@ func (m *Mapper) run(t *Table, make func(*Table) bool) {
 	}
 	for _, item := range nodes {
 		m.on(item)
-		if !make(t) || m.over {
+		if !make(t) || m.exhausted(t.ForEach.Place) {
 			return
 		}
 	}
@@ -224,8 +230,7 @@ func (m *Mapper) fill(t *Table) {
 		if m.field(c, w); len(m.faults) > before {
 			m.locate(before, &c.source)
 		}
-		if m.left -= 1 + len(c.text)/16; m.left < 0 {
-			m.spent(w.Place)
+		if m.steps += 1 + len(c.text)/16; m.exhausted(w.Place) {
 			return
 		}
 	}

@@ -565,6 +565,7 @@ func TestOneRecordCannotTakeForever(t *testing.T) {
 		"every note for every note": "forEach: note\nkey: {field: K__c, from: \"%source\"}\nrows:\n" +
 			rows(60, "%resource.note.select(%resource.note.count()).count().toString()"),
 		"all notes again for every note": "forEach: note\nkey: {field: K__c, from: \"%source\"}\nrows:\n" + rows(60, "%resource.note.text.join('')"),
+		"a condition for every note":     "forEach: note\nwhen: \"%resource.note.select(%resource.note.count()).count() < 5\"\nkey: {field: K__c, from: \"%source\"}\nrows:\n" + rows(1, "%source"),
 		"notes compared":                 "forEach: note\nkey: {field: K__c, from: \"%source\"}\nrows:\n" + rows(60, "(%resource.note | %resource.note.skip(1)).count()"),
 		"texts that double":              lets + "forEach: note\nkey: {field: K__c, from: \"%source\"}\nrows:\n" + rows(1, "%i.length()"),
 	} {

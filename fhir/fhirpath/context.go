@@ -9,11 +9,8 @@ import (
 	"refbridge/fhir"
 )
 
-// Why an evaluation stops before its end.
-var (
-	ErrSteps  = errors.New("too many steps")                // of one evaluation: more than maxSteps
-	ErrBudget = errors.New("too many steps of evaluations") // of all that share a Budget
-)
+// ErrSteps is wrapped where an evaluation takes more than maxSteps steps.
+var ErrSteps = errors.New("too many steps")
 
 const (
 	maxSteps   = 500_000
@@ -37,9 +34,6 @@ type Context struct {
 	// Seen, where it is not nil, is told of every node that a step of a path reaches: elements, extensions, resources that
 	// references point to. Coverage of real data is counted with it.
 	Seen func(fhir.Node)
-	// Budget, where it is not nil, is how many steps all evaluations that share it may still take, over several Contexts; each
-	// takes at least one. A step is an item that is made, looked at or compared; a long text counts for several.
-	Budget *int
 	// Now is what now(), today() and timeOfDay() give, zone included; the zero Time is the machine's.
 	Now time.Time
 
@@ -52,14 +46,9 @@ func (c *Context) Reset() {
 	c.eval.results, c.eval.texts, c.eval.steps = c.eval.results[:0], c.eval.texts[:0], 0
 }
 
-// Charge takes the steps of the evaluation in progress from the Budget. A Slots that evaluates in other Contexts calls it before
-// and after, so that a row of evaluations within each other keeps the bound.
-func (c *Context) Charge() {
-	if r := &c.eval; c.Budget != nil {
-		*c.Budget -= r.steps
-		r.limit, r.steps = min(r.limit-r.steps, *c.Budget), 0
-	}
-}
+// Steps tells how many steps all evaluations since Reset have taken. A step is an item that is made, looked at or compared; a long
+// text counts for several.
+func (c *Context) Steps() int { return c.eval.steps }
 
 // Eval evaluates the expression on a focus, usually the root of a resource. A Missing focus is the empty collection.
 // The result is valid until Context.Reset, its nodes until their document parses again. An error says where in the
@@ -164,8 +153,7 @@ func (e *Expr) Node(c *Context, focus fhir.Node) (fhir.Node, int, error) {
 // restart is begin for a walk, which needs no items.
 func (r *evaluation) restart(c *Context, focus fhir.Node) {
 	r.context, r.focus = c, focus
-	r.nodes, r.stack, r.err = r.nodes[:0], r.stack[:0], nil
-	r.limits()
+	r.nodes, r.stack, r.limit, r.err = r.nodes[:0], r.stack[:0], r.steps+maxSteps, nil
 }
 
 // Holds tells whether the expression is true as a condition: nothing is false, a boolean is what it is, anything else is true.
@@ -238,7 +226,7 @@ type evaluation struct {
 	index   int    // $index
 	total   span   // $total
 	steps   int
-	limit   int       // of steps
+	limit   int       // of steps, which count on from one evaluation to the next
 	clock   time.Time // the machine's, read once an evaluation
 	err     error
 	errAt   int // byte offset in the source
@@ -246,23 +234,12 @@ type evaluation struct {
 
 func (r *evaluation) begin(c *Context, focus fhir.Node) {
 	r.context, r.focus, r.clock = c, focus, time.Time{}
-	r.stack, r.err, r.index, r.total = r.stack[:0], nil, -1, span{}
+	r.stack, r.limit, r.err, r.index, r.total = r.stack[:0], r.steps+maxSteps, nil, -1, span{}
 	r.nodes, r.scratch = r.nodes[:0], r.scratch[:0]
-	r.limits()
 	for n := head(focus); n.Exists(); n = next(focus, n) {
 		r.stack = append(r.stack, NodeItem(n))
 	}
 	r.this = span{0, len(r.stack)}
-}
-
-// limits sets how many steps the evaluation may take, and takes those of the last one from the budget.
-func (r *evaluation) limits() {
-	r.limit = maxSteps
-	if b := r.context.Budget; b != nil {
-		*b -= r.steps + 1
-		r.limit = min(maxSteps, *b)
-	}
-	r.steps = 0
 }
 
 // keep copies a result from the stack to where it stays.
@@ -307,9 +284,6 @@ func (r *evaluation) step() bool {
 // stop ends an evaluation that has taken all its steps.
 func (r *evaluation) stop() bool {
 	r.err = fmt.Errorf("%w: more than %d", ErrSteps, maxSteps)
-	if b := r.context.Budget; b != nil && r.steps > *b {
-		r.err = ErrBudget
-	}
 	return false
 }
 
