@@ -1,24 +1,15 @@
 package bridge
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"time"
 
 	"refbridge/ers"
 	"refbridge/fhir"
+	"refbridge/fhir/ndjson"
 	"refbridge/ledger"
-)
-
-const (
-	maxLine = 16 << 20 // bytes of one resource
-	maxFile = 64 << 20 // bytes of a file that is one document
 )
 
 // Files plans resources that stand in files, with no network at all: R4 ServiceRequest, Appointment or Bundle, one document
@@ -39,115 +30,25 @@ type FileRecord struct {
 	Err       error
 }
 
-// ErrStop, returned by the function that takes records, ends Plan without an error.
-var ErrStop = errors.New("stop")
-
-// Plan reads one file and hands out a record for each resource, in order, in constant memory for NDJSON. A resource that
-// cannot be read is a record with Err; its neighbours go on. The error is for the file as a whole or from take.
-// lines says that the file is NDJSON for certain; otherwise it is looked for.
-func (f Files) Plan(ctx context.Context, r io.Reader, lines bool, take func(FileRecord) error) error {
-	in := bufio.NewReaderSize(r, 64<<10)
-	if mark, _ := in.Peek(3); bytes.Equal(mark, []byte("\xef\xbb\xbf")) {
-		_, _ = in.Discard(3) // a byte order mark, as Windows tools write it
-	}
-	if !lines {
-		begin, one, err := opening(in)
-		if err != nil {
-			return err
-		}
-		if one {
-			return f.whole(ctx, begin, take)
-		}
-		in = bufio.NewReaderSize(io.MultiReader(bytes.NewReader(begin), in), 64<<10)
-	}
-	for line := 1; ; line++ {
-		doc, err := readLine(in)
-		if len(bytes.TrimSpace(doc)) > 0 {
-			if stop := f.document(ctx, line, doc, take); stop != nil {
-				return unlessStop(stop)
-			}
-		}
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("line %d: %w", line, err)
-		}
-	}
-}
-
-// opening reads until it is known what kind of file this is: NDJSON has a line that is a JSON object by itself and begins at
-// the margin (the first ones may be damaged); one document, indented for example, has none and is read whole.
-func opening(in *bufio.Reader) (begin []byte, one bool, err error) {
-	for {
-		line, err := readLine(in)
-		begin = append(begin, line...)
-		switch {
-		case bytes.HasPrefix(line, []byte("{")) && json.Valid(line):
-			return begin, false, nil
-		case err == io.EOF:
-			return begin, true, nil
-		case err != nil:
-			return nil, false, err
-		case len(begin) > maxFile:
-			return nil, false, errLongFile
-		}
-	}
-}
-
-func unlessStop(err error) error {
-	if errors.Is(err, ErrStop) {
-		return nil
-	}
-	return err
-}
-
-var (
-	errLongLine = errors.New("a line longer than 16 MiB")
-	errLongFile = errors.New("one document longer than 64 MiB")
-	errMarkup   = errors.New("an HTML page or XML, not FHIR JSON")
-)
-
-// readLine reads up to and with a line's end; io.EOF comes with the last line.
-func readLine(in *bufio.Reader) ([]byte, error) {
-	var line []byte
-	for {
-		part, err := in.ReadSlice('\n')
-		line = append(line, part...)
-		if len(line) > maxLine {
-			return nil, errLongLine
-		}
-		if !errors.Is(err, bufio.ErrBufferFull) {
-			return line, err
-		}
-	}
-}
-
-// whole takes the file as one document, for example one that is indented.
-func (f Files) whole(ctx context.Context, doc []byte, take func(FileRecord) error) error {
-	if len(bytes.TrimSpace(doc)) == 0 {
-		return nil
-	}
-	return unlessStop(f.document(ctx, 1, doc, take))
-}
-
-func (f Files) document(ctx context.Context, line int, doc []byte, take func(FileRecord) error) error {
+// Plan hands out what each resource in one record of a file became, in order. One that cannot be read has an Err, and its
+// neighbours go on. The error is that of the context, of the ledger or from take.
+func (f Files) Plan(ctx context.Context, in ndjson.Record, take func(FileRecord) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	r, err := fhir.Parse(doc)
-	if err != nil && bytes.HasPrefix(bytes.TrimSpace(doc), []byte("<")) {
-		err = errMarkup
+	if in.Err != nil {
+		return take(FileRecord{Line: in.Line, Err: in.Err})
 	}
+	r, err := fhir.Parse(in.Text)
 	if err != nil {
-		return take(FileRecord{Line: line, Err: err})
+		return take(FileRecord{Line: in.Line, Err: err})
 	}
-	rec := FileRecord{Line: line, Type: r.Type()}
+	rec := FileRecord{Line: in.Line, Type: r.Type()}
 	switch r.Type() {
 	case "ReferralRequest", "Parameters":
-		return f.referrals(ctx, rec, doc, take)
+		return f.referrals(ctx, rec, in.Text, take)
 	case "List":
-		return take(worklist(rec, doc))
+		return take(worklist(rec, in.Text))
 	case "ServiceRequest", "Appointment":
 		return f.r4(ctx, rec, fhir.Bundle{Focus: []fhir.Resource{r}}, take)
 	case "Bundle":

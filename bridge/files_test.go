@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"refbridge/bridge"
+	"refbridge/fhir/ndjson"
 	"refbridge/ledger"
 	"refbridge/mapping"
 )
@@ -40,6 +41,19 @@ func serviceRequest(n int) string {
 		n, n, []string{"routine", "urgent", "asap"}[n%3], 100000+n%500, n%500, 200000+n%90, note)
 }
 
+// planned plans every record of a file.
+func planned(ctx context.Context, f bridge.Files, in io.Reader, take func(bridge.FileRecord) error) error {
+	for rec, err := range ndjson.Records(in) {
+		if err != nil {
+			return err
+		}
+		if err := f.Plan(ctx, rec, take); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // stream gives n referrals as NDJSON without ever holding them.
 func stream(n int) io.Reader {
 	r, w := io.Pipe()
@@ -60,7 +74,7 @@ func TestAFileOfTwentyThousandReferralsIsPlannedInConstantMemory(t *testing.T) {
 	}
 	before := heap()
 	records, highest := 0, uint64(0)
-	err := files(t).Plan(t.Context(), stream(20_000), true, func(r bridge.FileRecord) error {
+	err := planned(t.Context(), files(t), stream(20_000), func(r bridge.FileRecord) error {
 		require.NoError(t, r.Err)
 		if records++; records%2_000 == 0 {
 			highest = max(highest, heap())
@@ -92,7 +106,7 @@ func TestOneBadLineIsARecordAndItsNeighboursGoOn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []bridge.FileRecord
-			err := files(t).Plan(t.Context(), strings.NewReader(good+"\n"+bad+"\n"+good+"\n"), true, func(r bridge.FileRecord) error {
+			err := planned(t.Context(), files(t), strings.NewReader(good+"\n"+bad+"\n"+good+"\n"), func(r bridge.FileRecord) error {
 				got = append(got, r)
 				return nil
 			})
@@ -113,7 +127,7 @@ func TestOneBadLineIsARecordAndItsNeighboursGoOn(t *testing.T) {
 
 func TestAReferralWithoutAMatchedPatientIsShownAndHeld(t *testing.T) {
 	var got []bridge.FileRecord
-	require.NoError(t, files(t).Plan(t.Context(), strings.NewReader(serviceRequest(7)), false, func(r bridge.FileRecord) error {
+	require.NoError(t, planned(t.Context(), files(t), strings.NewReader(serviceRequest(7)), func(r bridge.FileRecord) error {
 		got = append(got, r)
 		return nil
 	}))
@@ -141,7 +155,7 @@ func BenchmarkPlanFiles(b *testing.B) {
 	f := files(b)
 	b.SetBytes(int64(len(text)))
 	for b.Loop() {
-		if err := f.Plan(context.Background(), bytes.NewReader(text), true, func(bridge.FileRecord) error { return nil }); err != nil {
+		if err := planned(context.Background(), f, bytes.NewReader(text), func(bridge.FileRecord) error { return nil }); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -1,10 +1,7 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,109 +11,41 @@ import (
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
+	"refbridge/fhir/ndjson"
 	"refbridge/mapping"
 )
 
-const (
-	longestLine     = 16 << 20
-	longestDocument = 64 << 20
-)
-
-// file reads NDJSON line by line, or one document over several lines: only where the whole is one. A line that cannot be read does not
-// touch the others.
+// file reads the records of a file. One that cannot be read does not touch the others.
 func (s *samples) file(ctx context.Context, name string, r io.Reader, take func(mapping.Sample)) error {
-	in := bufio.NewReaderSize(r, 64<<10)
-	if err := plainText(in); err != nil {
-		return fmt.Errorf("read %s: %w", name, err)
-	}
-	first, long, err := nextLine(in)
-	switch {
-	case err != nil && err != io.EOF:
-		return fmt.Errorf("read %s, line 1: %w", name, err)
-	case long:
-		s.unreadable(name+":1", errLongLine)
-		return s.lines(ctx, name, 2, in, take)
-	case err == io.EOF || json.Valid(first):
-		return s.lines(ctx, name, 1, io.MultiReader(bytes.NewReader(first), in), take)
-	}
-	rest, err := io.ReadAll(io.LimitReader(in, longestDocument))
-	if err != nil {
-		return fmt.Errorf("read %s: %w", name, err)
-	}
-	whole := append(first, rest...)
-	switch {
-	case len(rest) < longestDocument && (json.Valid(whole) || !holdsRecord(whole)):
-		s.record(name+":1", whole, take)
-		return ctx.Err()
-	case !holdsRecord(whole):
-		return hinted{fmt.Errorf("%s is longer than %d MiB and holds no record on a line of its own", name, longestDocument>>20),
-			"give one record a line (NDJSON), for example with jq -c"}
-	}
-	return s.lines(ctx, name, 1, io.MultiReader(bytes.NewReader(whole), in), take)
-}
-
-// plainText passes by a byte order mark and refuses what is packed.
-func plainText(in *bufio.Reader) error {
-	head, err := in.Peek(3)
-	switch {
-	case err != nil && err != io.EOF:
-		return err
-	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
-		return hinted{errors.New("it is compressed with gzip"), "unpack it first: gunzip -c FILE | refbridge … --in -"}
-	case bytes.Equal(head, []byte("\xef\xbb\xbf")):
-		_, err = in.Discard(len(head))
-		return err
-	}
-	return nil
-}
-
-// holdsRecord tells whether a line is a JSON object by itself.
-func holdsRecord(text []byte) bool {
-	for line := range bytes.Lines(text) {
-		if line = bytes.TrimSpace(line); bytes.HasPrefix(line, []byte("{")) && len(line) > len("{}") && json.Valid(line) {
-			return true
-		}
-	}
-	return false
-}
-
-var errLongLine = errors.New("longer than 16 MiB")
-
-// lines reads one record a line, from a line on.
-func (s *samples) lines(ctx context.Context, name string, from int, r io.Reader, take func(mapping.Sample)) error {
-	in := bufio.NewReaderSize(r, 64<<10)
-	for line := from; ; line++ {
-		doc, long, err := nextLine(in)
-		if err != nil && err != io.EOF {
-			return fmt.Errorf("read %s, line %d: %w", name, line, err)
-		}
-		at := fmt.Sprintf("%s:%d", name, line)
+	for rec, err := range ndjson.Records(r) {
+		at := fmt.Sprintf("%s:%d", name, rec.Line)
 		switch {
-		case long:
-			s.unreadable(at, errLongLine)
-		case len(bytes.TrimSpace(doc)) > 0:
-			s.record(at, doc, take)
-		}
-		if err == io.EOF || ctx.Err() != nil {
+		case ctx.Err() != nil:
 			return ctx.Err()
+		case err != nil:
+			return notRead(name, err)
+		case rec.Err != nil:
+			s.unreadable(at, rec.Err)
+		default:
+			s.record(at, rec.Text, take)
 		}
 	}
+	return ctx.Err()
 }
 
-// nextLine gives a line that may be kept; of a line that is too long it gives none of it, and goes on behind it.
-func nextLine(in *bufio.Reader) (line []byte, long bool, err error) {
-	for {
-		part, err := in.ReadSlice('\n')
-		if len(line)+len(part) > longestLine {
-			line, long = nil, true
-		}
-		if !long {
-			line = append(line, part...)
-		}
-		if !errors.Is(err, bufio.ErrBufferFull) {
-			return line, long, err
-		}
+// notRead says why a file of records cannot be read.
+func notRead(name string, err error) error {
+	if name == "-" {
+		name = "standard input"
 	}
+	err = fmt.Errorf("read %s: %w", name, err)
+	switch {
+	case errors.Is(err, ndjson.ErrGzip):
+		return hinted{err, "unpack it first: gunzip -c FILE | refbridge …, with - as the file"}
+	case errors.Is(err, ndjson.ErrLongDocument):
+		return hinted{err, "write a record a line (NDJSON), for example with jq -c"}
+	}
+	return err
 }
 
 // reading shows on a terminal how much of a file has been read, once that takes a while.

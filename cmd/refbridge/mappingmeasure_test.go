@@ -18,6 +18,7 @@ import (
 
 	"refbridge/ers"
 	"refbridge/fhir"
+	"refbridge/fhir/ndjson"
 	"refbridge/ledger"
 	"refbridge/mapping/measure"
 )
@@ -192,26 +193,13 @@ func TestOneBadLineDoesNotTouchTheOthers(t *testing.T) {
 		"one document behind a blank":   {"\n" + spread(t, good), "1 record read;", exitDone, ""},
 		"a mark before a document":      {"\xef\xbb\xbf" + spread(t, good), "1 record read;", exitDone, ""},
 		"a document that is cut":        {spread(t, good)[:900], "0 records read, 1 unreadable", exitRecordsFailed, "standard input:1"},
-		"a first line that is too long": {strings.Repeat("x", longestLine+1) + "\n" + good + "\n", "1 record read, 1 unreadable", exitRecordsFailed, "standard input:1 cannot be read: longer than 16 MiB"},
+		"a first line that is too long": {strings.Repeat("x", ndjson.MaxLine+1) + "\n" + good + "\n", "1 record read, 1 unreadable", exitRecordsFailed, "standard input:1 cannot be read: a line of more than 16 MiB"},
 	} {
 		code, out, errOut := ran(t, c.in, "mapping", "coverage", "--in", "-")
 		assert.Equal(t, c.code, code, name)
 		assert.Contains(t, out, c.says, name)
 		assert.Contains(t, errOut, c.bad, name)
 		assert.NotContains(t, out+errOut, "Quillfeather", name)
-	}
-}
-
-func TestWhatCannotBeRecordsIsRefusedByName(t *testing.T) {
-	for in, want := range map[string]string{
-		"\x1f\x8b\x08\x00": "it is compressed with gzip",
-		"{\n" + strings.Repeat(" \n", longestDocument/2+1): "longer than 64 MiB and holds no record on a line of its own",
-	} {
-		code, out, errOut := ran(t, in, "mapping", "coverage", "--in", "-")
-		assert.Equal(t, exitError, code)
-		assert.Empty(t, out)
-		assert.Contains(t, errOut, want)
-		assert.Contains(t, errOut, "refbridge: hint: ")
 	}
 }
 

@@ -72,7 +72,7 @@ func (c mappingRunCmd) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	f, err := c.open(p)
+	f, err := c.open(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -85,8 +85,8 @@ func (c mappingRunCmd) Run(ctx context.Context, p *program) error {
 	done := p.mapped(j, f.size)
 	t, err := j.Run(ctx, f.in, f.out)
 	done()
-	if errors.Is(err, batch.ErrGzip) {
-		err = hinted{fmt.Errorf("read %s: %w", c.In, err), "unpack it first: gunzip -c FILE | refbridge mapping run --in -"}
+	if read := (batch.ReadError{}); errors.As(err, &read) {
+		err = notRead(c.In, read.Err)
 	}
 	return c.end(p, t, errors.Join(err, f.close()))
 }
@@ -137,7 +137,7 @@ func (p *program) mapped(j *batch.Job, size int64) func() {
 	}
 	bar := bars.New(size, style, mpb.BarRemoveOnComplete(), mpb.PrependDecorators(decor.Name("map ")),
 		mpb.AppendDecorators(counter))
-	j.Progress = func(bytes, _ int) { bar.IncrBy(bytes) }
+	j.Progress = func(bytes int) { bar.IncrBy(bytes) }
 	return func() {
 		wait.Stop()
 		bar.Abort(true)

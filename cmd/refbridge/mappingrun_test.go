@@ -187,13 +187,6 @@ func TestRunCountsWhatNoTableReadsOfABundle(t *testing.T) {
 	assert.Contains(t, out.String(), "fhir.sr.1")
 }
 
-func TestRunSaysThatItsInputIsPacked(t *testing.T) {
-	var out, errOut bytes.Buffer
-	code := run([]string{"mapping", "run", "--tables", "../../mapping/tables"}, strings.NewReader("\x1f\x8b\x08\x00\x00\n\n"), &out, &errOut)
-	assert.Equal(t, exitError, code)
-	assert.Equal(t, "refbridge: error: read -: this is gzip\nrefbridge: hint: unpack it first: gunzip -c FILE | refbridge mapping run --in -\n", errOut.String())
-}
-
 func TestRunThatIsInterruptedWhileItWaitsTellsHowFarItCame(t *testing.T) {
 	in, feed := io.Pipe()
 	defer in.Close()

@@ -2,89 +2,127 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
+	"refbridge/fhir/ndjson"
 	"refbridge/mapping/batch"
 )
 
 // runFiles are what mapping run reads and writes.
 type runFiles struct {
-	in     io.Reader
+	in     *bufio.Reader
 	size   int64 // of in, 0 where it is not known
 	out    io.Writer
 	errors *bufio.Writer // nil: none
 	opened []*os.File
+	fresh  []*os.File // those of opened that are written
+	made   []string   // those of fresh that were not there before
 }
 
-// open opens all files, and only then empties those that are written.
-func (c mappingRunCmd) open(p *program) (*runFiles, error) {
+// open opens all files and looks at the input, and only then empties those that are written. What it made is gone again where
+// that fails.
+func (c mappingRunCmd) open(ctx context.Context, p *program) (*runFiles, error) {
 	if err := c.apart(p); err != nil {
 		return nil, err
 	}
-	f := &runFiles{in: p.in, out: p.out}
-	err := f.open(c)
+	f := &runFiles{out: p.out}
+	err := f.open(ctx, c, p.in)
 	if err == nil {
 		err = f.empty()
 	}
-	if err != nil {
-		return nil, errors.Join(err, f.close())
+	if err == nil {
+		return f, nil
 	}
-	return f, nil
+	err = errors.Join(err, f.close())
+	for _, name := range f.made {
+		err = errors.Join(err, os.Remove(name))
+	}
+	return nil, err
 }
 
-func (f *runFiles) open(c mappingRunCmd) error {
-	if c.In != "-" {
-		in, err := f.file(c.In, os.O_RDONLY)
-		if err != nil {
-			return err
-		}
-		info, err := in.Stat()
-		if err != nil {
-			return err
-		}
-		if info.IsDir() {
-			return hinted{fmt.Errorf("read %s: it is a folder", c.In), "cat its files into --in -"}
-		}
-		f.in, f.size = in, info.Size()
+func (f *runFiles) open(ctx context.Context, c mappingRunCmd, stdin io.Reader) error {
+	if err := f.openInput(c.In, stdin); err != nil {
+		return err
 	}
 	if c.Out != "-" {
-		out, err := f.file(c.Out, os.O_WRONLY|os.O_CREATE)
+		out, err := f.create(c.Out)
 		if err != nil {
 			return err
 		}
 		f.out = out
 	}
 	if c.Errors != "" {
-		to, err := f.file(c.Errors, os.O_WRONLY|os.O_CREATE)
+		to, err := f.create(c.Errors)
 		if err != nil {
 			return err
 		}
 		f.errors = bufio.NewWriter(to)
 	}
+	return f.check(ctx, c.In)
+}
+
+func (f *runFiles) openInput(name string, stdin io.Reader) error {
+	if name == "-" {
+		f.in = bufio.NewReader(stdin)
+		return nil
+	}
+	in, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	f.opened = append(f.opened, in)
+	info, err := in.Stat()
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		return hinted{fmt.Errorf("read %s: it is a folder", name), "cat its files into --in -"}
+	}
+	f.in, f.size = bufio.NewReader(in), info.Size()
 	return nil
 }
 
-func (f *runFiles) file(name string, how int) (*os.File, error) {
-	file, err := os.OpenFile(name, how, 0o600)
-	if err == nil {
-		f.opened = append(f.opened, file)
+func (f *runFiles) create(name string) (*os.File, error) {
+	_, missing := os.Stat(name)
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
 	}
-	return file, err
+	f.opened = append(f.opened, file)
+	f.fresh = append(f.fresh, file)
+	if errors.Is(missing, fs.ErrNotExist) {
+		f.made = append(f.made, name)
+	}
+	return file, nil
+}
+
+// check refuses what is packed. It may wait for its first bytes: not longer than the context.
+func (f *runFiles) check(ctx context.Context, name string) error {
+	checked := make(chan error, 1)
+	go func() { checked <- ndjson.Check(f.in) }()
+	select {
+	case err := <-checked:
+		if err != nil {
+			return notRead(name, err)
+		}
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // empty empties the files that are written; devices and pipes have nothing to be emptied.
 func (f *runFiles) empty() error {
-	for _, file := range f.opened {
+	for _, file := range f.fresh {
 		info, err := file.Stat()
-		if err != nil {
-			return err
-		}
-		if io.Reader(file) != f.in && info.Mode().IsRegular() {
+		if err == nil && info.Mode().IsRegular() {
 			err = file.Truncate(0)
 		}
 		if err != nil {

@@ -15,6 +15,7 @@ import (
 	"refbridge/bridge"
 	"refbridge/config"
 	"refbridge/fhir"
+	"refbridge/fhir/ndjson"
 	"refbridge/ledger"
 	"refbridge/mapping"
 )
@@ -221,22 +222,33 @@ func (r *fileReport) file(ctx context.Context, planners bridge.Files, name strin
 		defer f.Close()
 		in = f
 	}
-	lines := filepath.Ext(name) == ".ndjson" || filepath.Ext(name) == ".jsonl"
-	err := planners.Plan(ctx, in, lines, func(rec bridge.FileRecord) error {
-		if r.cmd.Limit > 0 && r.records >= r.cmd.Limit {
-			return bridge.ErrStop
+	for rec, err := range ndjson.Records(in) {
+		if err != nil {
+			return notRead(name, err)
 		}
-		r.records++
-		r.count(rec)
-		if r.cmd.JSON {
-			return r.json(name, rec)
+		err := planners.Plan(ctx, rec, func(f bridge.FileRecord) error { return r.take(name, f) })
+		if errors.Is(err, errEnough) {
+			return nil
 		}
-		r.text(name, rec)
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		if err != nil {
+			return fmt.Errorf("%s:%d: %w", name, rec.Line, err)
+		}
 	}
+	return nil
+}
+
+var errEnough = errors.New("as many records as --limit says")
+
+func (r *fileReport) take(name string, rec bridge.FileRecord) error {
+	if r.cmd.Limit > 0 && r.records >= r.cmd.Limit {
+		return errEnough
+	}
+	r.records++
+	r.count(rec)
+	if r.cmd.JSON {
+		return r.json(name, rec)
+	}
+	r.text(name, rec)
 	return nil
 }
 

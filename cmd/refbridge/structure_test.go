@@ -24,7 +24,7 @@ func floors() map[string]int {
 		"bridge": 3, "preflight": 3,
 		"mapping/batch": 3, "mapping/cases": 3, "mapping/lint": 3, "mapping/measure": 3, "mapping/review": 3,
 		"ers": 2, "pds": 2, "mapping": 2, "sfdc/metadata": 2,
-		"fhir/rest": 1, "fhir/fhirpath": 1, "sfdc": 1, "ledger": 1,
+		"fhir/rest": 1, "fhir/fhirpath": 1, "fhir/ndjson": 1, "sfdc": 1, "ledger": 1,
 		"fhir": 0, "sfdc/sobject": 0, "config": 0,
 		"config/spelling": -1,
 	}

@@ -11,6 +11,7 @@ import (
 
 	"refbridge/fhir"
 	"refbridge/fhir/fhirpath"
+	"refbridge/fhir/ndjson"
 	"refbridge/mapping"
 )
 
@@ -33,8 +34,8 @@ type Job struct {
 	Prepare func(fhir.Resource) ([]mapping.Sample, error)
 	// Failed is told of every line that could not be mapped, in their order.
 	Failed func(LineFault)
-	// Progress, where it is not nil, is told how many bytes and lines are done since it was told last.
-	Progress func(bytes, lines int)
+	// Progress, where it is not nil, is told how many bytes are done since it was told last.
+	Progress func(bytes int)
 }
 
 // LineFault is a line that was not mapped: what is wrong, free of personal data.
@@ -52,13 +53,43 @@ type Tally struct {
 	Unread map[string]int
 }
 
+// ReadError says why the input cannot be read any further.
+type ReadError struct{ Err error }
+
+// Error implements error.
+func (e ReadError) Error() string { return "read: " + e.Err.Error() }
+
+// Unwrap gives what the input said.
+func (e ReadError) Unwrap() error { return e.Err }
+
+const maxKept = 1 << 20 // bytes of a buffer that is used again
+
+// chunk is a piece of the input, and what became of it.
+type chunk struct {
+	ndjson.Chunk
+	number int
+	out    []byte
+	mapped int
+	faults []LineFault
+	unread map[string]int
+}
+
+// begin forgets what became of the chunk before; memory that only a huge line needed is let go.
+func (c *chunk) begin(number int) {
+	if cap(c.out) > maxKept {
+		c.out = nil
+	}
+	clear(c.unread)
+	*c = chunk{Chunk: c.Chunk, number: number, out: c.out[:0], faults: c.faults[:0], unread: c.unread}
+}
+
 // stream is a Job at work.
 type stream struct {
 	*Job
 	free chan *chunk
 
 	reading sync.Mutex
-	in      *chunkReader
+	in      *ndjson.Reader
 	count   int // chunks that were read
 	ended   bool
 
@@ -80,7 +111,7 @@ type stream struct {
 func (j *Job) Run(ctx context.Context, in io.Reader, out io.Writer) (Tally, error) {
 	workers := max(j.Workers, 1)
 	chunks := 2*workers + 1
-	s := &stream{Job: j, in: &chunkReader{in: in}, out: out, free: make(chan *chunk, chunks), ready: make([]*chunk, chunks)}
+	s := &stream{Job: j, in: ndjson.NewReader(in), out: out, free: make(chan *chunk, chunks), ready: make([]*chunk, chunks)}
 	for range chunks {
 		s.free <- &chunk{unread: map[string]int{}}
 	}
@@ -126,10 +157,10 @@ func (s *stream) read(c *chunk) bool {
 	if s.ended {
 		return false
 	}
-	s.in.next(c)
-	c.number = s.count
+	c.begin(s.count)
+	s.in.Next(&c.Chunk)
 	s.count++
-	s.ended = c.end != nil
+	s.ended = c.End != nil
 	return true
 }
 
@@ -163,10 +194,10 @@ func (s *stream) write(ctx context.Context, c *chunk) {
 	switch err := s.finish(ctx, c); {
 	case err != nil:
 		s.err = err
-	case c.end == io.EOF:
+	case c.End == io.EOF:
 		s.through = true
-	case c.end != nil:
-		s.err = c.end
+	case c.End != nil:
+		s.err = ReadError{c.End}
 	}
 	s.stopped.Store(s.err != nil)
 }
@@ -192,7 +223,7 @@ func (s *stream) finish(ctx context.Context, c *chunk) error {
 		}
 	}
 	if s.Progress != nil {
-		s.Progress(c.read, c.lines)
+		s.Progress(c.Size)
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package batch
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -20,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"refbridge/fhir"
+	"refbridge/fhir/ndjson"
 	"refbridge/mapping"
 )
 
@@ -170,93 +169,22 @@ func TestAJobEndsWithItsStreams(t *testing.T) {
 	}
 }
 
-func TestALineThatIsTooLongFailsAloneAndTheLinesBehindItAreRead(t *testing.T) {
+func TestWhatIsNoRecordFailsInItsPlace(t *testing.T) {
 	good := `{"resourceType":"ServiceRequest","status":"active"}` + "\n"
-	long := strings.Repeat("x", maxLine+1)
+	in := good + strings.Repeat("x", ndjson.MaxLine+1) + "\n" + good + "<html>\n" + good
 	for _, workers := range []int{1, 2} {
-		for name, in := range map[string]string{
-			"in the middle":           good + long + "\n" + good,
-			"much longer":             good + long + long + "\n" + good,
-			"first":                   "\n" + long + long + "\n" + good + good,
-			"last":                    good + good + "\n" + long,
-			"by a little":             good + good + strings.Repeat(" ", maxLine) + "x\n",
-			"behind a chunk of lines": strings.Repeat("\n", chunkSize-2) + long + "\n" + good + good,
-		} {
-			got, failed, _ := mapped(t, bodyJob(t, workers), iotest.HalfReader(strings.NewReader(in)))
-			assert.Len(t, got, 2, name)
-			require.Len(t, failed, 1, name)
-			assert.ErrorIs(t, failed[0].Err, ErrLongLine, name)
-			assert.Equal(t, 1+strings.Count(in[:strings.Index(in, "x")], "\n"), failed[0].Line, name)
-		}
+		got, failed, tally := mapped(t, bodyJob(t, workers), iotest.HalfReader(strings.NewReader(in)))
+		assert.Len(t, got, 3)
+		assert.Equal(t, Tally{Mapped: 3, Failed: 2}, tally)
+		assert.Equal(t, []LineFault{{Line: 2, Err: ndjson.ErrLongLine}, {Line: 4, Err: ndjson.ErrMarkup}}, failed)
 	}
-}
-
-func TestTheMarkOfUTF8IsNoPartOfTheFirstLine(t *testing.T) {
-	for _, text := range []string{`{"resourceType":"ServiceRequest","status":"active"}`, "{\n\"resourceType\":\"ServiceRequest\",\n\"status\":\"active\"\n}"} {
-		got, failed, _ := mapped(t, bodyJob(t, 1), iotest.OneByteReader(strings.NewReader("\ufeff"+text+"\n")))
-		assert.Empty(t, failed)
-		assert.Len(t, got, 1)
-	}
-	got, failed, _ := mapped(t, bodyJob(t, 1), strings.NewReader("\ufeff"))
-	assert.Empty(t, failed)
-	assert.Empty(t, got)
 }
 
 func TestWhatIsPackedIsRefused(t *testing.T) {
-	var packed bytes.Buffer
-	w := gzip.NewWriter(&packed)
-	_, err := w.Write([]byte("{}\n"))
-	require.NoError(t, err)
-	require.NoError(t, w.Close())
 	j := bodyJob(t, 2)
 	j.Failed = func(f LineFault) { t.Error("a line was told", f) }
-	_, err = j.Run(context.Background(), &packed, io.Discard)
-	assert.ErrorIs(t, err, ErrGzip)
-}
-
-func TestABrokenFirstLineLosesNoOther(t *testing.T) {
-	good := `{"resourceType":"ServiceRequest","status":"active"}` + "\n"
-	for _, first := range []string{`{"resourceType":"ServiceRequest",`, `{`, `{"resourceType":"ServiceRequest","note":[`, `{"resourceType":"ServiceRequest","x":"cut,`, "export of 49 resources, [", `[`} {
-		for _, gap := range []string{"\n", "\r\n", "\n\n"} {
-			for _, lead := range []string{"", "\n"} {
-				got, failed, tally := mapped(t, bodyJob(t, 1), strings.NewReader(lead+first+gap+strings.Repeat(good, 49)))
-				require.Equal(t, Tally{Mapped: 49, Failed: 1}, tally, first)
-				assert.Len(t, got, 49)
-				assert.Equal(t, 1+len(lead), failed[0].Line)
-				assert.ErrorIs(t, failed[0].Err, fhir.ErrSyntax)
-			}
-		}
-	}
-}
-
-func TestADocumentOverManyLinesIsReadWhole(t *testing.T) {
-	want := []string{`{"patient":{"fields":{"LastName":"Unknown"}},"referral":{"fields":{"Status":"active"}}}`}
-	for name, c := range map[string]struct {
-		in     string
-		mapped int
-		failed []int
-	}{
-		"items that begin a line":   {"{\"resourceType\":\"ServiceRequest\",\"contained\":[\n{\"resourceType\":\"Patient\"},\n{\"resourceType\":\"Patient\"}\n],\"status\":\"active\"}", 1, nil},
-		"one behind the other":      {strings.Repeat("{\n  \"resourceType\": \"ServiceRequest\",\n  \"status\": \"active\"\n}\n", 3), 3, nil},
-		"then a resource a line":    {"{\n \"resourceType\":\"ServiceRequest\",\"status\":\"active\"}\n{\"resourceType\":\"ServiceRequest\",\"status\":\"active\"}\nx\n", 2, []int{4}},
-		"broken":                    {"{\n  \"resourceType\": \"ServiceRequest\"\n  \"status\": \"active\"\n}\n", 0, []int{1}},
-		"cut off":                   {"\n{\n  \"resourceType\": \"ServiceRequest\",\n  \"status\":", 0, []int{1}},
-		"larger than a chunk":       {"{\n" + strings.Repeat(" ", 3*chunkSize) + "\"resourceType\":\"ServiceRequest\",\n\"status\":\"active\"\n}\n", 1, nil},
-		"longer than a line may be": {"{\n" + strings.Repeat(" \n", maxLine/2) + "\"resourceType\":\"ServiceRequest\",\n\"status\":\"active\"\n}\n", 1, nil},
-	} {
-		for _, workers := range []int{1, 2} {
-			got, failed, _ := mapped(t, bodyJob(t, workers), strings.NewReader(c.in))
-			assert.Equal(t, strings.Join(slices.Repeat(want, c.mapped), "\n"), strings.Join(got, "\n"), name)
-			var lines []int
-			for _, f := range failed {
-				lines = append(lines, f.Line)
-			}
-			assert.Equal(t, c.failed, lines, name)
-		}
-	}
-	j := bodyJob(t, 1)
-	_, err := j.Run(context.Background(), strings.NewReader("{\n"+strings.Repeat(" \n", maxWhole/2)), io.Discard)
-	assert.ErrorContains(t, err, "a document of more than 64 MiB")
+	_, err := j.Run(context.Background(), strings.NewReader("\x1f\x8b\x08\x00\n"), io.Discard)
+	assert.ErrorIs(t, err, ndjson.ErrGzip)
 }
 
 func TestAJobEndsWithItsContextThoughItsInputIsWaitedFor(t *testing.T) {
@@ -268,9 +196,9 @@ func TestAJobEndsWithItsContextThoughItsInputIsWaitedFor(t *testing.T) {
 			_, _ = feed.Write([]byte(strings.Repeat(line, 10_000)))
 		}()
 		j := bodyJob(t, workers)
-		lines := 0
-		j.Progress = func(_, n int) {
-			if lines += n; lines > 5_000 {
+		bytes := 0
+		j.Progress = func(n int) {
+			if bytes += n; bytes > 5_000*len(line) {
 				cancel()
 			}
 		}
@@ -283,10 +211,10 @@ func TestAJobEndsWithItsContextThoughItsInputIsWaitedFor(t *testing.T) {
 
 func TestProgressTellsEveryByte(t *testing.T) {
 	line := "{\"resourceType\":\"ServiceRequest\",\"status\":\"active\"}\n"
-	for _, in := range []string{"", "\ufeff" + strings.Repeat(line, 10_000), "{\n" + line[1:] + line, line + strings.Repeat("x", maxLine+2*chunkSize) + "\n" + strings.Repeat(line, 5_000)} {
+	for _, in := range []string{"", "\ufeff" + strings.Repeat(line, 10_000), "{\n" + line[1:] + line, line + strings.Repeat("x", ndjson.MaxLine+(1<<20)) + "\n" + strings.Repeat(line, 5_000)} {
 		j := bodyJob(t, 2)
 		bytes := 0
-		j.Progress = func(n, _ int) { bytes += n }
+		j.Progress = func(n int) { bytes += n }
 		_, err := j.Run(context.Background(), strings.NewReader(in), io.Discard)
 		require.NoError(t, err)
 		assert.Equal(t, len(in), bytes)

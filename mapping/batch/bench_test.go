@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"refbridge/fhir"
+	"refbridge/fhir/ndjson"
 	"refbridge/mapping"
 )
 
@@ -163,16 +164,18 @@ func TestBaselineProcess(t *testing.T) {
 	require.NoError(t, err)
 	out, err := os.Create(output)
 	require.NoError(t, err)
-	r := &chunkReader{in: in}
-	var c chunk
-	for c.end == nil {
-		r.next(&c)
-		for line := range bytes.Lines(c.in) {
-			c.out, err = hand.appendBody(c.out, line)
+	r := ndjson.NewReader(in)
+	var c ndjson.Chunk
+	var written []byte
+	for c.End == nil {
+		r.Next(&c)
+		written = written[:0]
+		for line := range c.Records() {
+			written, err = hand.appendBody(written, line.Text)
 			require.NoError(t, err)
-			c.out = append(c.out, '\n')
+			written = append(written, '\n')
 		}
-		_, err = out.Write(c.out)
+		_, err = out.Write(written)
 		require.NoError(t, err)
 	}
 	require.NoError(t, out.Close())

@@ -1,7 +1,6 @@
 package batch
 
 import (
-	"bytes"
 	"errors"
 	"slices"
 	"strings"
@@ -38,27 +37,13 @@ func (j *Job) body() string {
 }
 
 func (w *worker) work(c *chunk) {
-	if c.long {
-		c.lines = 1
-		c.faults = append(c.faults, LineFault{Line: c.line, Err: ErrLongLine})
-		return
-	}
-	rest := c.in
-	for len(rest) > 0 {
-		line := rest
-		if end := bytes.IndexByte(rest, '\n'); end >= 0 && !c.whole {
-			line = rest[:end]
-			rest = rest[end+1:]
-		} else {
-			rest = nil
+	for r := range c.Records() {
+		err := r.Err
+		if err == nil {
+			err = w.line(c, r.Text)
 		}
-		number := c.line + c.lines
-		c.lines++
-		if blankLine(line) {
-			continue
-		}
-		if err := w.line(c, line); err != nil {
-			f := LineFault{Line: number}
+		if err != nil {
+			f := LineFault{Line: r.Line}
 			if !errors.As(err, &f.Faults) {
 				f.Err = err
 			}
@@ -69,15 +54,8 @@ func (w *worker) work(c *chunk) {
 	}
 }
 
-func blankLine(line []byte) bool {
-	return len(line) == 0 || line[0] <= ' ' && len(bytes.TrimSpace(line)) == 0
-}
-
 // line maps one line; nothing of it is written where it fails.
 func (w *worker) line(c *chunk, line []byte) error {
-	if len(line) > maxLine && !c.whole {
-		return ErrLongLine
-	}
 	if len(line) > maxKept {
 		defer func() { w.doc = fhir.Doc{} }() // a tree of that size is not kept
 	}
