@@ -11,7 +11,8 @@ import (
 
 func TestEveryLossOfThePublishedReferralsHasAReason(t *testing.T) {
 	reasons := map[string]bool{}
-	for _, operation := range []string{"retrieveReferralRequest", "acceptReferral", "rejectReferral", "recordTriageOutcome", "cancelReferral"} {
+	for _, operation := range []string{"retrieveReferralRequest", "acceptReferral", "rejectReferral", "recordTriageOutcome", "cancelReferral",
+		"createReferral", "createReferralAndSendForTriage"} {
 		for name, body := range published(t, operation+"/*/*.json") {
 			found, err := Referrals(body)
 			require.NoError(t, err, name)

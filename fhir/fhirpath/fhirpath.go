@@ -88,6 +88,18 @@ func (s Scope) Compile(src string) (*Expr, error) {
 // Known tells what is known of the items that the expression gives.
 func (e *Expr) Known() Known { return e.gives }
 
+// Type gives the only type that items can have: CodeableConcept, code, System.String. It is empty where that is not known, or one
+// of several.
+func (k Known) Type() string {
+	switch {
+	case k.system != nodeKind && k.system != typeKind:
+		return "System." + k.system.String()
+	case len(k.types) == 1 && !abstract(k.types[0]):
+		return k.types[0].name()
+	}
+	return ""
+}
+
 // String gives the text that was compiled.
 func (e *Expr) String() string { return e.src }
 

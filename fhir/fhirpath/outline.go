@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"refbridge/fhir"
 )
 
 // What the checks of a mapping table ask about an expression. Nothing here takes part in its evaluation.
@@ -39,6 +41,65 @@ func (e *Expr) Blanks() []Part {
 // Gives tells whether the expression gives something whatever the resource has: a text, or texts joined by &.
 func (e *Expr) Gives() bool { return !mayBeEmpty((&outline{src: e.src}).parsed()) }
 
+// Texts gives the texts that the expression writes down and can give as they are: 'a' and 'b' of iif(active, 'a', 'b'). only
+// tells that it gives nothing else.
+func (e *Expr) Texts() (texts []Part, only bool) {
+	o := outline{src: e.src}
+	only = o.results(o.parsed(), &texts)
+	return texts, only
+}
+
+func (o *outline) results(t *tree, into *[]Part) bool {
+	t = unbracketed(t)
+	switch {
+	case isText(t):
+		*into = append(*into, o.part(t, t.lit.text))
+		return true
+	case t.kind == emptyTree:
+		return true
+	case t.kind == operatorTree && t.name == "|":
+		left := o.results(t.args[0], into)
+		return o.results(t.args[1], into) && left
+	case t.kind == callTree && t.name == "iif":
+		only := true
+		for _, arg := range t.args[1:] {
+			only = o.results(arg, into) && only
+		}
+		return only
+	}
+	return false
+}
+
+// Spelling gives the expression in one spelling: two that differ in spaces and comments alone have the same.
+func (e *Expr) Spelling() string { return (&outline{src: e.src}).parsed().text() }
+
+// Always tells what the expression says of every resource, where it reads nothing of one: false for 1 = 2.
+func (e *Expr) Always() (holds, known bool) {
+	if !settled((&outline{src: e.src}).parsed()) {
+		return false, false
+	}
+	out, err := e.Eval(&Context{}, fhir.Node{})
+	if err != nil {
+		return false, false
+	}
+	yes, is := false, false
+	if len(out) == 1 {
+		yes, is = out[0].Bool()
+	}
+	return yes || len(out) > 0 && !is, true
+}
+
+// settled tells of operators and literals alone.
+func settled(t *tree) bool {
+	switch t.kind {
+	case literalTree, emptyTree:
+		return true
+	case operatorTree, pathTree, signTree:
+		return !slices.ContainsFunc(t.args, func(arg *tree) bool { return !settled(arg) })
+	}
+	return false
+}
+
 // maxRoutes bounds what unions in unions can give.
 const maxRoutes = 64
 
@@ -50,9 +111,10 @@ func (e *Expr) Routes() [][]string {
 }
 
 type outline struct {
-	src      string
-	compared []Comparison
-	blanks   []Part
+	src        string
+	compared   []Comparison
+	blanks     []Part
+	extensions []Extension
 }
 
 // spot is a path of elements, if it is known.

@@ -85,3 +85,61 @@ func TestAnOutlineNamesTheWaysToWhatAnExpressionGives(t *testing.T) {
 	deep := "extension" + strings.Repeat(".select(extension | extension)", 20)
 	assert.LessOrEqual(t, len(compiled(t, deep).Routes()), maxRoutes)
 }
+
+func TestAnOutlineNamesExtensionsAndWhatIsReadOfThem(t *testing.T) {
+	for src, want := range map[string]string{
+		`extension('u').extension('p').value`:                   "u 11; u p 26; u p value 31",
+		`extension.where(url = 'u' and id.exists()).value.code`: "u 23; u value 44",
+		`extension.exists(url='u')`:                             "u 22",
+		`%st.extension('p').value.ofType(string)`:               "%st p 15; %st p value 20; %st p ofType(string) 33",
+		`%st.value as Coding`:                                   "%st value 5; %st ofType(Coding) 11",
+		`note.where(extension('u').exists()).text`:              "u 22",
+		`code.coding.value | identifier.where(url='x').value`:   "",
+		`extension('u').first().extension.where(url = 'p')`:     "u 11; u p 46",
+		`extension('u').select(extension('p').value)`:           "u 11; u p 33; u p value 38",
+	} {
+		var got []string
+		for _, e := range compiled(t, src).Extensions() {
+			way := strings.Join(append(append([]string{"%" + e.Variable}, e.URLs...), e.Step), " ")
+			got = append(got, fmt.Sprintf("%s %d", strings.TrimSpace(strings.TrimPrefix(way, "% ")), e.At.Column))
+		}
+		assert.Equal(t, want, strings.Join(got, "; "), src)
+	}
+}
+
+func TestAnOutlineNamesTheTextsThatAnExpressionCanGive(t *testing.T) {
+	for src, want := range map[string]string{
+		`'a'`: "a only", `iif(active, 'a', iif(id = 'x', 'b', {}))`: "a b only", `('a' | 'b')`: "a b only",
+		`iif(active, 'a', status)`: "a", `status = 'a'`: "", `'a' & id`: "", `status`: "",
+	} {
+		texts, only := compiled(t, src).Texts()
+		var got []string
+		for _, p := range texts {
+			got = append(got, p.Text)
+		}
+		if only {
+			got = append(got, "only")
+		}
+		assert.Equal(t, want, strings.Join(got, " "), src)
+	}
+}
+
+func TestAnExpressionThatReadsNothingIsKnownBeforeAnyData(t *testing.T) {
+	for src, want := range map[string][2]bool{
+		`1 = 2`: {false, true}, `'a' = 'a'`: {true, true}, `true and false`: {false, true}, `{}`: {false, true}, `1`: {true, true},
+		`id = id`: {}, `today() > @2020-01-01`: {}, `%source = 'a'`: {},
+	} {
+		holds, known := compiled(t, src).Always()
+		assert.Equal(t, want, [2]bool{holds, known}, src)
+	}
+	assert.Equal(t, compiled(t, `status='a'  and ( id.exists() )`).Spelling(), compiled(t, `status = 'a' and (id.exists())`).Spelling())
+}
+
+func TestTheTypeOfWhatAnExpressionGives(t *testing.T) {
+	for src, want := range map[string]string{
+		"ServiceRequest.code": "CodeableConcept", "ServiceRequest.status": "code", "Patient.name.first().given": "string", "'a'": "System.String",
+		"ServiceRequest.occurrence": "", "ServiceRequest.select(%source)": "", "ServiceRequest.code.exists()": "System.Boolean",
+	} {
+		assert.Equal(t, want, compiled(t, src).Known().Type(), src)
+	}
+}

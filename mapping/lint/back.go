@@ -94,8 +94,8 @@ func answers(p *mapping.BackParameter, value string, fields []sobject.FieldType)
 
 // sent checks the codes of an update: the source is bound to a set of them.
 func (l *linter) sent(t *mapping.Table, b *mapping.BackRule, p *mapping.BackParameter) {
-	set, bound := boundTo(t.Source + "." + p.Name)
-	if b.Name != fhir.OperationUpdate || !bound {
+	set := l.sets.byElement[t.Source+"."+p.Name]
+	if b.Name != fhir.OperationUpdate || set == nil {
 		return
 	}
 	message := func(code string) string {

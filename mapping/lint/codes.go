@@ -9,86 +9,105 @@ import (
 	"refbridge/mapping"
 )
 
-// ersExtensions are the extensions that a referral of e-RS has once it is R4, with the parts that they have.
-func ersExtensions() map[string][]string {
-	out := map[string][]string{
-		"https://fhir.nhs.uk/StructureDefinition/Extension-eRS-ServiceRequest-State": {"state", "reason", "comments"},
-		"https://fhir.nhs.uk/StructureDefinition/Extension-ServiceRequest-Priority":  nil,
-		"urn:refbridge:derived": {"element", "from"},
-	}
-	for _, name := range []string{"eReferralPathwayStart", "ClinicalInfoFirstSubmitted", "ClinicalInfoLastUpdated",
-		"Commissioning-Rule-Org", "PatientAdditionalRequirement", "AvailabilityStatus", "AttachedBy",
-		"AttachedByOrganisation", "AttachedOnBehalfOf"} {
-		out["https://fhir.nhs.uk/STU3/StructureDefinition/Extension-eRS-"+name+"-1"] = nil
-	}
-	return out
-}
+//go:generate go run generate_bindings.go
+
+// r4Binding is a value set that elements of R4 must have a code of.
+type r4Binding struct{ name, system, codes, bound string }
 
 // codeSet is a value set that a source is bound to.
 type codeSet struct {
-	name, system string
+	name, system string // system: where the set is the whole of one
 	codes        []string
 	also         []string // other spellings of them, which a table may list
-	bound        []string // elements: "ServiceRequest.status"
 }
 
-// codeSets are required bindings of FHIR R4 (https://hl7.org/fhir/R4/terminologies-valuesets.html) and the lists of
-// NHS e-RS (A005: Extension-eRS-ReferralState, Extension-eRS-ReferralPriority).
-func codeSets() []codeSet {
-	const hl7, nhs = "http://hl7.org/fhir/", "https://fhir.nhs.uk/CodeSystem/"
+// codeSets are the sets that lint knows: the required bindings of FHIR R4 and the lists of NHS e-RS.
+type codeSets struct {
+	byElement   map[string]*codeSet // "ServiceRequest.status"
+	byExtension map[string]*codeSet // by the URLs from outside in, with spaces between them
+	bySystem    map[string]*codeSet
+}
+
+func newCodeSets() *codeSets {
+	s := &codeSets{map[string]*codeSet{}, map[string]*codeSet{}, map[string]*codeSet{}}
+	for _, b := range r4Bindings {
+		set := &codeSet{name: b.name, system: b.system, codes: strings.Fields(b.codes)}
+		for element := range strings.FieldsSeq(b.bound) {
+			s.byElement[element] = set
+		}
+		if b.system != "" {
+			s.bySystem[b.system] = set
+		}
+	}
+	state, priority := ersSets()
+	s.bySystem[state.system], s.bySystem[priority.system] = state, priority
+	s.byExtension[extensionState+" state"], s.byExtension[extensionPriority] = state, priority
+	return s
+}
+
+// ersSets are lists of NHS e-RS (A005: Extension-eRS-ReferralState, Extension-eRS-ReferralPriority).
+func ersSets() (state, priority *codeSet) {
+	const nhs = "https://fhir.nhs.uk/CodeSystem/"
 	words := strings.Fields
-	return []codeSet{
-		{"request-status", hl7 + "request-status", words("draft active on-hold revoked completed entered-in-error unknown"), nil,
-			words("ServiceRequest.status CommunicationRequest.status DeviceRequest.status CarePlan.status")},
-		{"request-intent", hl7 + "request-intent",
-			words("proposal plan directive order original-order reflex-order filler-order instance-order option"), nil,
-			words("ServiceRequest.intent DeviceRequest.intent")},
-		{"request-priority", hl7 + "request-priority", words("routine urgent asap stat"), nil,
-			words("ServiceRequest.priority Task.priority CommunicationRequest.priority DeviceRequest.priority")},
-		{"appointmentstatus", hl7 + "appointmentstatus",
-			words("proposed pending booked arrived fulfilled cancelled noshow entered-in-error checked-in waitlist"), nil,
-			words("Appointment.status")},
-		{"administrative-gender", hl7 + "administrative-gender", words("male female other unknown"), nil,
-			words("Patient.gender Practitioner.gender Person.gender RelatedPerson.gender Patient.contact.gender")},
-		{"identifier-use", hl7 + "identifier-use", words("usual official temp secondary old"), nil, words("Identifier.use")},
-		{"name-use", hl7 + "name-use", words("usual official temp nickname anonymous old maiden"), nil, words("HumanName.use")},
-		{"address-use", hl7 + "address-use", words("home work temp old billing"), nil, words("Address.use")},
-		{"contact-point-system", hl7 + "contact-point-system", words("phone fax email pager url sms other"), nil,
-			words("ContactPoint.system")},
-		{"contact-point-use", hl7 + "contact-point-use", words("home work temp old mobile"), nil, words("ContactPoint.use")},
-		{"participationstatus", hl7 + "participationstatus", words("accepted declined tentative needs-action"), nil,
-			words("Appointment.participant.status")},
-		{"eRS-ReferralState", nhs + "eRS-ReferralState", words(`NOT_BOOKED BOOKED DEFERRED_TO_PROVIDER AWAITING_TRIAGE
+	return &codeSet{"eRS-ReferralState", nhs + "eRS-ReferralState", words(`NOT_BOOKED BOOKED DEFERRED_TO_PROVIDER AWAITING_TRIAGE
 			TRIAGED_PROVIDER_TO_ACTION TRIAGE_RESPONSE REJECTED APPT_CANCELLED_BY_PATIENT APPT_CANCELLED_BY_PROVIDER
 			DID_NOT_ATTEND ASSESSMENT_RESULT CANCELLED_REFERRAL`),
 			words(`APP_CANCELLED_BY_PATIENT APP_CANCELLED_BY_PROVIDER APPOINTMENT_CANCELLED_BY_PATIENT
-			APPOINTMENT_CANCELLED_BY_PROVIDER DEFER_TO_PROVIDER`), nil},
-		{"eRS-Priority", nhs + "eRS-Priority", words("ROUTINE URGENT TWO_WEEK_WAIT"), nil, nil},
-	}
+			APPOINTMENT_CANCELLED_BY_PROVIDER DEFER_TO_PROVIDER`)},
+		&codeSet{"eRS-Priority", nhs + "eRS-Priority", words("ROUTINE URGENT TWO_WEEK_WAIT"), nil}
 }
 
-var lastMember = regexp.MustCompile(`^(?:(.*)\.)?([a-z][A-Za-z]*)(?:\.first\(\))?$`)
+var (
+	lastMember = regexp.MustCompile(`^(?:(.*)\.)?([a-z][A-Za-z]*)(?:\.first\(\))?$`)
+	fromLet    = regexp.MustCompile(`^%([A-Za-z][A-Za-z0-9]*)(\..*)?$`)
+)
 
-// boundSet gives the value set of the element that a path ends with.
-func (v *view) boundSet(src string) (codeSet, bool) {
-	m := lastMember.FindStringSubmatch(strings.TrimSpace(src))
+// boundSet gives the value set of the element that a path ends with; nil where it is bound to none.
+func (v *view) boundSet(src string) *codeSet {
+	src = strings.TrimSpace(src)
+	for range len(v.lets) { // a named value may be made of others
+		m := fromLet.FindStringSubmatch(src)
+		if m == nil || v.lets[m[1]] == "" {
+			break
+		}
+		if src = strings.TrimSpace(v.lets[m[1]]); m[2] != "" {
+			src = "(" + src + ")" + m[2]
+		}
+	}
+	m := lastMember.FindStringSubmatch(src)
 	if m == nil {
-		return codeSet{}, false
+		return nil
 	}
 	owner := "$this"
 	if m[1] != "" {
 		owner = m[1]
 	}
-	return boundTo(v.typeOf(owner) + "." + m[2])
+	return v.sets.byElement[v.typeOf(owner)+"."+m[2]]
 }
 
-func boundTo(element string) (codeSet, bool) {
-	sets := codeSets()
-	i := slices.IndexFunc(sets, func(s codeSet) bool { return slices.Contains(s.bound, element) })
-	if i < 0 {
-		return codeSet{}, false
+// boundExtension gives the value set of the extension of e-RS that all ways lead to; nil where it is bound to none.
+func (v *view) boundExtension(ways [][]string) *codeSet {
+	var out *codeSet
+	for _, way := range ways {
+		set := v.sets.byExtension[strings.Join(codedExtension(way), " ")]
+		if set == nil || out != nil && out != set {
+			return nil
+		}
+		out = set
 	}
-	return sets[i], true
+	return out
+}
+
+// codedExtension gives the URLs of the extension whose code a way ends with.
+func codedExtension(way []string) []string {
+	way = slices.DeleteFunc(slices.Clone(way), func(step string) bool { return counts(step) || strings.HasPrefix(step, "ofType(") })
+	if i := len(way) - 1; i > 0 && way[i] == "code" {
+		way = way[:i]
+	}
+	if i := len(way) - 1; i > 0 && way[i] == "value" {
+		return urlsAt(way[:i])
+	}
+	return nil
 }
 
 // codes compares a value table with the value sets that its source can have: by the element of a path, or by the
@@ -98,42 +117,59 @@ func (l *linter) codes(values *mapping.ValueTable, paths []*mapping.Path, v *vie
 		return
 	}
 	for _, p := range paths {
-		if set, ok := v.boundSet(l.text(p)); ok {
-			l.covers(values, set, true)
+		if set := v.boundSet(l.text(p)); set != nil {
+			l.covers(values, set, coded{all: true})
+			return
+		}
+		if set := v.boundExtension(v.ways.expanded(p)); set != nil && !v.own {
+			l.covers(values, set, coded{set.system, true})
 			return
 		}
 	}
-	for _, set := range codeSets() {
-		if slices.ContainsFunc(values.Codes, func(c mapping.CodeRow) bool { return c.System == set.system }) {
-			l.covers(values, set, false)
+	seen := map[string]bool{}
+	for _, c := range values.Codes {
+		if set := v.sets.bySystem[c.System]; set != nil && !seen[c.System] {
+			seen[c.System] = true
+			l.covers(values, set, coded{set.system, false})
 		}
 	}
 }
 
+// coded says what is known of the codes of a source.
+type coded struct {
+	system string // that they come with; a code element has none
+	all    bool   // they are of one set
+}
+
 // covers warns of codes of the set without a row, where they would hold the record without the author's word, and of
 // rows that no code of the set can reach.
-func (l *linter) covers(values *mapping.ValueTable, set codeSet, plain bool) {
+func (l *linter) covers(values *mapping.ValueTable, set *codeSet, source coded) {
 	var missing []string
 	for _, code := range set.codes {
-		c := mapping.Coding{System: set.system, Code: code}
-		if plain {
-			c.System = ""
-		}
-		if _, ok := values.Find(c); !ok {
+		if _, ok := values.Find(mapping.Coding{System: source.system, Code: code}); !ok {
 			missing = append(missing, code)
 		}
 	}
 	meant := l.named(values.Place, "unlisted") != nil
 	if len(missing) > 0 && values.Unlisted == mapping.UnlistedHold && !meant {
 		l.warn("uncovered-code", values.Place, "",
-			fmt.Sprintf("value table %s has no row for %s of %s: such a record is held", mapping.Short(values.Name), strings.Join(missing, ", "), set.name),
+			fmt.Sprintf("value table %s has no row for %s of %s: such a record is held", mapping.Short(values.Name), someOf(missing), set.name),
 			"add rows, or write unlisted: hold to say that it is meant")
 	}
 	for _, c := range values.Codes {
-		mine := c.System == set.system || plain && c.System == ""
+		mine := set.system != "" && c.System == set.system || source.all && c.System == ""
 		if mine && c.Code != "" && !slices.Contains(set.codes, c.Code) && !slices.Contains(set.also, c.Code) {
 			l.warn("unknown-code", l.at(c.Place, "code"), "", fmt.Sprintf("%s has no code %s: the row is never used", set.name, mapping.ShowCode(c.Code)),
 				mapping.Nearest(c.Code, set.codes))
 		}
 	}
+}
+
+// someOf names codes, the first of them where there are many.
+func someOf(codes []string) string {
+	const most = 12
+	if len(codes) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(codes[:most], ", "), len(codes)-most)
+	}
+	return strings.Join(codes, ", ")
 }

@@ -12,12 +12,11 @@ import (
 // compared finds codes that an element never has: status = 'activ'.
 func (l *linter) compared(v *view, p *mapping.Path) {
 	for _, c := range p.Expr.Comparisons() {
-		path := c.Path
-		if name, ok := strings.CutPrefix(path, "%"); ok && v.lets[name] != "" {
-			path = v.lets[name]
+		set := v.boundSet(c.Path)
+		if first, rest, _ := strings.Cut(c.Path, "."); set == nil && !v.own && rest == "code" {
+			set = v.boundExtension(v.ways.after(first, rest))
 		}
-		set, bound := v.boundSet(path)
-		if !bound || slices.Contains(set.codes, c.With.Text) {
+		if set == nil || slices.Contains(set.codes, c.With.Text) || slices.Contains(set.also, c.With.Text) {
 			continue
 		}
 		hint := mapping.Nearest(c.With.Text, set.codes)

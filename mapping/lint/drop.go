@@ -96,12 +96,19 @@ func (e *expander) expanded(p *mapping.Path) [][]string {
 		case way[0] == "%resource":
 			out = append(out, way[1:])
 		default:
-			for _, start := range e.lets[way[0]] {
-				out = append(out, slices.Concat(start, way[1:]))
-			}
+			out = append(out, e.after(way[0], way[1:]...)...)
 		}
 	}
 	return out[:min(len(out), mostWays)]
+}
+
+// after gives the ways on from a named value.
+func (e *expander) after(name string, steps ...string) [][]string {
+	var out [][]string
+	for _, start := range e.lets[name] {
+		out = append(out, slices.Concat(start, steps))
+	}
+	return out
 }
 
 // below tells whether a way leads to what stands at the end of another way, or to a part of that.

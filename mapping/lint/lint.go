@@ -68,7 +68,7 @@ func CheckStrict(fsys fs.FS, target Snapshot) (*Report, error) {
 }
 
 func check(fsys fs.FS, target Snapshot, strict bool) (*Report, error) {
-	l := &linter{target: target, strict: strict, report: &Report{Target: target.About, sources: map[string]*sourceText{}}}
+	l := &linter{target: target, strict: strict, sets: newCodeSets(), report: &Report{Target: target.About, sources: map[string]*sourceText{}}}
 	names, err := mapping.Files(fsys)
 	if err != nil {
 		return nil, err
@@ -107,6 +107,7 @@ type linter struct {
 	strict bool
 	unread []string                        // files that are not YAML: what they hold is not missing
 	bodies map[string]map[string]ownMember // of a target of its own
+	sets   *codeSets
 	report *Report
 }
 

@@ -253,3 +253,80 @@ rows:
 	assert.Equal(t, []string{`a.yaml a row does not take "feild"`}, errors(swap(of, "field: Type", "feild: Type", 1), referral, values))
 	assert.Equal(t, []string{`b.yaml there is no value table "intents"`}, errors(of, swap(referral, "values: intent", "values: intents", 1), values))
 }
+
+func TestACodeListIsComparedWithTheSetBehindNamedValuesAndExtensions(t *testing.T) {
+	const table = "object: PersonName\nsource: %s\nkey: {field: Bridge_Key__c, from: id}\nlet: {a: \"%s\", b: \"%%a\"}\nrows:\n" +
+		"  - {field: LastName, from: \"%s\", values: t}\nvalues:\n  t:\n    codes: [{code: %s, to: x}]\n"
+	says := func(source, let, from, code string) string {
+		var out []string
+		for _, f := range lint(t, fstest.MapFS{"a.yaml": {Data: fmt.Appendf(nil, table, source, let, from, code)}}, defaultSnapshot(t)).Findings {
+			if strings.HasSuffix(f.Check, "-code") {
+				out = append(out, f.Message)
+			}
+		}
+		return strings.Join(out, "\n")
+	}
+	const priority = "value table t has no row for urgent, asap, stat of request-priority: such a record is held"
+	assert.Equal(t, priority, says("ServiceRequest", "priority", "%a", "routine"))
+	assert.Equal(t, priority, says("ServiceRequest", "priority", "%b", "routine"))
+	assert.Contains(t, says("Encounter", "id", "status", "planed"), "encounter-status has no code planed: the row is never used")
+	assert.Contains(t, says("Encounter", "statusHistory.first()", "%a.status", "planed"), "encounter-status has no code planed")
+	const state = "extension('https://fhir.nhs.uk/StructureDefinition/Extension-eRS-ServiceRequest-State').extension('state').value"
+	for _, from := range []string{state, "%a", "%b.code", "%resource." + state + ".first()"} {
+		got := says("ServiceRequest", state, from, "BOKED")
+		assert.Contains(t, got, "value table t has no row for NOT_BOOKED, BOOKED, DEFERRED_TO_PROVIDER,", from)
+		assert.Contains(t, got, "eRS-ReferralState has no code BOKED", from)
+	}
+	assert.Empty(t, says("ServiceRequest", "id", strings.Replace(state, "'state'", "'reason'", 1), "BOKED"), "reasons are many lists")
+	assert.Equal(t, "eRS-ReferralState has no code BOKED: %a.code is never that",
+		strings.Join(oneLet(t, state, "{field: SourceSystem, from: id, when: \"%a.code = 'BOKED'\"}"), "\n"))
+}
+
+// oneLet lints a table with a named value %a and gives what is said of codes and extensions.
+func oneLet(t *testing.T, let, row string) []string {
+	t.Helper()
+	table := "object: PersonName\nsource: ServiceRequest\nkey: {field: Bridge_Key__c, from: id}\nlet: {a: \"" + let + "\"}\nrows:\n  - " + row + "\n"
+	var out []string
+	for _, f := range lint(t, fstest.MapFS{"a.yaml": {Data: []byte(table)}}, defaultSnapshot(t)).Findings {
+		if f.Check == "unknown-code" || f.Check == "unknown-extension" {
+			out = append(out, f.Message)
+		}
+	}
+	return out
+}
+
+func TestTheGeneratedBindingsAreThoseOfR4(t *testing.T) {
+	sets := newCodeSets()
+	assert.Greater(t, len(sets.byElement), 250)
+	for element, codes := range map[string]string{
+		"Appointment.status":             "proposed pending booked arrived fulfilled cancelled noshow entered-in-error checked-in waitlist",
+		"Appointment.participant.status": "accepted declined tentative needs-action",
+		"Patient.gender":                 "male female other unknown",
+		"Task.priority":                  "routine urgent asap stat",
+		"Slot.status":                    "busy free busy-unavailable busy-tentative entered-in-error",
+		"ContactPoint.use":               "home work temp old mobile",
+	} {
+		if assert.NotNil(t, sets.byElement[element], element) {
+			assert.Equal(t, codes, strings.Join(sets.byElement[element].codes, " "), element)
+		}
+	}
+}
+
+func TestExtensionsOfERSAreReadAsTheyAre(t *testing.T) {
+	const state = "extension('https://fhir.nhs.uk/StructureDefinition/Extension-eRS-ServiceRequest-State')"
+	for path, want := range map[string]string{
+		"extension.where(url = 'https://fhir.nhs.uk/StructureDefinition/Extension-eRS-ServiceRequest-Stat').extension('state').value.code": "no referral of e-RS carries the extension " +
+			"https://fhir.nhs.uk/StructureDefinition/Extension-eRS-ServiceRequest-Stat",
+		"%a.extension('sate').value.code":             `the extension has no part "sate"`,
+		"%a.extension.where(url = 'sate').value.code": `the extension has no part "sate"`,
+		"%a.value.code":       "the extension has no value, it has parts: comments, reason, state",
+		state + ".value.code": "the extension has no value, it has parts: comments, reason, state",
+		state + ".extension('state').value.ofType(string)":    "the extension has a Coding, never a string",
+		state + ".extension('comments').value.ofType(string)": "",
+		"%a.extension('state').value.code":                    "",
+		"extension('https://ward.example/x').value.code":      "",
+	} {
+		assert.Equal(t, want, strings.Join(oneLet(t, state, "{field: LastName, from: \""+path+"\"}"), "\n"), path)
+	}
+	assert.NotEmpty(t, oneRow(t, "{field: SourceSystem, from: \""+state+".extension('state').valueString\"}"), "no element of R4 has this name")
+}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -23,17 +22,10 @@ type view struct {
 	names []string          // every variable
 	lets  map[string]string // named values that are an element as it is: their path
 	own   bool              // the tables are for a target of its own, and their source need not be e-RS
-	used  map[string]bool   // notes the variables of what is rewritten; nil: does not
+	sets  *codeSets
+	ways  *expander
+	used  map[string]bool // notes the variables of what is rewritten; nil: does not
 }
-
-// probe is an element that no type has: the refusal names the type that stands before it.
-const probe = "refbridgeProbe"
-
-var (
-	complexProbe   = regexp.MustCompile(`^([A-Za-z0-9.]+) has no element ` + probe + `$`)
-	primitiveProbe = regexp.MustCompile(`^a (System\.[A-Za-z]+) has no elements$`)
-	extensionCall  = regexp.MustCompile(`extension\(\s*'([^']*)'\s*\)(?:\s*\.\s*extension\(\s*'([^']*)'\s*\))?`)
-)
 
 // typeOf gives the type of what a path gives: "CodeableConcept", "code", "System.String"; empty where it is not known
 // or one of several.
@@ -42,17 +34,11 @@ func (v *view) typeOf(src string) string {
 		return ""
 	}
 	text, _ := v.rewritten(src)
-	_, err := fhirpath.Compile(v.within(text)+"."+probe, v.names...)
-	var refused *fhirpath.Error
-	if !errors.As(err, &refused) {
+	expr, err := fhirpath.Compile(v.within(text), v.names...)
+	if err != nil {
 		return ""
 	}
-	for _, p := range []*regexp.Regexp{complexProbe, primitiveProbe} {
-		if m := p.FindStringSubmatch(refused.Message); m != nil {
-			return m[1]
-		}
-	}
-	return ""
+	return expr.Known().Type()
 }
 
 // within gives the path from the start; the line feed ends a comment of the author's.
@@ -142,7 +128,8 @@ func standIn(typ string) string {
 
 // sourcePaths checks every path of a table against the elements of its source, and gives the view of its rows.
 func (l *linter) sourcePaths(t *mapping.Table) *view {
-	v := &view{names: mapping.BuiltIn(), lets: map[string]string{}, stand: map[string]string{"resource": standIn(t.Source)}, own: t.Target != ""}
+	v := &view{names: mapping.BuiltIn(), lets: map[string]string{}, stand: map[string]string{"resource": standIn(t.Source)}, own: t.Target != "",
+		sets: l.sets, ways: newExpander(t)}
 	if t.Source != "" {
 		v.start = t.Source
 		var refused *fhirpath.Error
@@ -267,7 +254,7 @@ func (l *linter) path(v *view, p *mapping.Path) {
 	src := l.text(p)
 	text, origin := v.rewritten(src)
 	if !v.own {
-		l.extensions(p, src)
+		l.extensions(v, p)
 	}
 	if v.start == "" {
 		return
@@ -329,31 +316,4 @@ func (s *sourceText) folded(p mapping.Place, at int) mapping.Place {
 		at -= max(have, 0) + 1
 	}
 	return p
-}
-
-// extensions warns of extensions under the URLs of NHS e-RS and of refbridge that no referral of e-RS carries.
-func (l *linter) extensions(p *mapping.Path, src string) {
-	for _, m := range extensionCall.FindAllStringSubmatchIndex(src, -1) {
-		url := src[m[2]:m[3]]
-		if !strings.HasPrefix(url, "urn:refbridge:") && !strings.HasPrefix(url, "https://fhir.nhs.uk/") {
-			continue
-		}
-		at := func(i int) mapping.Place { return l.inside(p.Place, src, len([]rune(src[:i]))) }
-		parts, known := ersExtensions()[url]
-		switch {
-		case !known:
-			l.warn("unknown-extension", at(m[2]), "", "no referral of e-RS carries the extension "+mapping.ShowSystem(url),
-				mapping.Nearest(url, slices.Sorted(maps.Keys(ersExtensions()))))
-		case m[4] >= 0 && !slices.Contains(parts, src[m[4]:m[5]]):
-			l.warn("unknown-extension", at(m[4]), "", fmt.Sprintf("the extension has no part %q", mapping.Short(src[m[4]:m[5]])),
-				cmpHint(mapping.Nearest(src[m[4]:m[5]], parts), parts))
-		}
-	}
-}
-
-func cmpHint(hint string, parts []string) string {
-	if hint != "" || len(parts) == 0 {
-		return hint
-	}
-	return "it has " + strings.Join(parts, ", ")
 }
