@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// faultsIn reads tables that stand in one file each.
-func faultsIn(t *testing.T, tables ...string) []string {
+// readFaults reads tables that stand in one file each.
+func readFaults(t *testing.T, tables ...string) []string {
 	t.Helper()
 	fsys := fstest.MapFS{}
 	for i, table := range tables {
@@ -29,16 +29,16 @@ func TestTwoTablesThatMakeTheSameRecordsDoNotLoad(t *testing.T) {
 	const table = "object: A__c\nsource: Patient\n%skey: {field: K__c, from: \"%s\"}\nrows: [{field: F__c, from: gender}]\n"
 	plain := fmt.Sprintf(table, "", "id  + '.a'")
 	assert.Equal(t, []string{"b.yaml:3:6: a.yaml:3 makes the same records of A__c: they would be held, or lose the fields of one table " +
-		"(move the rows into one of the two tables, or give each a when)"}, faultsIn(t, plain, fmt.Sprintf(table, "", "id + '.a'")))
+		"(move the rows into one of the two tables, or give each a when)"}, readFaults(t, plain, fmt.Sprintf(table, "", "id + '.a'")))
 	for _, other := range []string{
 		fmt.Sprintf(table, "", "id + '.b'"), fmt.Sprintf(table, "forEach: contact\n", "id + '.a'"),
 		fmt.Sprintf(table, "when: active\n", "id + '.a'"),
 	} {
-		assert.Empty(t, faultsIn(t, plain, other), other)
+		assert.Empty(t, readFaults(t, plain, other), other)
 	}
 	named := func(path string) string { return fmt.Sprintf(table, "let: {no: "+path+"}\n", "%no + '.a'") }
-	assert.Len(t, faultsIn(t, named("id"), named("id")), 1)
-	assert.Empty(t, faultsIn(t, named("id"), named("meta.versionId")), "one name, another value")
+	assert.Len(t, readFaults(t, named("id"), named("id")), 1)
+	assert.Empty(t, readFaults(t, named("id"), named("meta.versionId")), "one name, another value")
 }
 
 func TestOneMistakeIsOneFault(t *testing.T) {
@@ -51,7 +51,7 @@ func TestOneMistakeIsOneFault(t *testing.T) {
 		"objekt" + head[len("object"):] + "rows: [{field: F__c, from: id}]":                       "does not take \"objekt\"",
 		head[len("object: A__c\n"):] + "rows: [{field: F__c, from: id, ref: B__c.K__c}]":          "needs \"object\"",
 	} {
-		got := faultsIn(t, table)
+		got := readFaults(t, table)
 		if assert.Len(t, got, 1, "%v", got) {
 			assert.Contains(t, got[0], want)
 		}

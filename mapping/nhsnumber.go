@@ -41,3 +41,23 @@ func validNHSNumber(groups string) bool {
 
 // HoldsNHSNumber tells whether a valid NHS number stands in a text.
 func HoldsNHSNumber(s string) bool { return len(NHSNumbers(s)) > 0 }
+
+// SystemSNOMED is the code system SNOMED CT. Some of its codes pass for NHS numbers.
+const SystemSNOMED = "http://snomed.info/sct"
+
+// SNOMEDConcept tells whether ten digits are a concept of SNOMED CT: partition 00 and the check digit of Verhoeff (SNOMED CT Technical
+// Implementation Guide, 6.2 and 6.5). Longer ones cannot be taken for NHS numbers.
+func SNOMEDConcept(digits string) bool {
+	if len(digits) != 10 || digits[0] == '0' || digits[7:9] != "00" || strings.Trim(digits, "0123456789") != "" {
+		return false
+	}
+	// The dihedral group of order ten, and the permutation for each place.
+	table := [10]string{"0123456789", "1234067895", "2340178956", "3401289567", "4012395678", "5987604321", "6598710432", "7659821043", "8765932104", "9876543210"}
+	permutation := [8]string{"0123456789", "1576283094", "5803796142", "8916043527", "9453126870", "4286573901", "2793806415", "7046913258"}
+	check := byte('0')
+	for i := range digits {
+		at := permutation[i%8][digits[len(digits)-1-i]-'0']
+		check = table[check-'0'][at-'0']
+	}
+	return check == '0'
+}

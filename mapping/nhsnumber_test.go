@@ -16,3 +16,11 @@ func TestAnNHSNumberIsSeenHoweverItIsWritten(t *testing.T) {
 	}
 	assert.Equal(t, [][2]int{{2, 14}, {15, 25}}, NHSNumbers("a 943 476 5919,9434765919"))
 }
+
+func TestAConceptOfSNOMEDMayPassForAnNHSNumber(t *testing.T) {
+	const both = "9990018006" // of the range for tests
+	assert.True(t, HoldsNHSNumber(both))
+	assert.True(t, SNOMEDConcept(both))
+	assert.False(t, SNOMEDConcept("9990000018"), "of another partition")
+	assert.False(t, SNOMEDConcept("9990018005"), "another check digit")
+}

@@ -122,7 +122,7 @@ func TestACodeOfSNOMEDIsNoNHSNumber(t *testing.T) {
 	assert.Equal(t, "CODE I", coded("https://t.example/codes", "1145301002"))
 	assert.Equal(t, "CODE I", coded("http://snomed.info/sct", "9434765919"), "its check digit is not that of SNOMED")
 	for code, is := range map[string]bool{"1145301002": true, "1145301003": false, "1145311002": false, "22298006": false, "": false, "114530000x": false} {
-		assert.Equal(t, is, conceptID(code), code)
+		assert.Equal(t, is, mapping.SNOMEDConcept(code), code)
 	}
 	patient := strings.Replace(zapruder, "9434765919", "1145301002", 1)
 	_, _, err := Synthetic([]fhir.Resource{resource(t, []byte(`{"resourceType":"ServiceRequest","id":"1","code":{"coding":[{"system":"http://snomed.info/sct","code":"1145301002"}]}}`)),

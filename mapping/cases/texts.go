@@ -121,7 +121,7 @@ func display(of fhir.Node, was string) string {
 // codeOf tells what kind a code is, by the system beside it.
 func codeOf(n fhir.Node) kind {
 	switch system := ownerOf(n).Get("system").Text(); {
-	case system == systemSNOMED && conceptID(n.Text()):
+	case system == mapping.SystemSNOMED && mapping.SNOMEDConcept(n.Text()):
 		return concept
 	case publisher(system):
 		return listed

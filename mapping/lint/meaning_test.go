@@ -330,3 +330,56 @@ func TestExtensionsOfERSAreReadAsTheyAre(t *testing.T) {
 	}
 	assert.NotEmpty(t, oneRow(t, "{field: SourceSystem, from: \""+state+".extension('state').valueString\"}"), "no element of R4 has this name")
 }
+
+func TestAConceptOfSNOMEDIsNoNHSNumber(t *testing.T) {
+	const table = "object: PersonName\nsource: Patient\nkey: {field: Bridge_Key__c, from: id}\nrows: [{field: LastName, from: \"%s\", values: t}]\n" +
+		"values: {t: {unlisted: hold, codes: [{code: \"%s\", system: \"%s\", to: x}]}}\n"
+	const concept, snomed = "9990018006", "http://snomed.info/sct"
+	of := func(from, code, system string) []string {
+		return found(t, "nhs-number", fmt.Sprintf(table, from, code, system))
+	}
+	assert.Empty(t, of("id", concept, snomed))
+	assert.Empty(t, of("extension('x').value.where(system = '"+snomed+"' and code = '"+concept+"')", "a", "urn:x"))
+	assert.Len(t, of("id", concept, "urn:x"), 1)
+	assert.Len(t, of("id", planted, snomed), 1, "the digits of SNOMED CT do not check")
+}
+
+func TestTheTextsThatAPathCanGiveAreComparedWithThePicklist(t *testing.T) {
+	target := changed(t, "ClinicalServiceRequest", "Priority", restricted)
+	assert.Equal(t, []string{`error unknown-value:7:56 picklist Priority does not take "Rutine"`, `error unknown-value:7:66 picklist Priority does not take "Urgnt"`},
+		oneRowAgainst(t, target, `{field: Priority, from: "iif(priority = 'routine', 'Rutine', 'Urgnt')"}`))
+	assert.Empty(t, oneRowAgainst(t, target, `{field: Priority, from: "iif(priority = 'routine', 'Routine', {})"}`))
+	assert.Len(t, oneRowAgainst(t, target, `{field: Priority, from: "iif(priority = 'routine', 'Rutine', text.div)"}`), 1)
+}
+
+func TestAValueThatNoRowWritesIsWaitedForInVain(t *testing.T) {
+	const row = `{field: Bridge_Source_State__c, %s}
+back:
+  - {dialect: ers, changed: IsAccepted, operation: $ers.acceptReferral, while: {Bridge_Source_State__c: %s}}
+gone:
+  - {field: Priority, to: Routine, only: [Routine]}
+  - {field: Bridge_Source_Priority__c, to: x, only: [y]}`
+	of := func(source, while string) []string {
+		return oneRow(t, fmt.Sprintf(row, source, while), "s: {unlisted: none, codes: [{code: active, to: BOOKED}]}")
+	}
+	assert.Empty(t, of("from: status, values: s", "BOOKED"))
+	assert.Equal(t, []string{`warning unknown-value:9:114 no row writes "BOOKD" to Bridge_Source_State__c: no record has it`}, of("from: status, values: s", "[BOOKED, BOOKD]")[:1])
+	assert.Len(t, of("default: OTHER", "BOOKED"), 1)
+	assert.Empty(t, of("from: status", "BOOKED"), "it may be any code")
+	assert.Empty(t, of("from: status, values: s, when: id.exists()}\n  - {field: Bridge_Source_State__c, from: id", "BOOKD"), "another row gives any")
+}
+
+func TestAnUpdateChangesAnElementOfTheSource(t *testing.T) {
+	const back = "{field: Priority, from: \"'Routine'\"}\nback:\n  - {dialect: fhir, changed: Status, operation: update, parameters: [{name: %s, from: Status}]}"
+	for name, want := range map[string]string{
+		"status":             "",
+		"patientInstruction": "",
+		"statuss":            "error unknown-element:9:77 ServiceRequest has no element statuss",
+		"subject":            "error wrong-type:9:77 an update writes a code or a text, subject is a Reference",
+		"subject.display":    "error wrong-type:9:77 an update changes an element of ServiceRequest itself, not subject.display",
+		"doNotPerform":       "error wrong-type:9:77 an update writes a code or a text, doNotPerform is a boolean",
+		"occurrence":         "error wrong-type:9:77 an update writes a code or a text, occurrence is of several types",
+	} {
+		assert.Equal(t, want, strings.Join(oneRow(t, fmt.Sprintf(back, name)), "\n"), name)
+	}
+}
