@@ -1,11 +1,14 @@
 package lint
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"refbridge/fhir"
+	"refbridge/fhir/fhirpath"
 	"refbridge/mapping"
 	"refbridge/sfdc/sobject"
 )
@@ -34,7 +37,9 @@ func (l *linter) backRule(t *mapping.Table, b *mapping.BackRule, used map[string
 		}
 	}
 	for _, c := range b.While {
-		l.field(desc, c.Field, c.Place)
+		if f, ok := l.field(desc, c.Field, c.Place); ok {
+			l.unwritten(t.Object, f, c.File, l.behind(c.Place))
+		}
 	}
 	for i := range b.Parameters {
 		l.parameter(desc, &b.Parameters[i])
@@ -92,10 +97,13 @@ func answers(p *mapping.BackParameter, value string, fields []sobject.FieldType)
 	})
 }
 
-// sent checks the codes of an update: the source is bound to a set of them.
+// sent checks what an update changes: an element of the source that is a code or a text, and that is bound to a set of codes.
 func (l *linter) sent(t *mapping.Table, b *mapping.BackRule, p *mapping.BackParameter) {
+	if b.Name != fhir.OperationUpdate || !l.changes(t, p) {
+		return
+	}
 	set := l.sets.byElement[t.Source+"."+p.Name]
-	if b.Name != fhir.OperationUpdate || set == nil {
+	if set == nil {
 		return
 	}
 	message := func(code string) string {
@@ -112,4 +120,26 @@ func (l *linter) sent(t *mapping.Table, b *mapping.BackRule, p *mapping.BackPara
 			l.fail("unknown-code", l.at(c.Place, "to"), "", message(code), mapping.Nearest(code, set.codes))
 		}
 	}
+}
+
+// changes checks the element that a parameter of an update names.
+func (l *linter) changes(t *mapping.Table, p *mapping.BackParameter) bool {
+	if !fhirpath.IsResourceType(t.Source) || p.Name == "" {
+		return false
+	}
+	at := l.at(p.Place, "name")
+	var refused *fhirpath.Error
+	if _, err := fhirpath.Compile(t.Source + "." + p.Name); errors.As(err, &refused) {
+		l.fail("unknown-element", at, "", refused.Message, refused.Hint)
+		return false
+	}
+	switch typ := fhirpath.TypeOf(t.Source + "." + p.Name); {
+	case !mapping.ValidElementName(p.Name):
+		l.fail("wrong-type", at, "", fmt.Sprintf("an update changes an element of %s itself, not %s", t.Source, mapping.Short(p.Name)), "name one element, such as status")
+	case structured(typ) || kindOf(typ) != sobject.Text:
+		l.fail("wrong-type", at, "", fmt.Sprintf("an update writes a code or a text, %s is %s", p.Name, cmp.Or(withArticle(typ), "of several types")), "")
+	default:
+		return true
+	}
+	return false
 }

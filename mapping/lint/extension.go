@@ -112,6 +112,6 @@ func (l *linter) extensionValue(p *mapping.Path, e fhirpath.Extension, urls []st
 	}
 	read := strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(e.Step, "value"), "ofType("), ")")
 	if typ != "" && read != "" && !strings.EqualFold(strings.TrimPrefix(read, "FHIR."), typ) {
-		l.warn("unknown-extension", l.partOf(p, e.At), "", fmt.Sprintf("the extension has a %s, never a %s", typ, mapping.Short(read)), "write .value")
+		l.warn("unknown-extension", l.partOf(p, e.At), "", fmt.Sprintf("the extension has %s, never %s", withArticle(typ), withArticle(mapping.Short(read))), "write .value")
 	}
 }

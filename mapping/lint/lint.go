@@ -321,11 +321,16 @@ func (l *linter) member(p mapping.Place, member string) *yaml.Node {
 
 // named is member of the mapping behind the key that stands at p: a value table by its name.
 func (l *linter) named(p mapping.Place, member string) *yaml.Node {
+	return memberOf(l.behind(p), member)
+}
+
+// behind gives the value of the key that stands at p.
+func (l *linter) behind(p mapping.Place) *yaml.Node {
 	s := l.report.sources[p.File]
 	if s == nil {
 		return nil
 	}
-	return memberOf(s.after[[2]int{p.Line, p.Column}], member)
+	return s.after[[2]int{p.Line, p.Column}]
 }
 
 func memberOf(n *yaml.Node, member string) *yaml.Node {

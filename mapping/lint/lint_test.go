@@ -190,7 +190,7 @@ func TestARowThatDoesNotFitIsReportedWhereItStands(t *testing.T) {
 		`{field: SourceSystem, from: id, when: status}`:                       "warning wrong-type:7:43 the condition gives a code: it holds wherever there is one",
 		`{field: SourceSystem, frm: id}`:                                      "error unknown-key:7:27 a row does not take \"frm\"",
 		`{field: ReferralScore, from: priority}`:                              "error wrong-type:7:34 the row gives a text, ReferralScore is a number (double)",
-		`{field: SourceSystem, from: note, transform: upper}`:                 "error wrong-type:7:50 upper cannot take a Annotation: it has several parts",
+		`{field: SourceSystem, from: note, transform: upper}`:                 "error wrong-type:7:50 upper cannot take an Annotation: it has several parts",
 		`{field: Bridge_Version__c, from: code, transform: conceptKey}`:       "",
 	} {
 		got := oneRow(t, row)
@@ -311,7 +311,7 @@ rows:
 		"1:7 required-field the target needs referral.fields.Type, and no row gives it",
 		"4:12 unknown-field Account has no field LastNme",
 		"5:50 wrong-type the row gives a text, patient.fields.PersonBirthdate is a day (date)",
-		"6:44 unknown-value picklist referral.fields.Priority does not list \"Soon\": people would not find it",
+		"6:45 unknown-value picklist referral.fields.Priority does not list \"Soon\": people would not find it",
 		"7:54 too-long the source sets no limit, referral.fields.PatientInstruction takes 32000 characters: Salesforce would refuse the record",
 		"8:48 wrong-type the row gives a text, shouldUseHighConfidenceMatch is a checkbox",
 	}, got)

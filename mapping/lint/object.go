@@ -133,7 +133,7 @@ func (l *linter) reference(w *mapping.Row, f sobject.FieldType) {
 	case to.Object == "":
 		return
 	case f.Type != "reference":
-		l.fail("reference", at, f.Name, fmt.Sprintf("%s is a %s and points to no record", f.Name, f.Type), "remove "+member)
+		l.fail("reference", at, f.Name, fmt.Sprintf("%s is %s and points to no record", f.Name, withArticle(f.Type)), "remove "+member)
 		return
 	case len(f.ReferenceTo) > 0 && !slices.Contains(f.ReferenceTo, to.Object):
 		l.fail("reference", at, f.Name, fmt.Sprintf("%s does not point to %s", f.Name, mapping.Short(to.Object)),
@@ -216,6 +216,7 @@ func (l *linter) gone(object string, g mapping.GoneRow, f sobject.FieldType) {
 // may do without a value that others have (CheckedIn comes with Salesforce Scheduler): what Health Cloud documents is right.
 func (l *linter) only(object string, g mapping.GoneRow, f sobject.FieldType) {
 	if len(g.Only) == 0 || !picklist(f.Type) || len(f.PicklistValues) == 0 {
+		l.unwritten(object, f, g.File, l.member(g.Place, "only"))
 		return
 	}
 	values := l.target.values(object, f.Name) // a record keeps a value that is not active any more

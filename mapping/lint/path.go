@@ -226,7 +226,7 @@ func (l *linter) condition(v *view, p *mapping.Path) {
 	}
 	l.path(v, p)
 	if typ := v.typeOf(l.text(p)); typ != "" && kindOf(typ) != sobject.Bool {
-		l.warn("wrong-type", p.Place, "", fmt.Sprintf("the condition gives a %s: it holds wherever there is one", typ), "write .exists(), or compare it")
+		l.warn("wrong-type", p.Place, "", fmt.Sprintf("the condition gives %s: it holds wherever there is one", withArticle(typ)), "write .exists(), or compare it")
 	}
 }
 

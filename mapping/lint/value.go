@@ -2,7 +2,6 @@ package lint
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,12 +57,10 @@ func (l *linter) value(w *mapping.Row, f sobject.FieldType, v *view) {
 	}
 	for _, p := range w.Paths {
 		l.several(w, p, v)
-		src := l.text(p)
-		if text, ok := quotedText(src); ok && w.Values == nil && len(w.Transforms) == 0 && w.Ref.Object == "" && w.Lookup.Object == "" {
-			l.fixed(fixed{value: sobject.TextValue(text), Place: p.Place}, f)
+		if l.literals(w, p, f) {
 			continue
 		}
-		g := known{typ: v.typeOf(src)}
+		g := known{typ: v.typeOf(l.text(p))}
 		g.kind, g.limit = kindOf(g.typ), typeLimit(g.typ)
 		if l.transformed(w, &g) {
 			l.fits(w, p, g, f)
@@ -71,14 +68,16 @@ func (l *linter) value(w *mapping.Row, f sobject.FieldType, v *view) {
 	}
 }
 
-var quotedTextShape = regexp.MustCompile(`^'([^'\\]*)'$`)
-
-func quotedText(src string) (string, bool) {
-	m := quotedTextShape.FindStringSubmatch(strings.TrimSpace(src))
-	if m == nil {
-		return "", false
+// literals checks the texts that a path gives as they are; it tells whether it gives nothing else.
+func (l *linter) literals(w *mapping.Row, p *mapping.Path, f sobject.FieldType) bool {
+	if w.Values != nil || len(w.Transforms) > 0 || w.Ref.Object != "" || w.Lookup.Object != "" {
+		return false
 	}
-	return m[1], true
+	texts, only := p.Expr.Texts()
+	for _, text := range texts {
+		l.fixed(fixed{value: sobject.TextValue(text.Text), Place: l.partOf(p, text)}, f)
+	}
+	return only && len(texts) > 0
 }
 
 // typeLimit gives the longest text of a type. Codes and addresses have no limit in FHIR, but are short.
@@ -97,11 +96,11 @@ func (l *linter) transformed(w *mapping.Row, g *known) bool {
 	at := l.at(w.Place, "transform")
 	for i, t := range w.Transforms {
 		if wants := takes(t.Name); i == 0 && g.typ != "" && wants != nil && !slices.Contains(wants, g.typ) {
-			l.fail("wrong-type", at, w.Field, fmt.Sprintf("%s cannot take a %s", t.Name, g.typ), "it takes "+strings.Join(wants, ", "))
+			l.fail("wrong-type", at, w.Field, fmt.Sprintf("%s cannot take %s", t.Name, withArticle(g.typ)), "it takes "+strings.Join(wants, ", "))
 			return false
 		}
 		if i == 0 && structured(g.typ) && takes(t.Name) == nil && t.Name != "text" {
-			l.fail("wrong-type", at, w.Field, fmt.Sprintf("%s cannot take a %s: it has several parts", t.Name, g.typ), "take a part of it, or write transform: text first")
+			l.fail("wrong-type", at, w.Field, fmt.Sprintf("%s cannot take %s: it has several parts", t.Name, withArticle(g.typ)), "take a part of it, or write transform: text first")
 			return false
 		}
 		g.after(t.Name, argument(t))
@@ -163,11 +162,11 @@ func (l *linter) fits(w *mapping.Row, p *mapping.Path, g known, f sobject.FieldT
 	switch {
 	case w.Values != nil:
 		if structured(g.typ) && g.typ != "Coding" && g.typ != "CodeableConcept" {
-			l.fail("wrong-type", p.Place, w.Field, fmt.Sprintf("the source gives a %s, a value table takes codes", g.typ), "take the code of it")
+			l.fail("wrong-type", p.Place, w.Field, fmt.Sprintf("the source gives %s, a value table takes codes", withArticle(g.typ)), "take the code of it")
 		}
 		return
 	case structured(g.typ):
-		l.fail("wrong-type", p.Place, w.Field, fmt.Sprintf("the source gives a %s, the field takes one value", g.typ),
+		l.fail("wrong-type", p.Place, w.Field, fmt.Sprintf("the source gives %s, the field takes one value", withArticle(g.typ)),
 			"take a part of it, or write transform: text")
 		return
 	case w.Ref.Object != "" || w.Lookup.Object != "":
@@ -269,6 +268,17 @@ func typeText(typ string) string {
 		return "a reference to a record"
 	case "int", "long", "double", "currency", "percent":
 		return "a number (" + typ + ")"
+	}
+	return withArticle(typ)
+}
+
+// withArticle gives a type with a or an before it; nothing for none.
+func withArticle(typ string) string {
+	switch {
+	case typ == "":
+		return ""
+	case strings.ContainsRune("aeioAEIO", rune(typ[0])), strings.HasPrefix(typ, "un"):
+		return "an " + typ
 	}
 	return "a " + typ
 }
