@@ -132,6 +132,11 @@ func Files(fsys fs.FS) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list the tables: %w", err)
 	}
+	for _, name := range names {
+		if info, err := fs.Stat(fsys, name); err == nil && info.IsDir() {
+			return nil, fmt.Errorf("%s is a folder, and a table is a file: give the folder another name", name)
+		}
+	}
 	slices.Sort(names)
 	return slices.DeleteFunc(names, func(name string) bool { return name == SnapshotFile }), nil
 }

@@ -21,7 +21,7 @@ import (
 type describeCmd struct {
 	Tables string   `help:"Folder of the tables whose objects are asked for; default: those of the configuration." placeholder:"DIR" type:"path"`
 	Object []string `help:"Ask for this object in place of those of the tables; may stand several times." placeholder:"NAME"`
-	Save   string   `help:"Write what the org says to a file, for refbridge mapping lint --snapshot." placeholder:"FILE" type:"path"`
+	Save   string   `help:"Write what the org says to a file, for refbridge mapping lint --snapshot; not where an object is missing." placeholder:"FILE" type:"path"`
 	JSON   bool     `name:"json" help:"Print what --save would write."`
 }
 
@@ -51,8 +51,9 @@ func (c *describeCmd) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
+	missing := absent(s, objects)
 	text, err := s.Encode()
-	if err == nil && c.Save != "" {
+	if err == nil && c.Save != "" && missing == nil {
 		err = replaceFile(c.Save, text)
 	}
 	switch {
@@ -65,7 +66,7 @@ func (c *describeCmd) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	return absent(s, objects)
+	return missing
 }
 
 // absent is the error of objects that the org does not have; what it has is printed by then.

@@ -174,6 +174,14 @@ func TestAnOrgThatLacksAFieldOrAnObjectIsFoundBeforeAnythingRuns(t *testing.T) {
 	assert.Equal(t, exitError, code)
 	assert.Contains(t, out, "ServiceAppointment", "what the org has is printed")
 	assert.Contains(t, errOut, "the org has no ClinicalServiceRequestDetail")
+
+	saved := filepath.Join(t.TempDir(), "org.json")
+	require.NoError(t, os.WriteFile(saved, []byte("precious"), 0o600))
+	code, _, _ = command("-c", cfg, "describe", "--object", "Nope", "--save", saved)
+	assert.Equal(t, exitError, code)
+	text, err := os.ReadFile(saved)
+	require.NoError(t, err)
+	assert.Equal(t, "precious", string(text), "nothing is written over a snapshot where an object is missing")
 }
 
 // The snapshot that is shipped and the simulator of an org come from the same documentation; where they differ, one of

@@ -81,6 +81,13 @@ func check(fsys fs.FS, target Snapshot, strict bool) (*Report, error) {
 		l.report.sources[name] = readSource(name, src)
 	}
 	l.report.Tables = len(names)
+	others, err := fs.Glob(fsys, "*.yml")
+	if err != nil {
+		return nil, fmt.Errorf("list the files: %w", err)
+	}
+	for _, name := range others {
+		l.warn("unread-file", mapping.Place{File: name}, "", "the file is not read: tables end in .yaml", "name it "+strings.TrimSuffix(name, ".yml")+".yaml, or move it away")
+	}
 	set, faults, err := mapping.Read(fsys, mapping.Options{})
 	if err != nil {
 		return nil, err
@@ -159,6 +166,7 @@ func (l *linter) run() {
 	for _, s := range l.report.sources {
 		if !slices.Contains(l.unread, s.name) { // its one fault comes first
 			l.identities(s)
+			l.systems(s)
 		}
 	}
 }

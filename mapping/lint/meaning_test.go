@@ -3,6 +3,7 @@ package lint
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -211,14 +212,14 @@ func TestAValueThatHealthCloudDocumentsMayMarkNothingInAnOrgWithoutIt(t *testing
 	assert.Len(t, oneRowAgainst(t, without, fmt.Sprintf(row, "[Actve, Draft]")), 1)
 }
 
-func TestFindingsAreAtMost80ColumnsWideButForTheExcerpt(t *testing.T) {
+func TestFindingsAreAtMost80ColumnsWide(t *testing.T) {
 	var out strings.Builder
 	r := lint(t, os.DirFS("testdata/faults"), defaultSnapshot(t))
 	r.Of = "tables/"
 	require.NoError(t, r.Text(&out, plainText))
 	for line := range strings.Lines(out.String()) {
-		excerpt, longWord := strings.Contains(line, " | "), strings.Contains(line, "https://")
-		assert.True(t, excerpt || longWord || len([]rune(strings.TrimSuffix(line, "\n"))) <= 80, line)
+		longWord := strings.Contains(line, "https://") && !strings.Contains(line, " | ")
+		assert.True(t, longWord || len([]rune(strings.TrimSuffix(line, "\n"))) <= 80, line)
 	}
 	assert.Contains(t, out.String(), " in 4 files of tables/\n")
 }
@@ -382,4 +383,42 @@ func TestAnUpdateChangesAnElementOfTheSource(t *testing.T) {
 	} {
 		assert.Equal(t, want, strings.Join(oneRow(t, fmt.Sprintf(back, name)), "\n"), name)
 	}
+}
+
+func TestASystemThatIsAlmostOneOfTheNHSIsReported(t *testing.T) {
+	of := func(from, system string) []string {
+		return found(t, "unknown-system", "object: PersonName\nsource: Patient\nkey: {field: Bridge_Key__c, from: id}\nrows: [{field: LastName, from: \""+from+
+			"\", values: t}]\nvalues: {t: {system: "+system+", codes: [{code: a, to: b}]}}\n")
+	}
+	assert.Equal(t, []string{"warning 4:60 https://fhir.nhs.uk/Id/nhs-numbr is no system of the NHS that refbridge knows"},
+		of("identifier.where(system = 'https://fhir.nhs.uk/Id/nhs-numbr').value", "urn:x"))
+	assert.Len(t, of("id", "https://fhir.nhs.uk/CodeSystem/eRS-Priorty"), 1)
+	assert.Len(t, of("id", "http://snomed.info/sctt"), 1)
+	for _, known := range []string{"https://fhir.nhs.uk/Id/nhs-number", "http://fhir.nhs.net/Id/nhs-number", "http://snomed.info/sct", "https://ward.example/id"} {
+		assert.Empty(t, of("identifier.where(system = '"+known+"').value", known), known)
+	}
+}
+
+func TestConditionsAreComparedByWhatTheySay(t *testing.T) {
+	const rows = "{field: SourceSystem, from: id, when: status='active'}\n  - {field: SourceSystem, from: id, when: \"status  =  'active'\"}"
+	assert.Equal(t, []string{"error unreachable:8:43 the row of line 7 has the same condition: this one never counts"}, oneRow(t, rows))
+}
+
+func TestANumberIsWrittenAsAPath(t *testing.T) {
+	r := lint(t, fstest.MapFS{"a.yaml": {Data: []byte("object: ClinicalServiceRequest\nsource: ServiceRequest\nkey: {field: Bridge_Key__c, from: id}\nrows:\n" +
+		"  - {field: ReferralScore, default: 5}\n")}}, defaultSnapshot(t))
+	i := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.Check == "wrong-type" })
+	require.GreaterOrEqual(t, i, 0)
+	assert.Equal(t, `a constant number is a path: from: "5"`, r.Findings[i].Hint)
+}
+
+func TestFilesThatAreNoTablesAreNamed(t *testing.T) {
+	table := fstest.MapFS{"extra.yml": {Data: []byte("a: b")}, "a.yaml": {Data: []byte("object: PersonName\nsource: Patient\nkey: {field: Bridge_Key__c, from: id}\n" +
+		"rows: [{field: LastName, default: x, required: true}]\n")}}
+	r := lint(t, table, defaultSnapshot(t))
+	require.Len(t, r.Findings, 1)
+	assert.Equal(t, "extra.yml: the file is not read: tables end in .yaml (name it extra.yaml, or move it away)", r.Findings[0].Fault.String())
+	table["x.yaml/note.txt"] = &fstest.MapFile{Data: []byte("x")}
+	_, err := Check(table, defaultSnapshot(t))
+	assert.EqualError(t, err, "x.yaml is a folder, and a table is a file: give the folder another name")
 }

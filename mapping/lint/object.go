@@ -235,12 +235,15 @@ func (l *linter) only(object string, g mapping.GoneRow, f sobject.FieldType) {
 // always tells whether a row counts for every record.
 func always(w *mapping.Row) bool { return !w.Conditional || condition(w) == "true" }
 
-// condition gives the when of a row in one line, empty where it has none.
+// condition gives the when of a row in one spelling, true or false where it says that of every record; empty where it has none.
 func condition(w *mapping.Row) string {
 	if w.When == nil {
 		return ""
 	}
-	return strings.Join(strings.Fields(w.When.Text), " ")
+	if holds, known := w.When.Expr.Always(); known {
+		return fmt.Sprint(holds)
+	}
+	return w.When.Expr.Spelling()
 }
 
 // rows finds rows that can never count beyond those that Load refuses.
@@ -250,7 +253,7 @@ func (l *linter) rows(t *mapping.Table) {
 		if w.When != nil && w.Field != "" {
 			l.counts(w, seen)
 		}
-		if at, always := seen[[2]string{w.Field, "true"}]; always && at != w.Place && condition(w) != "true" {
+		if at, always := seen[[2]string{w.Field, "true"}]; always && at != w.Place && condition(w) != "true" && condition(w) != "false" {
 			l.fail("unreachable", w.Place, w.Field, fmt.Sprintf("the row of line %d always counts: this one never does", at.Line),
 				"remove one of the two, or give the first a condition that may not hold")
 		}

@@ -19,7 +19,8 @@ func (r *Report) Excerpt(f Finding) (line string, caret int) {
 	if s == nil || f.Line < 1 || f.Line > len(s.lines) {
 		return "", 0
 	}
-	const width, before = 110, 70
+	width := 80 - len(fmt.Sprintf("  %d | ", f.Line))
+	before := width * 2 / 3
 	text := []rune(masked(strings.TrimRight(s.lines[f.Line-1], "\r")))
 	for i, c := range text {
 		if !unicode.IsPrint(c) {
@@ -27,7 +28,7 @@ func (r *Report) Excerpt(f Finding) (line string, caret int) {
 		}
 	}
 	caret = min(max(f.Column-1, 0), len(text))
-	from := max(0, caret-before)
+	from := max(0, min(caret-before, len(text)-width))
 	if len(text) <= width {
 		from = 0
 	}
@@ -37,7 +38,7 @@ func (r *Report) Excerpt(f Finding) (line string, caret int) {
 		head, from = "…", from+1
 	}
 	if to < len(text) {
-		tail = "…"
+		tail, to = "…", to-1
 	}
 	return head + string(text[from:to]) + tail, caret - from + len([]rune(head))
 }

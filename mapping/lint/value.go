@@ -216,6 +216,10 @@ func textType(typ string) bool {
 	return false
 }
 
+func numeric(typ string) bool {
+	return slices.Contains([]string{"double", "currency", "percent", "int", "long"}, typ)
+}
+
 func picklist(typ string) bool { return typ == "picklist" || typ == "multipicklist" }
 
 // mismatch tells whether a field of a type takes a kind of value; an empty severity says that it does.
@@ -228,7 +232,7 @@ func mismatch(kind sobject.Kind, typ, source string) (Severity, string) {
 		return Error, "transform: utc"
 	case typ == "date" && !fit(sobject.Date):
 		return Error, "transform: date"
-	case slices.Contains([]string{"double", "currency", "percent", "int", "long"}, typ) && !fit(sobject.Number):
+	case numeric(typ) && !fit(sobject.Number):
 		return Error, "take a number of the source"
 	case slices.Contains([]string{"int", "long"}, typ) && strings.EqualFold(strings.TrimPrefix(source, "System."), "decimal"):
 		return Warning, "a number with decimals is refused: write round()"
@@ -305,8 +309,11 @@ func (l *linter) fixed(c fixed, f sobject.FieldType) {
 		return
 	}
 	if severity, hint := mismatch(kind, f.Type, ""); severity != "" {
-		if f.Type == "boolean" {
+		switch _, err := strconv.ParseFloat(c.value.Reveal(), 64); {
+		case f.Type == "boolean":
 			hint = "write true or false without quotes"
+		case numeric(f.Type) && err == nil:
+			hint = fmt.Sprintf("a constant number is a path: from: %q", c.value.Reveal())
 		}
 		l.judged(severity, "wrong-type", c.Place, f.Name, fmt.Sprintf("the value is %s, %s is %s", kindText(kind), f.Name, typeText(f.Type)), hint)
 		return
