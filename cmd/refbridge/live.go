@@ -63,6 +63,7 @@ func (p printer) live(sources []liveJSON) {
 		codes := slices.DeleteFunc(slices.Clone(s.Codes), func(l measure.LiveCode) bool { return l.Standing })
 		if len(paths)+len(codes) > 0 {
 			fmt.Fprintln(p.w, p.paint("1", "New in live data of "+s.Source+", and no table accounts for it"))
+			fmt.Fprintf(p.w, "  %s\n", wrap(liveMeaning(len(paths), len(codes)), 2))
 			p.livePaths(paths[:min(len(paths), liveLines)])
 			p.liveCodes(codes[:min(len(codes), liveLines)])
 		}
@@ -75,11 +76,30 @@ func (p printer) live(sources []liveJSON) {
 	}
 }
 
+// liveMeaning says what it means to whoever is on call.
+func liveMeaning(paths, codes int) string {
+	out := "The numbers are records. "
+	if paths > 0 {
+		out += "An element that no table reads does not reach Salesforce, and holds nothing up. "
+	}
+	if codes > 0 {
+		out += "A code holds its records where its table says hold; they are listed as held. "
+	}
+	return out + "It can wait for the morning, and for whoever keeps the tables."
+}
+
 // looked says in what was looked, and what was there from the start.
 func (s liveJSON) looked(paths, codes int) string {
 	out := fmt.Sprintf("%s of %s were looked at, the oldest of %s.", mapping.Plural(s.Bodies, "record version"), s.Source, moment(s.Since))
-	if paths+codes > 0 {
-		out += fmt.Sprintf(" There from the start, and no table accounts for it: %s and %s.", mapping.Plural(paths, "path"), mapping.Plural(codes, "code"))
+	var standing []string
+	if paths > 0 {
+		standing = append(standing, mapping.Plural(paths, "path"))
+	}
+	if codes > 0 {
+		standing = append(standing, mapping.Plural(codes, "code"))
+	}
+	if len(standing) > 0 {
+		out += " There from the start, and no table accounts for it: " + strings.Join(standing, " and ") + "."
 	}
 	return fmt.Sprintf("%s refbridge mapping coverage --last %d says more.", out, liveBodies)
 }

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"refbridge/fhir/fhirsim"
 	"refbridge/mapping"
 	"refbridge/mapping/measure"
 )
@@ -106,16 +108,29 @@ func TestTheStatementRaisesWhatIsNewInLiveData(t *testing.T) {
 
 func TestWhatASourceSentFromTheStartIsNoNews(t *testing.T) {
 	t.Parallel()
-	// Before: a FHIR server whose records have much that the starter tables say nothing about, and one unknown code.
-	w := newWorld(t, setting{ward: 10})
+	// Before: a FHIR server whose requests have an extension that the starter tables say nothing about, and one unknown code.
+	w := newWorld(t, setting{ward: 10, spoil: spoil{on: on(), path: "/ServiceRequest", edit: func(right string) string {
+		return strings.ReplaceAll(right, `"intent":`, `"extension":[{"url":"https://example.org/colour","valueCode":"mauve"}],"intent":`)
+	}}})
 	w.run(exitDone, "sync")
 	ward := w.statement().live("ward")
-	assert.NotEmpty(t, ward.Paths)
+	require.Len(t, ward.Paths, 1)
 	for _, p := range ward.Paths {
 		assert.True(t, p.Standing, p.Path)
 	}
 	text := w.run(exitDone, "statement").out
-	assert.Regexp(t, `(?s)record versions of ward were looked at.*There from the\s+start,\s+and no\s+table accounts for it: \d+ paths\s+and 1 code\.`, text)
+	assert.Regexp(t, `(?s)record versions of ward were looked at.*There from the\s+start,\s+and no\s+table accounts for it: 1\s+path\s+and\s+1\s+code\.`, text)
 	assert.NotContains(t, text, "New in live data")
-	assert.NotContains(t, text, "Patient.meta.profile")
+	assert.NotContains(t, text, "example.org/colour")
+}
+
+func TestTheStarterTablesAccountForWhatAPlainServerSends(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setting{ward: 10})
+	w.run(exitDone, "sync")
+	w.fhir.Evolve(fhirsim.Changes{StatusChanges: 3, Moves: 3, Cancellations: 2})
+	w.run(exitDone, "sync")
+	ward := w.statement().live("ward")
+	assert.Greater(t, ward.Bodies, 10)
+	assert.Empty(t, ward.Paths, "map it, or say in the starter tables why not")
 }

@@ -86,6 +86,8 @@ func appointmentWords(element string) string {
 		"basedOn":               "the referral that it fulfils",
 		"participant":           "the patient, clinicians, services and places that take part",
 		"requestedPeriod":       "the dates between which the patient asked for it",
+		"text":                  "the summary for reading",
+		"language":              "the language of the resource",
 	}[element]
 }
 
@@ -112,5 +114,7 @@ func partWords(element string) string {
 		"version":              "the version of the code system",
 		"display":              "the term as the code system writes it",
 		"userSelected":         "whether a person chose this code",
+		"text":                 "the summary for reading",
+		"language":             "the language of the resource",
 	}[element]
 }
