@@ -78,7 +78,7 @@ func (d *demo) start(ctx context.Context) error {
 	if err := d.configure(bases); err != nil {
 		return err
 	}
-	d.say("Three far ends on this machine; what they and refbridge remember is in ./%s\n  e-RS         %s\n  FHIR server  %s\n  Salesforce   %s",
+	d.say("Three far ends on this machine; what refbridge remembers is in ./%s\n  e-RS         %s\n  FHIR server  %s\n  Salesforce   %s",
 		demoDir, bases[0], bases[1], bases[2])
 	var err error
 	d.app, err = d.open(ctx, writing)

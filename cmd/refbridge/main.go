@@ -206,3 +206,16 @@ func terminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
 }
+
+// columns gives the width of a terminal, 0 of what is none.
+func columns(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok || !terminal(w) {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}

@@ -314,11 +314,12 @@ func (r *fileReport) text(name string, rec bridge.FileRecord) {
 // end prints the sums and gives the exit code: an unreadable record is an error, whatever else there was.
 func (r *fileReport) end() error {
 	if !r.cmd.JSON {
-		r.out.counts(fmt.Sprintf("%d records read, %d unreadable", r.records, r.failed), r.counts)
+		fmt.Fprintf(r.program.out, "%s read, %d unreadable\n", mapping.Plural(r.records, "record"), r.failed)
+		r.out.counts("plan", r.counts)
 	}
 	switch {
 	case r.failed > 0:
-		return fmt.Errorf("%d of %d records cannot be read", r.failed, r.records)
+		return fmt.Errorf("%d of %s cannot be read", r.failed, mapping.Plural(r.records, "record"))
 	case r.counts.Writes > 0 || r.counts.Held > 0:
 		return exit(exitChanges)
 	}

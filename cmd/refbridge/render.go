@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"refbridge/bridge"
 	"refbridge/fhir"
@@ -13,14 +14,17 @@ import (
 	"refbridge/sfdc/sobject"
 )
 
-// printer writes plans for people, at most 80 columns where the values allow it; the rule and the element behind a value may go
-// beyond.
+// printer writes plans for people, at most 80 columns where the values allow it. The rule and the element behind a value may go
+// beyond; on a terminal that is not wide enough they have a line of their own.
 type printer struct {
-	w      io.Writer
-	colour bool
+	w       io.Writer
+	colour  bool
+	columns int // of the terminal, 0 where there is none
 }
 
-func newPrinter(w io.Writer) printer { return printer{w: w, colour: terminal(w) && !noColour()} }
+func newPrinter(w io.Writer) printer {
+	return printer{w: w, colour: terminal(w) && !noColour(), columns: columns(w)}
+}
 
 func (p printer) mark(action bridge.Action) string {
 	switch action {
@@ -67,11 +71,20 @@ func (p printer) write(w *bridge.Write) {
 		if w.Action == bridge.Update {
 			value = show(masked(w, f.Field, f.Have)) + " -> " + value
 		}
-		fmt.Fprintf(p.w, "    %-22s %-24s %s\n", f.Field, value, p.paint("2", strings.TrimSpace(place(f.Rule)+" "+f.Rule.SourcePath())))
+		p.traced(fmt.Sprintf("    %-25s %-24s", f.Field, value), strings.TrimSpace(place(f.Rule)+" "+f.Rule.SourcePath()))
 	}
 	for _, k := range w.Kept {
-		fmt.Fprintf(p.w, "    %-22s kept: Salesforce changed it, the source did not\n", k)
+		fmt.Fprintf(p.w, "    %-25s kept: Salesforce changed it, the source did not\n", k)
 	}
+}
+
+// traced prints where a value comes from, behind it or below it.
+func (p printer) traced(value, trace string) {
+	if p.columns > 0 && utf8.RuneCountInString(value+" "+trace) > p.columns {
+		fmt.Fprintf(p.w, "%s\n      %s\n", strings.TrimRight(value, " "), p.paint("2", wrap(trace, 6)))
+		return
+	}
+	fmt.Fprintf(p.w, "%s %s\n", value, p.paint("2", trace))
 }
 
 // masked keeps the NHS number, which is a field of Identifier, out of every output.
@@ -123,8 +136,8 @@ func wrap(text string, indent int) string {
 }
 
 func (p printer) counts(flow string, c bridge.Counts) {
-	fmt.Fprintf(p.w, "%s: %d create, %d update, %d same, %d held, %d dead; %d records to write\n",
-		flow, c.Create, c.Update, c.Same, c.Held, c.Dead, c.Writes)
+	fmt.Fprintf(p.w, "%s: %d create, %d update, %d same, %d held, %d dead; %s to write\n",
+		flow, c.Create, c.Update, c.Same, c.Held, c.Dead, mapping.Plural(c.Writes, "record"))
 }
 
 // The JSON forms. Values are personal data: this is the plan itself, on the operator's own output.
