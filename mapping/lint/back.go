@@ -129,11 +129,15 @@ func (l *linter) changes(t *mapping.Table, p *mapping.BackParameter) bool {
 	}
 	at := l.at(p.Place, "name")
 	var refused *fhirpath.Error
-	if _, err := fhirpath.Compile(t.Source + "." + p.Name); errors.As(err, &refused) {
+	expr, err := fhirpath.Compile(t.Source + "." + p.Name)
+	if errors.As(err, &refused) {
 		l.fail("unknown-element", at, "", refused.Message, refused.Hint)
 		return false
 	}
-	switch typ := fhirpath.TypeOf(t.Source + "." + p.Name); {
+	if err != nil {
+		return false
+	}
+	switch typ := expr.Known().Type(); {
 	case !mapping.ValidElementName(p.Name):
 		l.fail("wrong-type", at, "", fmt.Sprintf("an update changes an element of %s itself, not %s", t.Source, mapping.Short(p.Name)), "name one element, such as status")
 	case structured(typ) || kindOf(typ) != sobject.Text:
