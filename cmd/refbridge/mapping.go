@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -20,29 +22,51 @@ type mappingCmd struct {
 	Show     mappingShowCmd     `cmd:"" help:"Write the tables as a page for reading and review."`
 }
 
-// offlineTables loads tables for a command that needs no secret.
-func (p *program) offlineTables(dir string) (*mapping.Set, error) {
-	dir, err := p.tablesFolder(dir)
+// offlineTables loads the tables of a folder, empty for the built-in ones, for a command that needs no secret.
+func offlineTables(dir string) (*mapping.Set, error) { return loadTables(dir, []byte("offline")) }
+
+// tablesInUse is tablesFolder for commands that name the tables nowhere else: it says where they are those that nobody chose.
+func (p *program) tablesInUse(named string) (string, error) {
+	dir, err := p.tablesFolder(named)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	return loadTables(dir, []byte("offline"))
+	if _, err := os.Stat(p.config); dir == "" && errors.Is(err, fs.ErrNotExist) {
+		fmt.Fprintf(p.err, "refbridge: mapping with %s\n", p.tablesName(dir))
+	}
+	return dir, nil
 }
 
 // tablesFolder gives the folder of the tables: the one that is named, else that of the configuration file; empty for the
 // built-in ones.
 func (p *program) tablesFolder(dir string) (string, error) {
 	if dir != "" {
-		return dir, nil
+		return dir, isFolder(dir, "refbridge init writes tables into a new folder; --tables names the folder")
 	}
 	cfg, err := config.Load(p.config, checkSchedule)
-	if errors.Is(err, config.ErrNoFile) {
+	switch {
+	case errors.Is(err, config.ErrNoFile):
+		return "", nil
+	case err != nil:
+		return "", err
+	case cfg.Tables == "":
 		return "", nil
 	}
-	if err != nil {
-		return "", err
+	return cfg.Tables, isFolder(cfg.Tables, "correct tables: in "+shortPath(p.config))
+}
+
+// isFolder is the error of what is no folder.
+func isFolder(dir, hint string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return hinted{errors.New("there is no folder " + shortPath(dir)), hint}
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return hinted{errors.New(shortPath(dir) + " is a file"), "name the folder that it is in: " + shortPath(filepath.Dir(dir))}
 	}
-	return cfg.Tables, nil
+	return nil
 }
 
 // tablesName says in a report which tables they were, as tablesFolder gives them: whoever stands in the wrong folder has to

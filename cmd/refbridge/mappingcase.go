@@ -51,7 +51,7 @@ func (c *mappingCaseAddCmd) Run(ctx context.Context, p *program) error {
 	if dir == "" {
 		return hinted{errors.New("the built-in tables take no cases"), "refbridge init writes the tables into a folder; --tables names it"}
 	}
-	set, err := loadTables(dir, []byte("offline"))
+	set, err := offlineTables(dir)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,11 @@ func (c *mappingCoverageCmd) Run(ctx context.Context, p *program) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	set, err := p.offlineTables(c.Tables)
+	dir, err := p.tablesInUse(c.Tables)
+	if err != nil {
+		return err
+	}
+	set, err := offlineTables(dir)
 	if err != nil {
 		return err
 	}

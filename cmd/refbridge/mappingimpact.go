@@ -38,11 +38,11 @@ Exit codes: 0 done, 3 some records could not be read, 1 error, 64 usage.`
 
 // Run is the command.
 func (c *mappingImpactCmd) Run(ctx context.Context, p *program) error {
-	base, err := tablesOf(c.Base)
+	base, err := baseTables(c.Base)
 	if err != nil {
 		return err
 	}
-	folder, err := p.tablesFolder(c.Tables)
+	folder, err := p.tablesInUse(c.Tables)
 	if err != nil {
 		return err
 	}
@@ -73,9 +73,17 @@ func (c *mappingImpactCmd) Run(ctx context.Context, p *program) error {
 	return s.end()
 }
 
+// baseTables loads the tables of --base.
+func baseTables(dir string) (*mapping.Set, error) {
+	if err := isFolder(dir, "--base names the folder of the tables as they were"); err != nil {
+		return nil, err
+	}
+	return tablesOf(dir)
+}
+
 // tablesOf loads the tables of a folder; their faults name it.
 func tablesOf(dir string) (*mapping.Set, error) {
-	set, err := loadTables(dir, []byte("offline"))
+	set, err := offlineTables(dir)
 	var faults mapping.Faults
 	switch {
 	case errors.As(err, &faults):

@@ -73,11 +73,7 @@ func (p *program) tablesToCheck(named string) (dir string, tables fs.FS, err err
 	if err != nil || dir == "" {
 		return "", mapping.Default(), err
 	}
-	info, err := os.Stat(dir)
-	if err == nil && !info.IsDir() {
-		return "", nil, hinted{errors.New(dir + " is a file"), "name the folder: --tables " + filepath.Dir(dir)}
-	}
-	return dir, os.DirFS(dir), err
+	return dir, os.DirFS(dir), nil
 }
 
 func (c *mappingLintCmd) target(ctx context.Context, p *program, tables fs.FS) (lint.Snapshot, error) {

@@ -47,6 +47,52 @@ func TestLintNamesTheFolderOfTheTables(t *testing.T) {
 	assert.Contains(t, out, `"tables":"the built-in tables: there is no refbridge.yaml here"`)
 }
 
+func TestCommandsSayWhereTheTablesAreThoseThatNobodyChose(t *testing.T) {
+	t.Chdir(t.TempDir())
+	in := filepath.Join(t.TempDir(), "in")
+	require.NoError(t, os.WriteFile(in, []byte(oneRequest), 0o600))
+	code, _, errOut := command("init", "bridge")
+	require.Equal(t, exitDone, code, errOut)
+	for _, args := range [][]string{{"test"}, {"coverage", "--in", in}, {"impact", "--base", "bridge/tables", "--in", in}, {"show"}, {"run", "--in", in}} {
+		code, _, errOut := command(append([]string{"mapping"}, args...)...)
+		assert.Equal(t, exitDone, code, "%v: %s", args, errOut)
+		assert.Equal(t, "refbridge: mapping with the built-in tables: there is no refbridge.yaml here\n", errOut, "%v", args)
+		code, _, errOut = command(append([]string{"mapping"}, append(args, "--tables", "bridge/tables")...)...)
+		assert.Equal(t, exitDone, code, "%v: %s", args, errOut)
+		assert.Empty(t, errOut, "%v", args)
+	}
+}
+
+func TestAFolderThatIsNotThereIsNamed(t *testing.T) {
+	t.Chdir(t.TempDir())
+	require.NoError(t, os.WriteFile("file", []byte("x"), 0o600))
+	for _, args := range [][]string{{"mapping", "lint", "--tables"}, {"mapping", "test", "--tables"}, {"mapping", "coverage", "--in", "file", "--tables"}, {"mapping", "show", "--tables"},
+		{"mapping", "run", "--tables"}, {"mapping", "case", "add", "--from", "file", "--name", "x", "--tables"}, {"mapping", "impact", "--in", "file", "--base"},
+		{"mapping", "show", "--base"}, {"describe", "--tables"}} {
+		code, out, errOut := command(append(args, "nowhere")...)
+		assert.Equal(t, exitError, code, "%v", args)
+		assert.Empty(t, out, "%v", args)
+		assert.Contains(t, errOut, "refbridge: error: there is no folder nowhere\nrefbridge: hint: ", "%v", args)
+		_, _, errOut = command(append(args, "file")...)
+		assert.Contains(t, errOut, "refbridge: error: file is a file\nrefbridge: hint: ", "%v", args)
+	}
+}
+
+func TestCasesThatHoldDoNotHideWhatLintFinds(t *testing.T) {
+	t.Chdir(t.TempDir())
+	code, _, errOut := command("init", ".")
+	require.Equal(t, exitDone, code, errOut)
+	name := filepath.Join("tables", "appointment.yaml")
+	text, err := os.ReadFile(name)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(name, bytes.Replace(text, []byte("\ngone:\n"), []byte("\ngone:\n  - {field: Nowhere__c, to: x}\n"), 1), 0o600))
+	code, out, errOut := command("mapping", "test")
+	assert.Equal(t, exitDone, code, out)
+	assert.Equal(t, "refbridge: lint finds 1 error in these tables: refbridge mapping lint\n", errOut)
+	_, _, errOut = command("mapping", "test", "--json", "--tables", "tables")
+	assert.Empty(t, errOut)
+}
+
 func TestLintEndsByTheWorstThatItFound(t *testing.T) {
 	dir := t.TempDir()
 	none := filepath.Join(dir, "none.yaml")

@@ -5,9 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -27,7 +25,7 @@ import (
 const exitRecordsFailed = 3
 
 type mappingRunCmd struct {
-	Tables  string `help:"Folder of the tables; without it those of the configuration, else the built-in ones." placeholder:"DIR"`
+	Tables  string `help:"Folder of the tables; without it those of the configuration, else the built-in ones." placeholder:"DIR" type:"path"`
 	In      string `default:"-" help:"Resources, one a line; - is standard input." placeholder:"FILE"`
 	Out     string `default:"-" help:"What became of them, one a line; - is standard output." placeholder:"FILE"`
 	Errors  string `help:"Where lines that fail are told, as JSON, one for each fault." placeholder:"FILE"`
@@ -61,7 +59,11 @@ Exit codes: 0 done, 3 some lines failed, 1 error, 64 usage, 130 interrupted.`
 
 // Run is the command.
 func (c mappingRunCmd) Run(ctx context.Context, p *program) error {
-	tables, err := c.tables(p)
+	dir, err := p.tablesInUse(c.Tables)
+	if err != nil {
+		return err
+	}
+	tables, err := offlineTables(dir)
 	if err != nil {
 		return err
 	}
@@ -89,14 +91,6 @@ func (c mappingRunCmd) Run(ctx context.Context, p *program) error {
 		err = notRead(c.In, read.Err)
 	}
 	return c.end(p, t, errors.Join(err, f.close()))
-}
-
-// tables loads the tables, and says where they are those that nobody chose.
-func (c mappingRunCmd) tables(p *program) (*mapping.Set, error) {
-	if _, err := os.Stat(p.config); c.Tables == "" && errors.Is(err, fs.ErrNotExist) {
-		fmt.Fprintf(p.err, "refbridge: no %s: mapping with the built-in tables\n", p.config)
-	}
-	return p.offlineTables(c.Tables)
 }
 
 // end tells how many lines are done, where that is no matter of course.

@@ -29,7 +29,7 @@ func TestRunWritesALineForALineAndTellsWhatFailed(t *testing.T) {
 	code, out, errOut := command("-c", path("none.yaml"), "mapping", "run", "--in", path("in"), "--out", path("out"), "--errors", path("errors"), "--source", "epr")
 	assert.Equal(t, exitRecordsFailed, code)
 	assert.Empty(t, out)
-	assert.Equal(t, "refbridge: no "+path("none.yaml")+": mapping with the built-in tables\nrefbridge: 2 lines mapped, 2 failed\n", errOut)
+	assert.Equal(t, "refbridge: mapping with the built-in tables: there is no "+path("none.yaml")+"\nrefbridge: 2 lines mapped, 2 failed\n", errOut)
 
 	written, err := os.ReadFile(path("out"))
 	require.NoError(t, err)

@@ -33,7 +33,11 @@ Exit codes: 0 written, 1 error or a fault in the tables, 64 usage.`
 
 // Run is the command.
 func (c *mappingShowCmd) Run(_ context.Context, p *program) error {
-	set, err := p.offlineTables(c.Tables)
+	dir, err := p.tablesInUse(c.Tables)
+	if err != nil {
+		return err
+	}
+	set, err := offlineTables(dir)
 	if err != nil {
 		return err
 	}
@@ -41,14 +45,14 @@ func (c *mappingShowCmd) Run(_ context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	list, err := p.tableCases(c.Tables)
+	list, err := tableCases(dir)
 	if err != nil {
 		return err
 	}
 	examples = append(examples, examplesOf(list)...)
 	options := review.Options{Version: versionText(), Examples: examples}
 	if c.Base != "" {
-		if options.Base, err = tablesOf(c.Base); err != nil {
+		if options.Base, err = baseTables(c.Base); err != nil {
 			return err
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"refbridge/ers"
 	"refbridge/mapping"
 	"refbridge/mapping/cases"
+	"refbridge/mapping/lint"
 )
 
 type mappingTestCmd struct {
@@ -33,7 +34,7 @@ Exit codes: 0 all cases hold, 1 one fails or an error, 64 usage.`
 
 // Run is the command.
 func (c *mappingTestCmd) Run(ctx context.Context, p *program) error {
-	dir, err := p.tablesFolder(c.Tables)
+	dir, err := p.tablesInUse(c.Tables)
 	if err != nil {
 		return err
 	}
@@ -48,11 +49,11 @@ func (c *mappingTestCmd) Run(ctx context.Context, p *program) error {
 
 // once runs all cases.
 func (c *mappingTestCmd) once(p *program, dir string) error {
-	set, err := loadTables(dir, []byte("offline"))
+	set, err := offlineTables(dir)
 	if err != nil {
 		return err
 	}
-	list, err := p.tableCases(c.Tables)
+	list, err := tableCases(dir)
 	if err != nil {
 		return err
 	}
@@ -62,7 +63,7 @@ func (c *mappingTestCmd) once(p *program, dir string) error {
 	if err := cases.Check(set, list); err != nil {
 		return err
 	}
-	failed := 0
+	failed, unlinted := 0, c.unlinted(dir)
 	for _, one := range list {
 		failures := tested(set, one)
 		if len(failures) > 0 {
@@ -74,6 +75,7 @@ func (c *mappingTestCmd) once(p *program, dir string) error {
 	}
 	if !c.JSON {
 		fmt.Fprintf(p.out, "%d cases, %d failed\n", len(list), failed)
+		fmt.Fprint(p.err, unlinted)
 	}
 	if failed > 0 {
 		return exit(exitError)
@@ -81,12 +83,30 @@ func (c *mappingTestCmd) once(p *program, dir string) error {
 	return nil
 }
 
-// tableCases reads the cases beside the tables, none where there are none: an author may not have written any yet.
-func (p *program) tableCases(dir string) ([]cases.Case, error) {
-	dir, err := p.tablesFolder(dir)
-	if err != nil {
-		return nil, err
+// unlinted is a line about errors that lint finds beside what the cases show, empty where there are none. What lint cannot read is for
+// lint to say.
+func (c *mappingTestCmd) unlinted(dir string) string {
+	var tables fs.FS = mapping.Default()
+	if dir != "" {
+		tables = os.DirFS(dir)
 	}
+	target, err := lint.DefaultSnapshot()
+	if err != nil {
+		return ""
+	}
+	report, err := lint.Check(tables, target)
+	if err != nil || report.Count(lint.Error) == 0 {
+		return ""
+	}
+	command := "refbridge mapping lint"
+	if c.Tables != "" {
+		command += " --tables " + shortPath(dir)
+	}
+	return fmt.Sprintf("refbridge: lint finds %s in these tables: %s\n", mapping.Plural(report.Count(lint.Error), "error"), command)
+}
+
+// tableCases reads the cases beside the tables of a folder, none where there are none: an author may not have written any yet.
+func tableCases(dir string) ([]cases.Case, error) {
 	if dir == "" {
 		return cases.Read(mapping.DefaultCases())
 	}
