@@ -46,6 +46,7 @@ func TestOneMistakeIsOneFault(t *testing.T) {
 	for table, want := range map[string]string{
 		head + "rows: [{field: F__c, from: id, when: activ = true}, {field: F__c, from: gender}]": "no resource has an element activ",
 		head + "row: [{field: F__c, from: id}]":                                                   "does not take \"row\"",
+		head + "rows: [{field: F__c, from: id}]\nnote: is no list":                                "does not take \"note\"",
 		head + "rows: [{feild: F__c, from: id}]":                                                  "does not take \"feild\"",
 		head + "rows: [{field: F__c, frm: id}]":                                                   "does not take \"frm\"",
 		"objekt" + head[len("object"):] + "rows: [{field: F__c, from: id}]":                       "does not take \"objekt\"",

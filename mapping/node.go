@@ -108,9 +108,9 @@ func (r *Reader) Mapping(n *yaml.Node, what string, allowed ...string) map[strin
 			out[key.Value] = value
 		}
 	}
-	misspelt(n, out, allowed)
+	meant := misspelt(n, out, allowed)
 	for _, name := range allowed[:needed] {
-		if out[name] == nil {
+		if out[name] == nil && !slices.Contains(meant, name) {
 			r.At(n, fmt.Sprintf("%s needs %q", what, name), "")
 		}
 	}
@@ -122,14 +122,21 @@ func (r *Reader) Mapping(n *yaml.Node, what string, allowed ...string) map[strin
 	return out
 }
 
-// misspelt adds the values of names that nobody knows under those that they may mean, where these are absent.
-func misspelt(n *yaml.Node, out map[string]*yaml.Node, allowed []string) {
+// misspelt adds the values of names that nobody knows under those that they may mean, where these are absent: of frm and form under
+// from. One that is less like it adds nothing but that it may be meant.
+func misspelt(n *yaml.Node, out map[string]*yaml.Node, allowed []string) (meant []string) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i].Value
-		if meant := spelling.Nearest(key, allowed); meant != "" && !slices.Contains(allowed, key) && out[meant] == nil {
-			out[meant] = n.Content[i+1]
+		name := spelling.Nearest(key, allowed)
+		if name == "" || slices.Contains(allowed, key) || out[name] != nil {
+			continue
+		}
+		meant = append(meant, name)
+		if spelling.Distance(key, name) == 1 {
+			out[name] = n.Content[i+1]
 		}
 	}
+	return meant
 }
 
 // Pairs gives the members of a YAML mapping whose names are the author's own, in the order written.

@@ -18,15 +18,16 @@ func Nearest(name string, names []string) string {
 		if n == "" || max(len(n)-len(name), len(name)-len(n)) >= limit {
 			continue // it takes as many mistakes
 		}
-		if d := distance(lower, strings.ToLower(n)); d < limit {
+		if d := Distance(lower, strings.ToLower(n)); d < limit {
 			best, limit = n, d
 		}
 	}
 	return best
 }
 
-// distance is the restricted Damerau-Levenshtein distance of two words.
-func distance(a, b string) int {
+// Distance is the restricted Damerau-Levenshtein distance of two words: how many letters are wrong, missing, too many, or in each
+// other's place.
+func Distance(a, b string) int {
 	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range last {
 		last[j] = j

@@ -422,3 +422,10 @@ func TestFilesThatAreNoTablesAreNamed(t *testing.T) {
 	_, err := Check(table, defaultSnapshot(t))
 	assert.EqualError(t, err, "x.yaml is a folder, and a table is a file: give the folder another name")
 }
+
+func TestANamedValueThatIsMisspeltWhereItIsReadIsNotUnused(t *testing.T) {
+	const table = "object: PersonName\nsource: Patient\nkey: {field: Bridge_Key__c, from: id}\nlet: {family: name.first().family}\n" +
+		"rows: [{field: LastName, from: \"%s\", transform: \"truncate(80, hold)\"}]\n"
+	assert.Empty(t, found(t, "unused", fmt.Sprintf(table, "%famly")))
+	assert.Len(t, found(t, "unused", fmt.Sprintf(table, "id")), 1)
+}

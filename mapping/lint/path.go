@@ -199,6 +199,15 @@ func (l *linter) unusedLets(t *mapping.Table) {
 			}
 		}
 	}
+	names := make([]string, len(t.Lets))
+	for i, s := range t.Lets {
+		names[i] = s.Name
+	}
+	for name := range maps.Clone(read) {
+		if !slices.Contains(names, name) {
+			read[mapping.Meant(name, names)] = true // it is misspelt where it is read
+		}
+	}
 	for _, s := range t.Lets {
 		if !read[s.Name] {
 			l.warn("unused", s.Place, "", fmt.Sprintf("nothing reads %%%s", mapping.Short(s.Name)), "remove it")
