@@ -61,6 +61,17 @@ func (s *samples) reading(f *os.File) (io.Reader, func()) {
 // quietFor is how long people wait without a word.
 const quietFor = 2 * time.Second
 
+// lateBars are progress bars that are drawn from quietFor on, and what ends them.
+func lateBars(w io.Writer) (*mpb.Progress, func()) {
+	late := make(chan struct{})
+	wait := time.AfterFunc(quietFor, func() { close(late) })
+	bars := mpb.New(mpb.WithOutput(w), mpb.WithWidth(40), mpb.WithRenderDelay(late))
+	return bars, func() {
+		wait.Stop()
+		bars.Wait()
+	}
+}
+
 // meter is a reader that draws how far it is, from quietFor on.
 type meter struct {
 	in    io.Reader

@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
@@ -117,14 +116,12 @@ func unread(types map[string]int) string {
 	return mapping.Plural(total, "resource") + " in Bundles that no table reads: " + strings.Join(parts, ", ")
 }
 
-// mapped shows progress on a terminal, where mapping takes more than two seconds; it gives what ends that.
+// mapped shows progress on a terminal, where mapping takes a while; it gives what ends that.
 func (p *program) mapped(j *batch.Job, size int64) func() {
 	if !terminal(p.err) {
 		return func() {}
 	}
-	late := make(chan struct{})
-	wait := time.AfterFunc(2*time.Second, func() { close(late) })
-	bars := mpb.New(mpb.WithOutput(p.err), mpb.WithWidth(40), mpb.WithRenderDelay(late))
+	bars, done := lateBars(p.err)
 	style, counter := mpb.BarFillerBuilder(mpb.BarStyle()), decor.Counters(decor.SizeB1024(0), "% .1f / % .1f")
 	if size == 0 {
 		style, counter = mpb.SpinnerStyle(), decor.Current(decor.SizeB1024(0), "% .1f")
@@ -133,9 +130,8 @@ func (p *program) mapped(j *batch.Job, size int64) func() {
 		mpb.AppendDecorators(counter))
 	j.Progress = func(bytes int) { bar.IncrBy(bytes) }
 	return func() {
-		wait.Stop()
 		bar.Abort(true)
-		bars.Wait()
+		done()
 	}
 }
 

@@ -89,7 +89,8 @@ func (s *samples) unreadable(at string, err error) {
 	s.counts.Unreadable++
 	switch n := s.counts.Unreadable; {
 	case n <= toldRecords:
-		fmt.Fprintf(s.err, "refbridge: error: %s cannot be read: %v\n", at, err)
+		text := fmt.Sprintf("%s cannot be read: %v", at, err)
+		fmt.Fprintf(s.err, "refbridge: error: %s\n", wrap(text, len("refbridge: error: ")))
 	case n == toldRecords+1:
 		fmt.Fprintf(s.err, "refbridge: hint: more records cannot be read; they are counted\n")
 	}

@@ -175,7 +175,8 @@ func failureOf(f cases.Failure) failureJSON {
 
 // failed shows a case that fails.
 func (p printer) failed(c cases.Case, failures []cases.Failure) {
-	fmt.Fprintf(p.w, "%s  %s:%d  %s\n", p.paint("31", "FAIL"), c.File, c.Line, p.paint("1", c.Name))
+	at := fmt.Sprintf("  %s:%d  ", c.File, c.Line)
+	fmt.Fprintf(p.w, "%s%s%s\n", p.paint("31", "FAIL"), at, p.paint("1", wrap(c.Name, len("FAIL")+len(at))))
 	record := ""
 	for _, f := range failures {
 		if head := strings.TrimSpace(f.Object + " " + f.Key); head != record {

@@ -107,14 +107,22 @@ func show(v sobject.Value) string {
 	switch {
 	case v.IsNull():
 		return "(empty)"
-	case v.Kind() == sobject.Ref && len(v.Key()) == 40:
-		return "-> " + v.To().Object + " " + v.Key()[:8] + "…"
+	case v.Kind() == sobject.Ref && shortHash(v.Key()) != v.Key():
+		return "-> " + v.To().Object + " " + shortHash(v.Key())
 	case v.Kind() == sobject.Ref:
 		return "-> " + v.Key()
 	case v.Kind() == sobject.DateTime:
 		return strings.Replace(v.Reveal(), ".000Z", "Z", 1)
 	}
 	return strings.ReplaceAll(strings.ReplaceAll(v.Reveal(), "\r", ""), "\n", "⏎")
+}
+
+// shortHash cuts a key that is a hash, as those of code records are; other keys stay.
+func shortHash(key string) string {
+	if len(key) == 40 && !strings.Contains(key, ".") {
+		return key[:8] + "…"
+	}
+	return key
 }
 
 // wrap breaks a text at 78 columns, further lines indented.

@@ -12,6 +12,7 @@ import (
 
 	"refbridge/fhir"
 	"refbridge/ledger"
+	"refbridge/mapping"
 )
 
 func noColour() bool { return os.Getenv("NO_COLOR") != "" }
@@ -146,14 +147,15 @@ func printEntry(w io.Writer, e ledger.Entry) {
 	}
 }
 
-// records lists what stands in Salesforce for a source record, by key and id, without values.
+// records lists what stands in Salesforce for a source record, by key and id, without values; the hash that is the key of a code
+// record is cut.
 func (a *app) records(ctx context.Context, w io.Writer, source string, ref fhir.Reference) error {
 	images, err := a.ledger.Images(ctx, source, ref)
 	if err != nil {
 		return err
 	}
 	for _, r := range images {
-		fmt.Fprintf(w, "    %s %s %s, %d fields\n", r.Object, r.Key.Value, r.ID, len(r.Fields))
+		fmt.Fprintf(w, "    %s %s %s, %s\n", r.Object, shortHash(r.Key.Value), r.ID, mapping.Plural(len(r.Fields), "field"))
 	}
 	back, err := a.ledger.Writebacks(ctx, source)
 	if err != nil {

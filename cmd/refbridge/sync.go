@@ -78,19 +78,19 @@ type reportJSON struct {
 	bridge.Report
 }
 
-// progress shows a bar on a terminal while a plan is applied; elsewhere nothing.
+// progress shows a bar on a terminal while a plan is applied, where that takes a while; elsewhere nothing.
 func (p *program) progress(f *bridge.Flow) func() {
 	if !terminal(p.err) {
 		return func() {}
 	}
-	bars := mpb.New(mpb.WithOutput(p.err), mpb.WithWidth(40))
+	bars, done := lateBars(p.err)
 	var bar *mpb.Bar
-	f.Applier.Progress = func(done, total int) {
-		if bar == nil || done == 1 {
+	f.Applier.Progress = func(applied, total int) {
+		if bar == nil || applied == 1 {
 			bar = bars.AddBar(int64(total), mpb.BarRemoveOnComplete(),
 				mpb.PrependDecorators(decor.Name(f.Name+" ")), mpb.AppendDecorators(decor.CountersNoUnit("%d / %d")))
 		}
-		bar.SetCurrent(int64(done))
+		bar.SetCurrent(int64(applied))
 	}
 	return func() {
 		f.Applier.Progress = nil
@@ -98,7 +98,7 @@ func (p *program) progress(f *bridge.Flow) func() {
 			bar.SetCurrent(1 << 30)
 			bar.Abort(true)
 		}
-		bars.Wait()
+		done()
 	}
 }
 
