@@ -9,6 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"refbridge/config/spelling"
 	"refbridge/fhir/fhirpath"
 	"refbridge/mapping"
 	"refbridge/sfdc/sobject"
@@ -205,7 +206,7 @@ func (l *linter) unusedLets(t *mapping.Table) {
 	}
 	for name := range maps.Clone(read) {
 		if !slices.Contains(names, name) {
-			read[mapping.Meant(name, names)] = true // it is misspelt where it is read
+			read[spelling.Nearest(name, names)] = true // it is misspelt where it is read
 		}
 	}
 	for _, s := range t.Lets {
