@@ -21,7 +21,7 @@ func (l *linter) written(object string, f sobject.FieldType) (values []string, k
 				continue
 			}
 			given, all := gives(w)
-			if !all {
+			if !all || w.Owner != sobject.Source { // what others own may be anything
 				return nil, false
 			}
 			values, known = append(values, given...), true
