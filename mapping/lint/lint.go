@@ -214,18 +214,28 @@ func (l *linter) finish() {
 	l.report.Findings = slices.CompactFunc(all, func(a, b Finding) bool { return a == b })
 }
 
-// followed leaves out what would be right if another finding was put right: no table makes CodeSet, where a table makes CodeSett.
+// followed leaves out what would be right if another finding was put right: no table makes CodeSet, where a table makes CodeSett; a
+// field that only one of two tables of the same records gives.
 func (l *linter) followed(all []Finding) []Finding {
-	caused := map[mapping.Place]bool{}
+	type cause struct {
+		check string
+		at    mapping.Place
+	}
+	caused, twins := map[cause]bool{}, map[string]bool{}
 	for _, t := range l.set.Tables() {
+		twin := func(f Finding) bool { return f.Check == "twin" && f.File == t.File }
+		twins[t.Object] = twins[t.Object] || slices.ContainsFunc(all, twin)
 		for _, w := range t.Rows {
 			if w.Ref.Object != "" && w.Ref.Field == "" && slices.ContainsFunc(l.set.Tables(), l.mayMake(w.Ref.Object)) {
-				caused[l.at(w.Place, "ref")] = true
+				caused[cause{"unmade", l.at(w.Place, "ref")}] = true
 			}
 		}
 	}
+	for _, t := range l.set.Tables() {
+		caused[cause{"required-field", l.at(t.Place, "object")}] = twins[t.Object]
+	}
 	return slices.DeleteFunc(all, func(f Finding) bool {
-		return f.Check == "unmade" && caused[mapping.Place{File: f.File, Line: f.Line, Column: f.Column}]
+		return caused[cause{f.Check, mapping.Place{File: f.File, Line: f.Line, Column: f.Column}}]
 	})
 }
 

@@ -424,6 +424,14 @@ func TestFilesThatAreNoTablesAreNamed(t *testing.T) {
 	assert.EqualError(t, err, "x.yaml is a folder, and a table is a file: give the folder another name")
 }
 
+func TestTwoTablesOfOneRecordAreOneFinding(t *testing.T) {
+	const table = "object: PersonName\nsource: Patient\nkey: {field: Bridge_Key__c, from: id}\nrows: [{field: %s}]\n"
+	r := lint(t, fstest.MapFS{"a.yaml": {Data: fmt.Appendf(nil, table, "LastName, default: x, required: true")},
+		"b.yaml": {Data: fmt.Appendf(nil, table, "FirstName, default: x")}}, defaultSnapshot(t))
+	require.Len(t, r.Findings, 1, "the last name is given by the other table")
+	assert.Equal(t, "twin", r.Findings[0].Check)
+}
+
 func TestANamedValueThatIsMisspeltWhereItIsReadIsNotUnused(t *testing.T) {
 	const table = "object: PersonName\nsource: Patient\nkey: {field: Bridge_Key__c, from: id}\nlet: {family: name.first().family}\n" +
 		"rows: [{field: LastName, from: \"%s\", transform: \"truncate(80, hold)\"}]\n"
