@@ -40,7 +40,7 @@ type Flow struct {
 	Retention time.Duration
 	// Describe gives a hash of what the org says of the tables' objects; nil = its changes release nothing.
 	Describe func(ctx context.Context) (string, error)
-	// Fit is an error where the tables do not fit the target: nothing is planned then. Nil: nobody asks.
+	// Fit is an error where the tables do not fit the target: nothing is planned then. Nil = nobody asks.
 	Fit    func(ctx context.Context) error
 	Logger *slog.Logger
 	Now    func() time.Time
@@ -212,13 +212,19 @@ func (f *Flow) Sync(ctx context.Context) (Report, error) {
 		report.count(fate)
 	}
 	f.unread = nil
-	if err := f.apply(ctx, &report); err != nil {
-		return report, errors.Join(halted, err)
+	unfit := f.fit(ctx)
+	if unfit == nil {
+		if err := f.apply(ctx, &report); err != nil {
+			return report, errors.Join(halted, err)
+		}
 	}
+	halted = errors.Join(halted, unfit)
 	if f.Back != nil {
 		back, err := f.Back.Run(ctx)
 		report.StatusBack, report.Divergent = back.Done, back.Divergent
-		halted = errors.Join(halted, err)
+		if unfit == nil || !errors.Is(err, ErrHalted) { // what does not fit is told already
+			halted = errors.Join(halted, err)
+		}
 	}
 	return report, errors.Join(halted, f.finish(ctx))
 }
@@ -239,15 +245,18 @@ func (f *Flow) prepare(ctx context.Context) error {
 		return err
 	}
 	f.Applier.Resume(open)
-	return f.fit(ctx)
+	return nil
 }
 
-// fit asks whether the tables fit the target. What was polled is in the ledger by then and loses nothing by waiting.
+// fit asks whether the tables fit the target; where they do not, the lane halts. What was polled is in the ledger and waits there.
 func (f *Flow) fit(ctx context.Context) error {
 	if f.Fit == nil {
 		return nil
 	}
-	return f.Fit(ctx)
+	if err := f.Fit(ctx); err != nil {
+		return fmt.Errorf("%w: %w", ErrHalted, err)
+	}
+	return nil
 }
 
 // apply takes every record that was due when it began, each once: one that waits for the next run cannot keep the others

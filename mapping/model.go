@@ -47,6 +47,12 @@ type Table struct {
 	base    int        // of a body: where the cells of the table begin among those of its body
 }
 
+// Idle tells whether the table makes nothing of any resource while variables have the given values: tables of patients, where they
+// are only linked.
+func (t *Table) Idle(variables map[string]string) bool {
+	return t.When != nil && t.When.Expr.Never(variables)
+}
+
 // Path is a compiled FHIRPath with its place.
 type Path struct {
 	Place

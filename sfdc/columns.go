@@ -30,7 +30,7 @@ func (c column) key() string { return c.RelationshipName + "." + c.target.Field 
 
 func (c *Client) columns(ctx context.Context, call string, s Selection) (columns, error) {
 	needed := append([]string{s.KeyField}, s.Fields...)
-	d, err := c.DescribeFor(ctx, s.Object, needed...)
+	d, err := c.describeFor(ctx, s.Object, needed...)
 	if err != nil {
 		return columns{}, err
 	}

@@ -56,9 +56,17 @@ func (c *Client) Describe(ctx context.Context, object string) (sobject.Descripti
 	return c.described(ctx, object, describedFor)
 }
 
-// DescribeFor is Describe for somebody who needs fields: where one is absent, an answer older than absentFor is not
+// DescribeAgain is Describe for somebody who found the answer wanting: one older than five minutes is asked for again.
+func (c *Client) DescribeAgain(ctx context.Context, object string) (sobject.Description, error) {
+	if !identifierPattern.MatchString(object) || strings.Contains(object, ".") {
+		return sobject.Description{}, fmt.Errorf("describe: %w", errIdentifier)
+	}
+	return c.described(ctx, object, absentFor)
+}
+
+// describeFor is Describe for somebody who needs fields: where one is absent, an answer older than absentFor is not
 // good enough. The fields can still be absent afterwards.
-func (c *Client) DescribeFor(ctx context.Context, object string, fields ...string) (sobject.Description, error) {
+func (c *Client) describeFor(ctx context.Context, object string, fields ...string) (sobject.Description, error) {
 	d, err := c.Describe(ctx, object)
 	if err != nil || invisible("", d, fields...) == nil {
 		return d, err

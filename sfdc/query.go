@@ -97,7 +97,7 @@ func (c *Client) FindParents(ctx context.Context, l Lookup, keys []string) (map[
 	}
 	where := slices.Sorted(maps.Keys(l.Where))
 	needed := append([]string{l.Field, l.Parent}, where...)
-	d, err := c.DescribeFor(ctx, l.Object, needed...)
+	d, err := c.describeFor(ctx, l.Object, needed...)
 	if err != nil {
 		return nil, err
 	}

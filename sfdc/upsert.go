@@ -59,7 +59,7 @@ func (c *Client) Upsert(ctx context.Context, object, keyField string, records []
 	if len(records) == 0 {
 		return u.results, nil
 	}
-	d, err := c.DescribeFor(ctx, object, append(fieldNames(records), keyField)...)
+	d, err := c.describeFor(ctx, object, append(fieldNames(records), keyField)...)
 	if e, ok := asError(err); ok {
 		u.settle(u.all(), e)
 		return u.results, nil

@@ -6,71 +6,75 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 
+	"refbridge/config"
 	"refbridge/mapping"
 	"refbridge/mapping/lint"
 	"refbridge/sfdc"
+	"refbridge/sfdc/sobject"
 )
 
-// unfit are tables that do not fit the org: a sync with them would refuse, lose or misplace whole fields.
+// unfit are tables that do not fit the org: a sync with them would be refused whole fields, or lose them.
 type unfit []lint.Finding
 
-// Error gives their number; findings prints them.
+// Error names the first of them. Nothing in it is about a person.
 func (u unfit) Error() string {
-	if len(u) == 1 {
-		return "the tables do not fit this org (1 error)"
+	first := u[0].Fault
+	text := fmt.Sprintf("the tables do not fit this org: %s:%d:%d: %s", first.File, first.Line, first.Column, first.Message)
+	if len(u) > 1 {
+		text += fmt.Sprintf(" (and %d more)", len(u)-1)
 	}
-	return fmt.Sprintf("the tables do not fit this org (%d errors)", len(u))
+	return text
 }
 
-// fit checks the tables against what the org says of their objects. It costs no call while what the org said is young enough;
-// what is missing is asked for again after a few minutes, so that an administrator who adds a field does not wait for a day.
-func (a *app) fit(ctx context.Context) error {
+// fit checks the tables that run against what the org says of their objects. Tables that make nothing for a source are left out: in
+// mode link nobody needs an Account that can be written. It costs no call while the org's answers are young enough; before the
+// tables are refused it is asked once more, so that an administrator who grants a field waits for minutes and not for a day.
+func (a *app) fit(src config.Source) func(context.Context) error {
+	idle := map[string]bool{}
+	for _, t := range a.tables.Tables() {
+		if t.Idle(map[string]string{"patientMode": src.Patient, "source": src.Name, "system": src.System}) {
+			idle[t.File] = true
+		}
+	}
+	var last error
+	return func(ctx context.Context) error {
+		if on, _, err := mapping.Read(tablesIn(a.cfg.Tables), mapping.Options{}); err != nil || on.Hash() != a.tables.Hash() {
+			return last // somebody is editing; what runs was checked when it was read
+		}
+		found, err := a.misfits(ctx, idle, a.target.Describe)
+		if err == nil && len(found) > 0 {
+			found, err = a.misfits(ctx, idle, a.target.DescribeAgain)
+		}
+		if last = err; err == nil && len(found) > 0 {
+			last = unfit(found)
+		}
+		return last
+	}
+}
+
+// misfits gives what does not fit.
+func (a *app) misfits(ctx context.Context, idle map[string]bool, describe func(context.Context, string) (sobject.Description, error)) ([]lint.Finding, error) {
 	tables := tablesIn(a.cfg.Tables)
 	objects, err := lint.Objects(tables)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	org := lint.Snapshot{About: "Salesforce org " + a.cfg.Salesforce.LoginURL, Taken: "now"}
 	for _, name := range objects {
-		d, err := a.target.DescribeFor(ctx, name, a.fieldsOf(name)...)
+		d, err := describe(ctx, name)
 		var refused *sfdc.Error
 		switch {
 		case errors.As(err, &refused) && refused.Status == http.StatusNotFound: // lint names it
 		case err != nil:
-			return fmt.Errorf("ask the org about %s: %w", name, err)
+			return nil, fmt.Errorf("ask the org about %s: %w", name, err)
 		default:
 			org.Objects = append(org.Objects, d)
 		}
 	}
 	report, err := lint.Check(tables, org)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if found := report.Unfit(); len(found) > 0 {
-		return unfit(found)
-	}
-	return nil
-}
-
-// fieldsOf gives the fields of an object that the tables write or read.
-func (a *app) fieldsOf(object string) []string {
-	objects := a.tables.Objects()
-	i := slices.IndexFunc(objects, func(o mapping.Object) bool { return strings.EqualFold(o.Name, object) })
-	if i < 0 {
-		return nil
-	}
-	return append(slices.Clone(objects[i].Fields), objects[i].KeyField)
-}
-
-// findings prints what does not fit, a fault each.
-func (p *program) findings(found unfit) {
-	for _, f := range found {
-		hint := f.Hint
-		if f.Hint = ""; strings.Contains(f.Message, f.Field) {
-			f.Field = ""
-		}
-		p.fault(f.Fault.String(), hint)
-	}
+	return slices.DeleteFunc(report.Unfit(), func(f lint.Finding) bool { return idle[f.File] }), nil
 }

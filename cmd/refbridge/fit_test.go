@@ -1,7 +1,11 @@
 package main
 
 import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -22,8 +26,8 @@ func TestTablesThatDoNotFitTheOrgNeverRunAndLoseNothing(t *testing.T) {
 	r := w.run(exitError, "sync")
 	assert.Contains(t, r.err, "service-request.yaml:")
 	assert.Contains(t, r.err, "ClinicalServiceRequest has no field PatientInstructions")
-	assert.Contains(t, r.err, "did you mean PatientInstruction?")
-	assert.Contains(t, r.err, "nothing was written, and what was polled is kept")
+	assert.Contains(t, r.err, "what was polled is kept, and nothing was written")
+	assert.NotContains(t, r.err, "field-not-visible", "one cause is told once")
 	assert.Empty(t, w.org.Rows("ClinicalServiceRequest"))
 	assert.Contains(t, w.run(exitError, "plan").err, "PatientInstructions")
 	before := w.statement()
@@ -36,4 +40,83 @@ func TestTablesThatDoNotFitTheOrgNeverRunAndLoseNothing(t *testing.T) {
 	after := w.statement()
 	assert.Zero(t, after.Pending)
 	assert.Equal(t, 9, after.Applied+after.Superseded)
+}
+
+// describing stands before the org and edits what describe says of an object.
+type describing struct {
+	org   http.Handler
+	edit  func(object string, field map[string]any)
+	asked map[string]int
+}
+
+func (d *describing) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	object, isDescribe := strings.CutSuffix(r.URL.Path, "/describe")
+	if !isDescribe {
+		d.org.ServeHTTP(w, r)
+		return
+	}
+	object = object[strings.LastIndexByte(object, '/')+1:]
+	d.asked[object]++
+	answer := httptest.NewRecorder()
+	d.org.ServeHTTP(answer, r)
+	var says map[string]any
+	_ = json.Unmarshal(answer.Body.Bytes(), &says)
+	fields, _ := says["fields"].([]any)
+	for _, f := range fields {
+		d.edit(object, f.(map[string]any))
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(answer.Code)
+	_ = json.NewEncoder(w).Encode(says)
+}
+
+// behind puts something between refbridge and the org of a world, whose only source is e-RS in mode link.
+func (w *world) behind(edit func(object string, field map[string]any)) *describing {
+	w.t.Helper()
+	d := &describing{org: w.org, edit: edit, asked: map[string]int{}}
+	text := regexp.MustCompile(`login_url: "[^"]*"`).ReplaceAllString(w.read("refbridge.yaml"), `login_url: "`+serving(w.t, d)+`"`)
+	w.write("refbridge.yaml", regexp.MustCompile(`(?m)^  - \{name: ward.*\n`).ReplaceAllString(text, ""))
+	return d
+}
+
+func TestAnOrgThatOnlyLinksPatientsNeedsNoWritableAccount(t *testing.T) {
+	t.Parallel()
+	// Before: the integration user may read Accounts and their identifiers, and no more.
+	w := newWorld(t, setting{referrals: 4})
+	w.behind(func(object string, f map[string]any) {
+		if object == "Account" {
+			f["createable"], f["updateable"] = false, false
+		}
+	})
+	w.run(exitDone, "sync")
+	assert.Equal(t, 4, len(w.org.Rows("ClinicalServiceRequest")))
+}
+
+func TestARequiredFieldThatAutomationMayFillStopsNoTable(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setting{referrals: 4})
+	w.behind(func(object string, f map[string]any) {
+		if object == "ClinicalServiceRequest" && f["name"] == "ReferralScore" {
+			f["nillable"], f["defaultedOnCreate"] = false, false
+		}
+	})
+	w.run(exitDone, "sync")
+	assert.Equal(t, 4, len(w.org.Rows("ClinicalServiceRequest")))
+}
+
+func TestAFieldThatMayNotBeWrittenStopsTheTablesBeforeAnythingIsWritten(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setting{referrals: 4})
+	granted := false
+	w.behind(func(object string, f map[string]any) {
+		if object == "ClinicalServiceRequest" && f["name"] == "PatientInstruction" {
+			f["createable"], f["updateable"] = granted, granted
+		}
+	})
+	r := w.run(exitError, "sync")
+	assert.Regexp(t, `the tables do not fit this org: service-request\.yaml:\d+:\d+: .*PatientInstruction`, r.err)
+	assert.Empty(t, w.org.Rows("ClinicalServiceRequest"))
+	granted = true
+	w.run(exitDone, "sync")
+	assert.Equal(t, 4, len(w.org.Rows("ClinicalServiceRequest")))
 }

@@ -137,7 +137,6 @@ func (p *program) report(ctx context.Context, err error) int {
 	var code exit
 	var faults config.Faults
 	var tables mapping.Faults
-	var wrong unfit
 	switch {
 	case err == nil:
 		return exitDone
@@ -151,8 +150,6 @@ func (p *program) report(ctx context.Context, err error) int {
 			p.fault(fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Message), f.Hint)
 		}
 		return exitError
-	case errors.As(err, &wrong):
-		p.findings(wrong) // what else went wrong is told below
 	case errors.As(err, &tables):
 		for _, f := range tables {
 			hint := f.Hint
@@ -192,7 +189,7 @@ func hintOf(err error) string {
 	case errors.As(err, &h):
 		return h.hint
 	case errors.As(err, new(unfit)):
-		return "refbridge mapping lint --online shows each with its line; nothing was written, and what was polled is kept"
+		return "refbridge mapping lint --online shows every error and the way out; what was polled is kept, and nothing was written"
 	case errors.Is(err, config.ErrNoFile):
 		return "refbridge init writes one; refbridge demo needs none"
 	case errors.Is(err, ledger.ErrLocked):
