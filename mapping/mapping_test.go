@@ -281,6 +281,23 @@ func TestATextThatIsNoCodeIsNotShown(t *testing.T) {
 	}
 }
 
+func TestACodeThatIsNotShownMakesNoRowToAdd(t *testing.T) {
+	set, err := Load(files("a.yaml", "object: X__c\nsource: ServiceRequest\nkey: {field: K__c, from: id}\nrows:\n  - {field: A__c, from: code, values: v}\n"+
+		"values:\n  v: {codes: [{code: x, to: X}]}\n"), Options{})
+	require.NoError(t, err)
+	for coding, want := range map[string]string{
+		`{"code":"née Zebedee"}`: "code [11 characters, not shown] is not in value table v, at ServiceRequest.code (add a row for it to table v at a.yaml:7)",
+		`{"system":"née Zebedee","code":"y"}`: "code y of [a system of 11 characters, not shown] is not in value table v, at ServiceRequest.code " +
+			"(add a row for it to table v at a.yaml:7)",
+		`{"system":"urn:s","code":"y"}`: "code y of urn:s is not in value table v, at ServiceRequest.code (add to table v at a.yaml:7: - {system: urn:s, code: y, to: …})",
+	} {
+		_, err = set.Map(Input{Focus: resource(t, []byte(`{"resourceType":"ServiceRequest","id":"1","code":{"coding":[`+coding+`]}}`)),
+			Variables: map[string]string{"source": "s"}})
+		require.Error(t, err)
+		assert.Equal(t, "a.yaml:5:5: A__c: "+want, err.Error())
+	}
+}
+
 func TestAConceptWithoutACodeIsHeldUnlessItsValueTableSaysOtherwise(t *testing.T) {
 	of := func(unlisted string) (Output, error) {
 		set, err := Load(files("a.yaml", "object: X__c\nsource: ServiceRequest\nkey: {field: K__c, from: id}\nrows:\n  - {field: A__c, from: code"+

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 	_ "time/tzdata" // the zone of partial dates must not depend on the machine
+	"unicode/utf8"
 )
 
 // zoneName is where a date without a time happened: NHS services run on British time.
@@ -52,7 +53,7 @@ func (m *Mapper) utc(s string, partial func(string) (at moment, given, ok bool))
 	}
 	switch {
 	case !ok:
-		return "", badValue("a text of %d characters is not a FHIR dateTime", len(s))
+		return "", badValue("a text of %d characters is not a FHIR dateTime", utf8.RuneCountInString(s))
 	case !given:
 		return "", nil
 	}
@@ -96,7 +97,7 @@ func (m *Mapper) date(s string) (string, *trouble) {
 	at, ok := instant(s, m.set.zone)
 	switch {
 	case !ok:
-		return "", badValue("a text of %d characters is not a FHIR date", len(s))
+		return "", badValue("a text of %d characters is not a FHIR date", utf8.RuneCountInString(s))
 	case len(s) < dayLength:
 		return "", nil
 	}

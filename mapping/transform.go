@@ -259,8 +259,8 @@ func hashTransform(args []string) (Transform, error) {
 	return t, nil
 }
 
-// truncateTransform: truncate(n) holds what is longer than n, truncate(n, cut) cuts it. Lengths are counted in UTF-16
-// units, which is never less than Salesforce counts.
+// truncateTransform: truncate(n) holds what is longer than n, truncate(n, cut) cuts it. TextLength says how
+// lengths are counted.
 func truncateTransform(args []string) (Transform, error) {
 	t := Transform{Name: "truncate"}
 	if len(args) == 0 || len(args) > 2 || len(args) == 2 && args[1] != "hold" && args[1] != "cut" {
@@ -290,7 +290,8 @@ func tooLong(have, limit int) *trouble {
 		hint: fmt.Sprintf("shorten it at the source, lengthen the field, or write truncate(%d, cut)", limit)}
 }
 
-// TextLength gives the length of a text as Salesforce counts it: in UTF-16 units.
+// TextLength gives the length of a text as Salesforce counts it: in UTF-16 units, so that a character outside the Basic Multilingual
+// Plane, such as 😀, counts twice. No limit of a field is compared with any other length.
 func TextLength(s string) int {
 	n := 0
 	for _, r := range s {

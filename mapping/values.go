@@ -222,7 +222,7 @@ func (v *ValueTable) translate(codings []Coding) (value sobject.Value, listed bo
 }
 
 // unknown is the fault for a code that is not listed, at the rule that looked it up, with the row to add. A text that is no code
-// of its source's type is not shown.
+// of its source's type is not shown, and what is not shown makes no row.
 func (v *ValueTable) unknown(at Place, c Coding, shown bool) Fault {
 	name, _, _ := strings.Cut(v.Name, ".")
 	where := fmt.Sprintf("table %s at %s:%d", name, v.File, v.Line)
@@ -231,13 +231,15 @@ func (v *ValueTable) unknown(at Place, c Coding, shown bool) Fault {
 			"add a row for it to "+where)
 	}
 	code, system := ShowCode(c.Code), ShowSystem(c.System)
-	message := fmt.Sprintf("code %s is not in value table %s", code, v.Name)
-	row := fmt.Sprintf("{code: %s, to: …}", code)
+	message, row := "code "+code, "code: "+code
 	if c.System != "" {
-		message = fmt.Sprintf("code %s of %s is not in value table %s", code, system, v.Name)
-		row = fmt.Sprintf("{system: %s, code: %s, to: …}", system, code)
+		message, row = message+" of "+system, "system: "+system+", "+row
 	}
-	return at.Fault(UnknownCode, message, fmt.Sprintf("add to %s: - %s", where, row))
+	hint := fmt.Sprintf("add to %s: - {%s, to: …}", where, row)
+	if code != c.Code || c.System != "" && system != c.System {
+		hint = "add a row for it to " + where
+	}
+	return at.Fault(UnknownCode, message+" is not in value table "+v.Name, hint)
 }
 
 // The shapes that a message may repeat. A text that a source put where a code belongs is not shown.
@@ -254,7 +256,7 @@ func ShowCode(code string) string {
 	if PlainCode(code) && !HoldsNHSNumber(code) {
 		return code
 	}
-	return fmt.Sprintf("[%d characters, not shown]", len(code))
+	return fmt.Sprintf("[%d characters, not shown]", utf8.RuneCountInString(code))
 }
 
 // ShowSystem gives a code system for a message: one that could be about a person by its length alone.
@@ -262,5 +264,5 @@ func ShowSystem(system string) string {
 	if systemShape.MatchString(system) && !HoldsNHSNumber(system) {
 		return system
 	}
-	return fmt.Sprintf("[a system of %d characters, not shown]", len(system))
+	return fmt.Sprintf("[a system of %d characters, not shown]", utf8.RuneCountInString(system))
 }

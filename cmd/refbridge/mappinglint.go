@@ -25,9 +25,11 @@ func (mappingLintCmd) Help() string {
 have, objects and fields that the target does not have or does not let us write, values of the wrong type or length,
 picklist values that it does not list, codes that no row covers, rows that never count. Without --online it needs no
 network and no configuration; docs/tables.md says what each finding means. Fields of your own: snapshot.yaml beside the
-tables declares them, or refbridge describe --save org.json takes them from the org, for --snapshot. Tables with errors that loading finds never run.
+tables declares them, or refbridge describe --save org.json takes them from the org, for --snapshot.
 
-An error stops records or loses data. A warning may, and can be meant.
+An error stops records or loses data. A warning may, and can be meant. sync, run, backfill and plan ask the same of the org
+that they write to: tables with an error never run there. Two checks are left to the records that they concern: unknown-value
+and too-long.
 
 Example: refbridge mapping lint --tables tables --snapshot org.json
 

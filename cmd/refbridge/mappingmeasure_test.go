@@ -49,8 +49,9 @@ func TestCoverageAccountsForEveryLine(t *testing.T) {
 	assert.Equal(t, exitError, code)
 	assert.Contains(t, errOut, "of the source paths are accounted for, less than 99 %")
 
-	code, _, _ = ran(t, "", "mapping", "coverage")
-	assert.Equal(t, exitUsage, code, "either --in or --last")
+	code, _, errOut = ran(t, "", "mapping", "coverage")
+	assert.Equal(t, exitUsage, code)
+	assert.Contains(t, errOut, "refbridge: error: no records are named\nrefbridge: hint: --in FILE or --last N\n")
 }
 
 func TestThePageOfCoverageDoesNotOverwriteTheRecords(t *testing.T) {

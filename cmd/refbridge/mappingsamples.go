@@ -15,8 +15,8 @@ import (
 
 // sampleFlags choose the real records that coverage and impact look at.
 type sampleFlags struct {
-	In   string `help:"Records, one a line, or one document; - is standard input." placeholder:"FILE|-" xor:"in" required:""`
-	Last int    `help:"The newest N bodies of each source in the ledger." placeholder:"N" xor:"in" required:""`
+	In   string `help:"Records, one a line, or one document; - is standard input." placeholder:"FILE|-" xor:"in"`
+	Last int    `help:"The newest N bodies of each source in the ledger." placeholder:"N" xor:"in"`
 }
 
 // samplesHelp is part of the help of both commands.
@@ -68,7 +68,7 @@ func (s *samples) each(ctx context.Context, take func(mapping.Sample)) error {
 	case s.flags.Last > 0:
 		return s.remembered(ctx, take)
 	case s.flags.Last < 0 || s.flags.In == "":
-		return hinted{errors.New("no records are named"), "--in FILE or --last N"}
+		return misused("no records are named", "--in FILE or --last N")
 	case s.flags.In == "-":
 		return s.file(ctx, "standard input", s.in, take)
 	}

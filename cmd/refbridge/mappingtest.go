@@ -74,7 +74,7 @@ func (c *mappingTestCmd) once(p *program, dir string) error {
 		}
 	}
 	if !c.JSON {
-		fmt.Fprintf(p.out, "%d cases, %d failed\n", len(list), failed)
+		fmt.Fprintf(p.out, "%s, %d failed\n", mapping.Plural(len(list), "case"), failed)
 		fmt.Fprint(p.err, unlinted)
 	}
 	if failed > 0 {
