@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -54,7 +52,10 @@ func (c *describeCmd) Run(ctx context.Context, p *program) error {
 	missing := absent(s, objects)
 	text, err := s.Encode()
 	if err == nil && c.Save != "" && missing == nil {
-		err = replaceFile(c.Save, text)
+		err = replaceFile(c.Save, func(w io.Writer) error {
+			_, err := w.Write(text)
+			return err
+		})
 	}
 	switch {
 	case err != nil:
@@ -162,18 +163,4 @@ func one(yes bool) int {
 		return 1
 	}
 	return 0
-}
-
-// replaceFile writes a file whole or not at all: a crash leaves the old one.
-func replaceFile(path string, text []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".refbridge-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Chmod(0o644), f.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return os.Rename(f.Name(), path)
 }

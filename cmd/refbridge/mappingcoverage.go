@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -60,7 +58,7 @@ func (c *mappingCoverageCmd) Run(ctx context.Context, p *program) error {
 	}
 	report := coverage.Report()
 	if c.HTML != "" {
-		if err := writePage(c.HTML, measure.Page{CoverageReport: report, Tables: set.Hash(), Read: s.counts.summary(), Made: p.now()}.HTML); err != nil {
+		if err := replaceFile(c.HTML, measure.Page{CoverageReport: report, Tables: set.Hash(), Read: s.counts.summary(), Made: p.now()}.HTML); err != nil {
 			return err
 		}
 	}
@@ -113,19 +111,6 @@ func pathsLine(r measure.CoverageReport) string {
 		return "no paths"
 	}
 	return fmt.Sprintf("%d source paths, %d accounted for: %.1f %%", r.Seen, r.Accounted, r.Percent())
-}
-
-// writePage writes a file whole or not at all.
-func writePage(name string, write func(io.Writer) error) error {
-	f, err := os.CreateTemp(filepath.Dir(name), ".refbridge-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	if err := errors.Join(write(f), f.Chmod(0o644), f.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
-	}
-	return os.Rename(f.Name(), name)
 }
 
 type coverageJSON struct {

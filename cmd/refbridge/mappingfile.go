@@ -5,11 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"time"
-
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
 
 	"refbridge/fhir/ndjson"
 	"refbridge/mapping"
@@ -46,61 +41,4 @@ func notRead(name string, err error) error {
 		return hinted{err, "write a record a line (NDJSON), for example with jq -c"}
 	}
 	return err
-}
-
-// reading shows on a terminal how much of a file has been read, once that takes a while.
-func (s *samples) reading(f *os.File) (io.Reader, func()) {
-	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() || !terminal(s.err) {
-		return f, func() {}
-	}
-	m := &meter{in: f, size: info.Size(), out: s.err, since: time.Now()}
-	return m, m.done
-}
-
-// quietFor is how long people wait without a word.
-const quietFor = 2 * time.Second
-
-// lateBars are progress bars that are drawn from quietFor on, and what ends them.
-func lateBars(w io.Writer) (*mpb.Progress, func()) {
-	late := make(chan struct{})
-	wait := time.AfterFunc(quietFor, func() { close(late) })
-	bars := mpb.New(mpb.WithOutput(w), mpb.WithWidth(40), mpb.WithRenderDelay(late))
-	return bars, func() {
-		wait.Stop()
-		bars.Wait()
-	}
-}
-
-// meter is a reader that draws how far it is, from quietFor on.
-type meter struct {
-	in    io.Reader
-	size  int64
-	out   io.Writer
-	since time.Time
-	read  int64
-	bars  *mpb.Progress
-	bar   *mpb.Bar
-}
-
-// Read implements io.Reader.
-func (m *meter) Read(p []byte) (int, error) {
-	n, err := m.in.Read(p)
-	m.read += int64(n)
-	if m.bar == nil && time.Since(m.since) > quietFor {
-		m.bars = mpb.New(mpb.WithOutput(m.out), mpb.WithWidth(40))
-		m.bar = m.bars.AddBar(m.size, mpb.BarRemoveOnComplete(), mpb.PrependDecorators(decor.Name("read ")),
-			mpb.AppendDecorators(decor.Counters(decor.SizeB1024(0), "% .1f / % .1f")))
-	}
-	if m.bar != nil {
-		m.bar.SetCurrent(m.read)
-	}
-	return n, err
-}
-
-func (m *meter) done() {
-	if m.bar != nil {
-		m.bar.Abort(true)
-		m.bars.Wait()
-	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -201,16 +200,6 @@ func TestOneBadLineDoesNotTouchTheOthers(t *testing.T) {
 		assert.Contains(t, out, c.says, name)
 		assert.Contains(t, errOut, c.bad, name)
 		assert.NotContains(t, out+errOut, "Quillfeather", name)
-	}
-}
-
-func TestProgressIsDrawnOnlyOfWhatTakesAWhile(t *testing.T) {
-	for since, drawn := range map[time.Time]bool{time.Now(): false, time.Now().Add(-time.Minute): true} {
-		m := &meter{in: strings.NewReader("records"), size: 7, out: io.Discard, since: since}
-		_, err := io.ReadAll(m)
-		require.NoError(t, err)
-		assert.Equal(t, drawn, m.bar != nil)
-		m.done()
 	}
 }
 

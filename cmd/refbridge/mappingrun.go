@@ -10,9 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
-
 	"refbridge/config"
 	"refbridge/ers"
 	"refbridge/fhir"
@@ -83,7 +80,8 @@ func (c mappingRunCmd) Run(ctx context.Context, p *program) error {
 	}
 	faults := &faultSink{to: f.errors, words: p.err}
 	j.Failed = faults.add
-	done := p.mapped(j, f.size)
+	progress, done := p.bytesBar("map", f.size)
+	j.Progress = progress
 	t, err := j.Run(ctx, f.in, f.out)
 	done()
 	if read := (batch.ReadError{}); errors.As(err, &read) {
@@ -114,25 +112,6 @@ func unread(types map[string]int) string {
 		parts = append(parts, fmt.Sprintf("%s %d", cmp.Or(typ, "no resource"), types[typ]))
 	}
 	return mapping.Plural(total, "resource") + " in Bundles that no table reads: " + strings.Join(parts, ", ")
-}
-
-// mapped shows progress on a terminal, where mapping takes a while; it gives what ends that.
-func (p *program) mapped(j *batch.Job, size int64) func() {
-	if !terminal(p.err) {
-		return func() {}
-	}
-	bars, done := lateBars(p.err)
-	style, counter := mpb.BarFillerBuilder(mpb.BarStyle()), decor.Counters(decor.SizeB1024(0), "% .1f / % .1f")
-	if size == 0 {
-		style, counter = mpb.SpinnerStyle(), decor.Current(decor.SizeB1024(0), "% .1f")
-	}
-	bar := bars.New(size, style, mpb.BarRemoveOnComplete(), mpb.PrependDecorators(decor.Name("map ")),
-		mpb.AppendDecorators(counter))
-	j.Progress = func(bytes int) { bar.IncrBy(bytes) }
-	return func() {
-		bar.Abort(true)
-		done()
-	}
 }
 
 // origins are the variables of the tables, by where a line comes from.

@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 
 	"refbridge/mapping/cases"
@@ -60,16 +58,7 @@ func (c *mappingShowCmd) Run(_ context.Context, p *program) error {
 	if c.Out == "" {
 		return c.write(page, p.out)
 	}
-	f, err := os.CreateTemp(filepath.Dir(c.Out), ".refbridge-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	err = errors.Join(c.write(page, f), f.Chmod(0o644), f.Close())
-	if err != nil {
-		return fmt.Errorf("write %s: %w", c.Out, err)
-	}
-	if err := os.Rename(f.Name(), c.Out); err != nil {
+	if err := replaceFile(c.Out, func(w io.Writer) error { return c.write(page, w) }); err != nil {
 		return err
 	}
 	fmt.Fprintf(p.err, "%s written\n", filepath.Base(c.Out))

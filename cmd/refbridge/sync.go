@@ -9,9 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
-
 	"refbridge/bridge"
 	"refbridge/daemon"
 	"refbridge/fhir"
@@ -76,30 +73,6 @@ func (p *program) sync(ctx context.Context, f *bridge.Flow, json bool) error {
 type reportJSON struct {
 	Flow string `json:"flow"`
 	bridge.Report
-}
-
-// progress shows a bar on a terminal while a plan is applied, where that takes a while; elsewhere nothing.
-func (p *program) progress(f *bridge.Flow) func() {
-	if !terminal(p.err) {
-		return func() {}
-	}
-	bars, done := lateBars(p.err)
-	var bar *mpb.Bar
-	f.Applier.Progress = func(applied, total int) {
-		if bar == nil || applied == 1 {
-			bar = bars.AddBar(int64(total), mpb.BarRemoveOnComplete(),
-				mpb.PrependDecorators(decor.Name(f.Name+" ")), mpb.AppendDecorators(decor.CountersNoUnit("%d / %d")))
-		}
-		bar.SetCurrent(int64(applied))
-	}
-	return func() {
-		f.Applier.Progress = nil
-		if bar != nil {
-			bar.SetCurrent(1 << 30)
-			bar.Abort(true)
-		}
-		done()
-	}
 }
 
 type runCmd struct{}
