@@ -375,7 +375,7 @@ func (r *applying) rule(s *Step, field string) string {
 			continue
 		}
 		if i := slices.IndexFunc(w.Fields, func(f FieldChange) bool { return f.Field == field }); i >= 0 {
-			return ruleOf(w.Fields[i].Rule)
+			return w.Fields[i].Rule.FileLine()
 		}
 	}
 	return ""

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"refbridge/ledger"
-	"refbridge/mapping"
 	"refbridge/sfdc"
 	"refbridge/sfdc/sobject"
 )
@@ -246,7 +245,7 @@ func (c *comparison) update(s *Step, w *Write, have, image sobject.Record) {
 		case keepTheirs:
 			w.Kept = append(w.Kept, f.Name)
 		case conflict:
-			s.hold(ledger.Reason{Code: codeConflict, Field: f.Name, Rule: ruleOf(w.rules[i]),
+			s.hold(ledger.Reason{Code: codeConflict, Field: f.Name, Rule: w.rules[i].FileLine(),
 				Text: "both the source and Salesforce changed this field since the last sync"}, c.planner.Now().Add(nextRun))
 			return
 		case otherPatient:
@@ -272,13 +271,6 @@ func (c *comparison) asRef(there, want sobject.Value) sobject.Value {
 		return want
 	}
 	return there
-}
-
-func ruleOf(r mapping.Rule) string {
-	if r.File == "" {
-		return ""
-	}
-	return fmt.Sprintf("%s:%d", r.File, r.Line)
 }
 
 // decision is what happens to one field of a record that is there.

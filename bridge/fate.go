@@ -238,10 +238,7 @@ func ofMapping(err error, w ledger.Work) verdict {
 		return verdict{fate: ledger.Held, reason: ledger.Reason{Code: codeMapping, Text: err.Error()}}
 	}
 	f := gravest(faults)
-	r := ledger.Reason{Code: codeMapping, Text: f.What(), Field: f.Field}
-	if f.File != "" {
-		r.Rule = fmt.Sprintf("%s:%d", f.File, f.Line)
-	}
+	r := ledger.Reason{Code: codeMapping, Text: f.What(), Field: f.Field, Rule: f.FileLine()}
 	if f.Hint != "" {
 		r.Text += "; " + f.Hint
 	}

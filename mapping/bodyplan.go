@@ -71,7 +71,7 @@ func (p *bodyPlan) join() Faults {
 		for i, path := range t.fields {
 			at := t.Rows[slices.IndexFunc(t.Rows, func(w *Row) bool { return w.Field == path })].Place
 			if other, double := given[path]; double {
-				faults = append(faults, at.Fault(TableFault, fmt.Sprintf("%s has its value from %s:%d already", path, other.File, other.Line), ""))
+				faults = append(faults, at.Fault(TableFault, fmt.Sprintf("%s has its value from %s already", path, other.FileLine()), ""))
 				continue
 			}
 			given[path] = at

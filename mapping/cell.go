@@ -26,7 +26,7 @@ type cell struct {
 
 // rule gives the row behind the value.
 func (c *cell) rule() Rule {
-	r := Rule{File: c.row.File, Line: c.row.Line, at: c.source}
+	r := Rule{Place: c.row.Place, at: c.source}
 	if c.from != nil {
 		r.From = c.from.Text
 	}

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -65,8 +66,28 @@ func (f Fault) String() string {
 	return b.String()
 }
 
+// FileLine gives the rule that is to blame as file:line, empty where it is not known.
+func (f Fault) FileLine() string { return Place{File: f.File, Line: f.Line}.FileLine() }
+
+// FileLine gives file:line, empty where there is no file.
+func (p Place) FileLine() string {
+	if p.File == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d", p.File, p.Line)
+}
+
 // Faults are all faults of one Load, Map or Back, in the order of the tables, each once.
 type Faults []Fault
+
+// FaultsOf gives the faults of a Map; none of nil.
+func FaultsOf(err error) Faults {
+	var faults Faults
+	if err != nil && !errors.As(err, &faults) {
+		faults = Faults{{Kind: TableFault, Message: err.Error()}}
+	}
+	return faults
+}
 
 // Error gives one fault a line.
 func (f Faults) Error() string {

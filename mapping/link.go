@@ -59,8 +59,8 @@ func (s *Set) twins() Faults {
 		}
 		same := t.makes()
 		if have := made[same]; have != nil {
-			f := t.Key.Fault(TableFault, fmt.Sprintf("%s:%d makes the same records of %s: they would be held, or lose the fields of one table",
-				have.File, have.Key.Line, t.Object), "move the rows into one of the two tables, or give each a when")
+			f := t.Key.Fault(TableFault, fmt.Sprintf("%s makes the same records of %s: they would be held, or lose the fields of one table",
+				have.Key.FileLine(), t.Object), "move the rows into one of the two tables, or give each a when")
 			f.Check = "twin"
 			faults = append(faults, f)
 			continue

@@ -52,8 +52,7 @@ type BodyValue struct {
 
 // Rule is the row of a table that gave a value.
 type Rule struct {
-	File string
-	Line int
+	Place
 	From string // FHIRPath text; empty where the row's default stood in
 
 	at fhir.Node

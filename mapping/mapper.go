@@ -238,7 +238,7 @@ func (m *Mapper) fill(t *Table) {
 
 func (m *Mapper) key(t *Table) (string, Rule, bool) {
 	items, from := m.collect(&t.Key.Source, t.Key.Place, t.Key.Field)
-	rule := Rule{File: t.File, Line: t.Key.Line, at: m.origin}
+	rule := Rule{Place: t.Key.Place, at: m.origin}
 	if from != nil {
 		rule.From = from.Text
 	}

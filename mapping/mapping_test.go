@@ -446,8 +446,8 @@ func TestAKeyNeverHoldsTheNumberOfAnIdentifierHoweverItIsBrokenUp(t *testing.T) 
 	for _, number := range []string{"9990000018", "999-000-0018", "999 000 0018"} {
 		err := of("%source & '.' & subject.identifier.value.replace(' ', '-')", fmt.Sprintf(subject, number))
 		require.Error(t, err, number)
-		assert.Equal(t, "a.yaml:4:1: F__c: the key would hold the patient's NHS number, and keys stand in URLs\n"+
-			"b.yaml:3:1: K__c: the key would hold the patient's NHS number, and keys stand in URLs", err.Error())
+		assert.Equal(t, "a.yaml:4:8: F__c: the key would hold the patient's NHS number, and keys stand in URLs\n"+
+			"b.yaml:3:6: K__c: the key would hold the patient's NHS number, and keys stand in URLs", err.Error())
 	}
 	patient := `{"resourceType":"Patient","id":"1","identifier":[{"system":"http://fhir.nhs.net/Id/nhs-number","value":"9990000018"}]}`
 	require.Error(t, of("%source & '.' & subject.resolve().identifier.value", related, patient))

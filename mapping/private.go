@@ -39,8 +39,7 @@ func (m *Mapper) privateKey(key string, numbers [][]byte, rule Rule, field strin
 	if len(numbers) == 0 || !holdsOne(key, numbers) {
 		return
 	}
-	at := Place{File: rule.File, Line: rule.Line, Column: 1}
-	m.add(at, nil, field, badValue("the key would hold the patient's NHS number, and keys stand in URLs"))
+	m.add(rule.Place, nil, field, badValue("the key would hold the patient's NHS number, and keys stand in URLs"))
 }
 
 // holdsOne tells whether a key holds one of the numbers, however it is broken up.

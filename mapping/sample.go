@@ -2,7 +2,6 @@ package mapping
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -57,26 +56,40 @@ func BundleOf(r fhir.Resource) (fhir.Bundle, bool) {
 
 // MapAll maps every resource of a sample, each record once. As in a sync, one fault holds all of it.
 func (s *Set) MapAll(in Sample) ([]Mapped, Faults) {
-	var records []Mapped
+	var inputs []Input
+	for _, focus := range in.Focus {
+		inputs = append(inputs, in.Input(focus))
+	}
+	out, faults := mapAll(s.Map, inputs)
+	for _, b := range out.Bodies {
+		out.Records = append(out.Records, b.mapped())
+	}
+	return out.Records, faults
+}
+
+// MapAll maps the resources of one line or Bundle: each record is there once, as resources may make the same one (a code, a
+// patient), and one fault holds all of it.
+func (m *Mapper) MapAll(inputs []Input) (Output, Faults) { return mapAll(m.Map, inputs) }
+
+func mapAll(each func(Input) (Output, error), inputs []Input) (Output, Faults) {
+	var all Output
 	var faults Faults
 	seen := map[[2]string]bool{}
-	for _, focus := range in.Focus {
-		out, err := s.Map(in.Input(focus))
-		faults = append(faults, faultsOf(err)...)
+	for _, in := range inputs {
+		out, err := each(in)
+		faults = append(faults, FaultsOf(err)...)
 		for _, m := range out.Records {
 			if id := [2]string{m.Record.Object, m.Record.Key.Value}; !seen[id] {
 				seen[id] = true
-				records = append(records, m)
+				all.Records = append(all.Records, m)
 			}
 		}
-		for _, b := range out.Bodies {
-			records = append(records, b.mapped())
-		}
+		all.Bodies = append(all.Bodies, out.Bodies...)
 	}
 	if len(faults) > 0 {
-		return nil, faults
+		return Output{}, faults
 	}
-	return records, nil
+	return all, nil
 }
 
 // mapped gives a body as a record whose fields are its paths, so that both can be compared in one way.
@@ -101,15 +114,6 @@ func FieldName(name string) string {
 
 // Makes gives what a table makes: an object, or the name of a body.
 func (t *Table) Makes() string { return cmp.Or(t.Object, t.Body) }
-
-// faultsOf gives the faults of a Map.
-func faultsOf(err error) Faults {
-	var faults Faults
-	if err != nil && !errors.As(err, &faults) {
-		faults = Faults{{Kind: TableFault, Message: err.Error()}}
-	}
-	return faults
-}
 
 // Plural gives "1 record", "2 records".
 func Plural(n int, what string) string {

@@ -63,7 +63,7 @@ func (r *Reader) valueTables(n *yaml.Node, into map[string]*ValueTable) {
 	for _, p := range r.Pairs(n, "values") {
 		v := r.valueTable(p[0], p[1])
 		if have := into[v.Name]; have != nil {
-			r.At(p[0], fmt.Sprintf("value table %q is there already, in %s:%d", Short(v.Name), have.File, have.Line),
+			r.At(p[0], fmt.Sprintf("value table %q is there already, in %s", Short(v.Name), have.FileLine()),
 				"names of value tables are shared by all files")
 			continue
 		}
@@ -225,7 +225,7 @@ func (v *ValueTable) translate(codings []Coding) (value sobject.Value, listed bo
 // of its source's type is not shown, and what is not shown makes no row.
 func (v *ValueTable) unknown(at Place, c Coding, shown bool) Fault {
 	name, _, _ := strings.Cut(v.Name, ".")
-	where := fmt.Sprintf("table %s at %s:%d", name, v.File, v.Line)
+	where := fmt.Sprintf("table %s at %s", name, v.FileLine())
 	if !shown {
 		return at.Fault(UnknownCode, fmt.Sprintf("a text of %d characters is not in value table %s", utf8.RuneCountInString(c.Code), v.Name),
 			"add a row for it to "+where)

@@ -1,7 +1,6 @@
 package mapping
 
 import (
-	"fmt"
 	"iter"
 	"regexp"
 	"slices"
@@ -101,12 +100,12 @@ func (w *Watcher) seen(n fhir.Node) {
 func (w *Watcher) table(t *Table) {
 	w.m.table = t
 	w.m.on(w.m.in.Focus.Root())
-	use := Use{State: Looked, Object: t.Makes(), Rule: t.Place.at()}
+	use := Use{State: Looked, Object: t.Makes(), Rule: t.Place.FileLine()}
 	if t.ForEach == nil {
 		w.item(t, use)
 		return
 	}
-	use.Rule = t.ForEach.at()
+	use.Rule = t.ForEach.FileLine()
 	items := w.look(t.ForEach, use)
 	for _, item := range items[:min(len(items), maxItems)] {
 		if item.Node().Exists() {
@@ -123,7 +122,7 @@ func (w *Watcher) item(t *Table, use Use) {
 	w.m.row = w.m.cells[t.base : t.base+len(t.fields)]
 	clear(w.m.row)
 	for _, d := range t.Drops {
-		drop := Use{State: Dropped, Object: use.Object, Rule: d.at(), Why: d.Purpose}
+		drop := Use{State: Dropped, Object: use.Object, Rule: d.FileLine(), Why: d.Purpose}
 		for _, found := range w.eval(d.Path) {
 			w.drop(found.Node(), drop)
 		}
@@ -132,7 +131,7 @@ func (w *Watcher) item(t *Table, use Use) {
 	if t.When != nil && !w.holds(t.When, use) {
 		why = "no " + use.Object + " is made, as this does not hold: " + t.When.Text
 	}
-	key := Use{State: Carried, Object: use.Object, Field: t.Key.Field, Rule: t.Key.at()}
+	key := Use{State: Carried, Object: use.Object, Field: t.Key.Field, Rule: t.Key.FileLine()}
 	if why == "" {
 		w.value(&t.Key.Source, nil, key)
 	}
@@ -143,9 +142,9 @@ func (w *Watcher) item(t *Table, use Use) {
 		}
 	}
 	for _, r := range t.Rows {
-		u := Use{State: Carried, Object: use.Object, Field: r.Field, Rule: r.at()}
+		u := Use{State: Carried, Object: use.Object, Field: r.Field, Rule: r.FileLine()}
 		if why != "" {
-			u.Field, u.Rule = "", t.When.at()
+			u.Field, u.Rule = "", t.When.FileLine()
 		}
 		w.row(r, u, why)
 	}
@@ -196,7 +195,7 @@ func references(n fhir.Node) iter.Seq[string] {
 func (w *Watcher) row(r *Row, use Use, why string) {
 	c := &w.m.row[r.slot]
 	if why == "" && c.row != nil {
-		why = r.Field + " has its value from " + c.row.at()
+		why = r.Field + " has its value from " + c.row.FileLine()
 	}
 	if why == "" && r.When != nil {
 		looked := use
@@ -454,7 +453,7 @@ func (w *Watcher) unlisted(s *Source, table *ValueTable, use Use) {
 	}
 	safe := len(items) > 0 && (items[0].Node().Kind() == fhir.Object || items[0].Type() == "FHIR.code")
 	for _, c := range codings {
-		code := UnlistedCode{Table: table.Name, Rule: table.at(), Unlisted: table.Unlisted, Object: use.Object, Field: use.Field}
+		code := UnlistedCode{Table: table.Name, Rule: table.FileLine(), Unlisted: table.Unlisted, Object: use.Object, Field: use.Field}
 		if code.Unlisted == "" {
 			code.Unlisted = table.Other.Reveal()
 		}
@@ -479,6 +478,3 @@ func (w *Watcher) elsewhere(codings []Coding) bool {
 	}
 	return false
 }
-
-// at gives file:line.
-func (p Place) at() string { return fmt.Sprintf("%s:%d", p.File, p.Line) }

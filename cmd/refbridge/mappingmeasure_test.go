@@ -222,7 +222,7 @@ func TestTheReportFitsATerminal(t *testing.T) {
 	assert.Contains(t, out, "\nNo records: Account, ClinicalServiceRequestDetail\n")
 	assert.Contains(t, out, "Bridge_Key__c                  service-request.yaml:12 1\n")
 	assert.Contains(t, out, "BodySiteId                     service-request.yaml:95 never\n")
-	for line := range strings.Lines(out) {
+	for line := range strings.SplitSeq(out, "\n") {
 		words := strings.Fields(line)
 		if len(words) > 2 {
 			assert.LessOrEqual(t, utf8.RuneCountInString(line), 80, line)

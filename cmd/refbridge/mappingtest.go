@@ -165,7 +165,7 @@ func (c *mappingTestCmd) print(p *program, one cases.Case, failures []cases.Fail
 func failureOf(f cases.Failure) failureJSON {
 	j := failureJSON{Line: f.Line, Object: f.Object, Key: f.Key, Field: f.Field, Want: f.Want, Have: f.Have, Message: f.Message}
 	for _, r := range f.Rules {
-		j.Rules = append(j.Rules, place(r))
+		j.Rules = append(j.Rules, r.FileLine())
 	}
 	for _, held := range f.Faults {
 		j.Held = append(j.Held, held.String())
@@ -198,7 +198,7 @@ func (p printer) failed(c cases.Case, failures []cases.Failure) {
 func (p printer) difference(c cases.Case, f cases.Failure) {
 	from := make([]string, len(f.Rules))
 	for i, r := range f.Rules {
-		from[i] = place(r)
+		from[i] = r.FileLine()
 	}
 	rules := strings.Join(from, ", ")
 	if len(from) == 1 && f.Rules[0].From != "" {

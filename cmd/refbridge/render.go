@@ -71,7 +71,7 @@ func (p printer) write(w *bridge.Write) {
 		if w.Action == bridge.Update {
 			value = show(masked(w, f.Field, f.Have)) + " -> " + value
 		}
-		p.traced(fmt.Sprintf("    %-25s %-24s", f.Field, value), strings.TrimSpace(place(f.Rule)+" "+f.Rule.SourcePath()))
+		p.traced(fmt.Sprintf("    %-25s %-24s", f.Field, value), strings.TrimSpace(f.Rule.FileLine()+" "+f.Rule.SourcePath()))
 	}
 	for _, k := range w.Kept {
 		fmt.Fprintf(p.w, "    %-25s kept: Salesforce changed it, the source did not\n", k)
@@ -93,13 +93,6 @@ func masked(w *bridge.Write, field string, v sobject.Value) sobject.Value {
 		return v
 	}
 	return sobject.TextValue(fhir.Private(v.Reveal()).String())
-}
-
-func place(r mapping.Rule) string {
-	if r.File == "" {
-		return ""
-	}
-	return fmt.Sprintf("%s:%d", r.File, r.Line)
 }
 
 // show gives a value on one line; the hash in a key of a code record is cut, the JSON form has it whole.
@@ -125,12 +118,14 @@ func shortHash(key string) string {
 	return key
 }
 
-// wrap breaks a text at 78 columns, further lines indented.
+// wrap breaks a text that begins at its indent, so that no line but one of a single long word has more than 80 characters; further
+// lines are indented.
 func wrap(text string, indent int) string {
 	var b strings.Builder
 	column := indent
 	for i, word := range strings.Fields(text) {
-		if i > 0 && column+1+len(word) > 78 {
+		n := utf8.RuneCountInString(word)
+		if i > 0 && column+1+n > 80 {
 			b.WriteString("\n" + strings.Repeat(" ", indent))
 			column = indent
 		} else if i > 0 {
@@ -138,7 +133,7 @@ func wrap(text string, indent int) string {
 			column++
 		}
 		b.WriteString(word)
-		column += len(word)
+		column += n
 	}
 	return b.String()
 }
@@ -187,7 +182,7 @@ func stepOf(s *bridge.Step) stepJSON {
 		j := writeJSON{Action: string(w.Action), Object: w.Object, Key: w.Key.Value, Kept: w.Kept}
 		for _, f := range w.Fields {
 			j.Fields = append(j.Fields, fieldJSON{Field: f.Field, Have: pointer(masked(w, f.Field, f.Have)), Want: pointer(masked(w, f.Field, f.Want)),
-				Rule: place(f.Rule), From: f.Rule.From, Element: f.Rule.SourcePath()})
+				Rule: f.Rule.FileLine(), From: f.Rule.From, Element: f.Rule.SourcePath()})
 		}
 		out.Writes = append(out.Writes, j)
 	}

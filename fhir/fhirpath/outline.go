@@ -41,6 +41,15 @@ func (e *Expr) Blanks() []Part {
 // Gives tells whether the expression gives something whatever the resource has: a text, or texts joined by &.
 func (e *Expr) Gives() bool { return !mayBeEmpty((&outline{src: e.src}).parsed()) }
 
+// Literal gives the text that the expression is, as 'a' is a; false where it is anything else.
+func (e *Expr) Literal() (string, bool) {
+	t := unbracketed((&outline{src: e.src}).parsed())
+	if !isText(t) {
+		return "", false
+	}
+	return t.lit.text, true
+}
+
 // Texts gives the texts that the expression writes down and can give as they are: 'a' and 'b' of iif(active, 'a', 'b'). only
 // tells that it gives nothing else.
 func (e *Expr) Texts() (texts []Part, only bool) {

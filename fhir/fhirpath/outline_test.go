@@ -124,6 +124,14 @@ func TestAnOutlineNamesTheTextsThatAnExpressionCanGive(t *testing.T) {
 	}
 }
 
+func TestALiteralIsATextAndNothingElse(t *testing.T) {
+	for src, want := range map[string]string{`'a'`: "a", ` ( 'a' )`: "a", `'it\'s'`: "it's", `''`: "", `'a' & 'b'`: "no", `'a' | 'b'`: "no", `1`: "no", `status`: "no"} {
+		text, is := compiled(t, src).Literal()
+		assert.Equal(t, want != "no", is, src)
+		assert.Equal(t, strings.TrimPrefix(want, "no"), text, src)
+	}
+}
+
 func TestAnExpressionThatReadsNothingIsKnownBeforeAnyData(t *testing.T) {
 	for src, want := range map[string][2]bool{
 		`1 = 2`: {false, true}, `'a' = 'a'`: {true, true}, `true and false`: {false, true}, `{}`: {false, true}, `1`: {true, true},

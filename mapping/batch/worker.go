@@ -126,44 +126,20 @@ func (w *worker) many(dst []byte, line fhir.Resource, samples []mapping.Sample) 
 		return dst, mapping.Faults{w.Tables.NoTable(line)}
 	}
 	if w.Target == Records {
-		return w.allRecords(dst, inputs)
+		out, faults := w.mapper.MapAll(inputs)
+		if len(faults) > 0 {
+			return dst, faults.Err()
+		}
+		return append(mapping.AppendRecords(dst, out.Records), '\n'), nil
 	}
 	var faults mapping.Faults
 	for _, in := range inputs {
 		var err error
 		dst, err = w.one(dst, in)
-		faults = append(faults, faultsOf(err)...)
+		faults = append(faults, mapping.FaultsOf(err)...)
 		dst = append(dst, '\n')
 	}
 	return dst, faults.Err()
-}
-
-// allRecords appends each record once: resources of one line may make the same one, as a code or a patient.
-func (w *worker) allRecords(dst []byte, inputs []mapping.Input) ([]byte, error) {
-	var records []mapping.Mapped
-	var faults mapping.Faults
-	seen := map[[2]string]bool{}
-	for _, in := range inputs {
-		out, err := w.mapper.Map(in)
-		faults = append(faults, faultsOf(err)...)
-		for _, m := range out.Records {
-			if id := [2]string{m.Record.Object, m.Record.Key.Value}; !seen[id] {
-				seen[id] = true
-				records = append(records, m)
-			}
-		}
-	}
-	if len(faults) > 0 {
-		return dst, faults.Err()
-	}
-	return append(mapping.AppendRecords(dst, records), '\n'), nil
-}
-
-// faultsOf gives the faults of a Map, whose error is nothing else.
-func faultsOf(err error) mapping.Faults {
-	var faults mapping.Faults
-	errors.As(err, &faults)
-	return faults
 }
 
 // unread counts the resources of a Bundle that no table has read.

@@ -126,7 +126,7 @@ func (r *reader) one(n *yaml.Node) Case {
 		c.Purpose = m["purpose"].Value
 	}
 	c.Input = r.input(n, w)
-	for _, one := range r.oneOrMoreResources(w.related) {
+	for _, one := range r.OneOrMore(w.related) {
 		if res, ok := r.resource(one, r.raw(one), "a related resource"); ok {
 			c.Related = append(c.Related, res)
 		}
@@ -146,17 +146,6 @@ func (r *reader) one(n *yaml.Node) Case {
 		r.At(m["hold"], "a case has expect or hold, not both", "a record that is held has no fields")
 	}
 	return c
-}
-
-// oneOrMoreResources gives the items of a list of resources, or the one that stands in its place.
-func (r *reader) oneOrMoreResources(n *yaml.Node) []*yaml.Node {
-	if n == nil {
-		return nil
-	}
-	if n.Kind == yaml.SequenceNode {
-		return n.Content
-	}
-	return []*yaml.Node{n}
 }
 
 // input gives the resource that a case maps, changed as it says.

@@ -131,7 +131,7 @@ func (c *comparison) value(m mapping.Mapped, field string) (sobject.Value, []map
 	for _, t := range c.set.Tables() {
 		for _, w := range t.Rows {
 			if t.Makes() == m.Record.Object && w.Field == mapping.FieldName(field) && (t.Body != "" || t.File == m.Key.File) {
-				rules = append(rules, mapping.Rule{File: w.File, Line: w.Line})
+				rules = append(rules, mapping.Rule{Place: w.Place})
 			}
 		}
 	}

@@ -4,7 +4,6 @@ package measure
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -123,7 +122,7 @@ func NewCoverage(s *mapping.Set) *Coverage {
 // rule lists a rule with its field, so that those are shown too that never give a value.
 func (c *Coverage) rule(t *mapping.Table, field string, p mapping.Place, s mapping.Source) {
 	f := c.field(t.Makes(), field)
-	f.Rules = append(f.Rules, RuleCount{Rule: at(p.File, p.Line)})
+	f.Rules = append(f.Rules, RuleCount{Rule: p.FileLine()})
 	for _, p := range s.Paths[:min(1, len(s.Paths))] {
 		f.Rules[len(f.Rules)-1].From = p.Text
 	}
@@ -185,7 +184,7 @@ func (c *Coverage) fill(object, field string, empty bool, rule mapping.Rule) {
 	}
 	f := c.field(object, field)
 	f.Filled++
-	by := at(rule.File, rule.Line)
+	by := rule.FileLine()
 	i := slices.IndexFunc(f.Rules, func(r RuleCount) bool { return r.Rule == by })
 	if i < 0 {
 		i = len(f.Rules)
@@ -272,6 +271,3 @@ func rank(s mapping.State) int {
 
 // unaccountedFirst puts what most records carry first.
 func unaccountedFirst(a, b Path) int { return b.Unaccounted - a.Unaccounted }
-
-// at gives file:line.
-func at(file string, line int) string { return fmt.Sprintf("%s:%d", file, line) }

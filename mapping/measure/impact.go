@@ -152,7 +152,7 @@ func (i *Impact) Add(in mapping.Sample) {
 func count(into map[holdID]*Hold, faults mapping.Faults) {
 	seen := map[holdID]bool{}
 	for _, f := range faults {
-		id := holdID{f.Kind, f.Field, reason(f), at(f.File, f.Line)}
+		id := holdID{f.Kind, f.Field, reason(f), f.FileLine()}
 		if seen[id] {
 			continue
 		}
@@ -291,7 +291,7 @@ func (i *Impact) field(c change) bool {
 }
 
 func withRule(rules []string, r mapping.Rule) []string {
-	by := at(r.File, r.Line)
+	by := r.FileLine()
 	if r.File == "" || slices.Contains(rules, by) {
 		return rules
 	}
@@ -325,16 +325,13 @@ func (i *Impact) show(s *shown, f sobject.Field, rule mapping.Rule) string {
 		return noValue
 	case v.Kind() == sobject.Bool:
 		return v.Reveal()
-	case s.values[at(rule.File, rule.Line)][v.Reveal()]:
+	case s.values[rule.FileLine()][v.Reveal()]:
 		return v.Reveal()
 	}
 	h := hmac.New(sha256.New, i.key)
 	fmt.Fprintf(h, "%d|%s|%s|%s", v.Kind(), v.To().Object, v.Reveal(), v.LookupKey())
 	return tokenMark + hex.EncodeToString(h.Sum(nil))[:8]
 }
-
-// literal is a path that is a text of the table itself.
-var literal = regexp.MustCompile(`^'([^'\\]*)'$`)
 
 // shown are the values that a version of the tables itself writes down, by file:line of the row that gives them.
 type shown struct{ values map[string]map[string]bool }
@@ -345,7 +342,7 @@ func shownBy(s *mapping.Set) *shown {
 		for _, w := range t.Rows {
 			values := map[string]bool{w.Fallback.Reveal(): true}
 			written(t, w.Source, w.Values, values)
-			out.values[at(w.File, w.Line)] = values
+			out.values[w.FileLine()] = values
 		}
 	}
 	return out
@@ -362,8 +359,8 @@ func written(t *mapping.Table, from mapping.Source, values *mapping.ValueTable, 
 		return
 	}
 	for _, p := range from.Paths {
-		if m := literal.FindStringSubmatch(p.Text); m != nil {
-			out[m[1]] = true
+		if text, ok := p.Expr.Literal(); ok {
+			out[text] = true
 		}
 		for _, l := range t.Lets {
 			if p.Text == "%"+l.Name && l.Line < p.Line {

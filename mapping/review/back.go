@@ -16,7 +16,7 @@ type back struct {
 
 func backOf(b *mapping.BackRule) back {
 	out := back{Source: map[string]string{"ers": "NHS e-RS", "fhir": "FHIR R4 servers"}[b.Dialect], Purpose: b.Purpose,
-		Code: b.Name, Place: placeOf(b.Place), Action: operationWords(b.Name)}
+		Code: b.Name, Place: b.FileLine(), Action: operationWords(b.Name)}
 	out.When = listed(b.Changed, "or") + " is changed in Salesforce"
 	if len(b.To) > 0 {
 		out.When = b.Changed[0] + " becomes " + listed(valueTexts(b.To), "or") + " in Salesforce"

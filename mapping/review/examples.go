@@ -76,7 +76,7 @@ func readExample(src []byte) (Example, error) {
 // shownValues are what each row gave, by the place of the row.
 type shownValues map[string]shownValue
 
-func (seen shownValues) at(p mapping.Place) shownValue { return seen[placeOf(p)] }
+func (seen shownValues) at(p mapping.Place) shownValue { return seen[p.FileLine()] }
 
 // try maps one example and keeps what each row gave first; a value wins over an empty one. used tells whether it gave
 // anything that no earlier one did.
@@ -90,7 +90,7 @@ func (seen shownValues) try(s *mapping.Set, e Example, number int) (view example
 	view.Records = len(records)
 	names := namesOf(records)
 	keep := func(r mapping.Rule, v sobject.Value) {
-		at := fmt.Sprintf("%s:%d", r.File, r.Line)
+		at := r.FileLine()
 		if have, ok := seen[at]; !ok || have.Text == "" && !v.IsNull() {
 			used = true
 			value := shown(r, v, names)

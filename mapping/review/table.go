@@ -1,7 +1,6 @@
 package review
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -12,7 +11,7 @@ import (
 func tableOf(t *mapping.Table, seen shownValues) table {
 	out := table{ID: strings.TrimSuffix(t.File, ".yaml"), File: t.File, Object: makes(t), Source: sourceWords(t), Purpose: t.Purpose,
 		Each: wordsOf(t.ForEach), When: wordsOf(t.When)}
-	out.Key = row{Field: t.Key.Field, Place: placeOf(t.Key.Place), Purpose: t.Key.Purpose, From: pathWords(t.Key.Paths),
+	out.Key = row{Field: t.Key.Field, Place: t.Key.FileLine(), Purpose: t.Key.Purpose, From: pathWords(t.Key.Paths),
 		Steps: transformRules(t.Key.Transforms), Example: seen.at(t.Key.Place)}
 	if t.Body != "" {
 		out.Body, out.Limit = t.Body, limitWords(t)
@@ -35,19 +34,17 @@ func tableOf(t *mapping.Table, seen shownValues) table {
 	}
 	out.Fields = len(fields)
 	for _, d := range t.Drops {
-		out.Drops = append(out.Drops, drop{Path: elementWords(t, d.Path), Purpose: d.Purpose, Place: placeOf(d.Place)})
+		out.Drops = append(out.Drops, drop{Path: elementWords(t, d.Path), Purpose: d.Purpose, Place: d.FileLine()})
 	}
 	for _, g := range t.Gone {
 		out.Gone = append(out.Gone, gone{Field: g.Field, To: g.Value.Reveal(), Only: listed(g.Only, "or"), Purpose: g.Purpose,
-			Place: placeOf(g.Place)})
+			Place: g.FileLine()})
 	}
 	for _, b := range t.Back {
 		out.Back = append(out.Back, backOf(b))
 	}
 	return out
 }
-
-func placeOf(p mapping.Place) string { return fmt.Sprintf("%s:%d", p.File, p.Line) }
 
 // sourceWords says what a table reads.
 func sourceWords(t *mapping.Table) string {
@@ -89,12 +86,12 @@ func titleOf(s *mapping.Set, t *mapping.Table) string {
 }
 
 func letOf(t *mapping.Table, l *mapping.Let) let {
-	return let{ID: letID(t, l.Name), Name: l.Name, Purpose: l.Purpose, Values: l.ValuesName, Place: placeOf(l.Place),
+	return let{ID: letID(t, l.Name), Name: l.Name, Purpose: l.Purpose, Values: l.ValuesName, Place: l.FileLine(),
 		From: pathWords(l.Paths), Steps: transformRules(l.Transforms)}
 }
 
 func rowOf(w *mapping.Row, seen shownValues) row {
-	out := row{Field: w.Field, Place: placeOf(w.Place), Purpose: w.Purpose, Owner: ownerWords(w.Owner),
+	out := row{Field: w.Field, Place: w.FileLine(), Purpose: w.Purpose, Owner: ownerWords(w.Owner),
 		From: pathWords(w.Paths), When: wordsOf(w.When), Values: w.ValuesName, Required: w.Required,
 		Steps: transformRules(w.Transforms), Example: seen.at(w.Place)}
 	if w.Values != nil {
@@ -159,7 +156,7 @@ func valueTables(s *mapping.Set) map[string]*mapping.ValueTable {
 }
 
 func valuesOf(v *mapping.ValueTable, used *use) valueTable {
-	out := valueTable{Name: v.Name, Purpose: v.Purpose, Unlisted: unlistedWords(v), Place: placeOf(v.Place)}
+	out := valueTable{Name: v.Name, Purpose: v.Purpose, Unlisted: unlistedWords(v), Place: v.FileLine()}
 	if used != nil {
 		out.UsedBy, out.Back = append(used.forth, used.back...), len(used.forth) == 0
 	}
@@ -172,7 +169,7 @@ func valuesOf(v *mapping.ValueTable, used *use) valueTable {
 		}
 		out.Systems = out.Systems || c.System != out.System
 		out.Notes = out.Notes || c.Purpose != ""
-		out.Codes = append(out.Codes, code{System: c.System, Code: c.Code, To: plainConstant(c.To), Purpose: c.Purpose, Place: placeOf(c.Place)})
+		out.Codes = append(out.Codes, code{System: c.System, Code: c.Code, To: plainConstant(c.To), Purpose: c.Purpose, Place: c.FileLine()})
 	}
 	if out.Systems {
 		out.System = ""

@@ -2,23 +2,20 @@ package review
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"refbridge/mapping"
 	"refbridge/sfdc/sobject"
 )
 
-// literal is a path that is a text of the table itself.
-var literal = regexp.MustCompile(`^'[^'\\]*'$`)
-
 func wordsOf(p *mapping.Path) *path {
 	if p == nil {
 		return nil
 	}
 	out := &path{Text: strings.Join(strings.Fields(p.Text), " "), Words: p.Expr.Words()}
+	_, fixed := p.Expr.Literal()
 	switch {
-	case literal.MatchString(out.Text):
+	case fixed:
 		out.Words = "the fixed text " + out.Words
 	case !strings.ContainsAny(out.Text, ".('&|=[ "):
 		out.Words = "" // "the status" says no more than status
