@@ -34,6 +34,8 @@ type compiler struct {
 type shape struct {
 	types   []typeID // the FHIR types that they may have; nil where that is not known
 	system  kind     // they are System values of this kind; nodeKind where that is not known
+	element string   // they are this element of a type: Patient.gender; empty where that is not known
+	many    string   // the first element on the way that may stand several times, and none of them was chosen
 	loose   bool     // their order is not defined
 	nothing bool     // there are none: {}
 }
@@ -41,6 +43,9 @@ type shape struct {
 func systemShape(k kind) shape { return shape{system: k} }
 
 func (s shape) ordered() shape { s.loose = false; return s }
+
+// chosen is about some of the items: the author has said which.
+func (s shape) chosen() shape { s.many = ""; return s }
 
 // refuse records the first fault, at a byte offset.
 func (c *compiler) refuse(at int, message, hint string) (op, shape) {
@@ -228,15 +233,13 @@ func (c *compiler) member(t *tree, in shape, limit int) (op, shape) {
 	}
 	m := newMember(t.name, limit)
 	c.walked(t, walkStep{kind: memberStep, member: m})
-	out := shape{loose: in.loose}
 	if in.types == nil || slices.ContainsFunc(in.types, abstract) {
 		if !m.known && !jsonName(t.name) || t.name == "resourceType" {
 			return c.noElement(t, "no resource has an element "+t.name, c.elementHint(t.name, elementNames()))
 		}
-		return m.run, out
+		return m.run, shape{loose: in.loose, many: in.many}
 	}
-	out.types = c.elementTypes(t, in.types)
-	return m.run, out
+	return m.run, c.elementOf(t, in)
 }
 
 // abstract types stand for others that add elements.
@@ -248,20 +251,26 @@ func abstract(t typeID) bool {
 	return false
 }
 
-// elementTypes gives the types of an element of known types; it refuses one that none of them has.
-func (c *compiler) elementTypes(t *tree, of []typeID) []typeID {
-	var out []typeID
+// elementOf gives what is known of an element of known types; it refuses one that none of them has.
+func (c *compiler) elementOf(t *tree, in shape) shape {
+	out := shape{loose: in.loose, many: in.many}
+	if len(in.types) == 1 {
+		out.element = in.types[0].name() + "." + t.name
+	}
 	var candidates []string
 	choice := ""
-	for _, typ := range of {
+	for _, typ := range in.types {
 		e, ok := typ.element(t.name)
 		if ok {
-			out = append(out, e.types()...)
+			out.types = append(out.types, e.types()...)
+			if e.many {
+				out.many = cmp.Or(out.many, t.name)
+			}
 			continue
 		}
 		e, as := typ.choice(t.name)
 		if as != 0 && typ.name() == "Extension" {
-			out = append(out, as)
+			out.types = append(out.types, as)
 		} else if as != 0 {
 			choice = "write " + e.name + " or " + e.name + ".ofType(" + as.name() + ")"
 		}
@@ -271,18 +280,18 @@ func (c *compiler) elementTypes(t *tree, of []typeID) []typeID {
 			}
 		}
 	}
-	if out != nil {
+	if out.types != nil {
 		return out
 	}
-	who := of[0].name()
-	if len(of) > 1 {
+	who := in.types[0].name()
+	if len(in.types) > 1 {
 		who = "what stands before it"
 	}
 	if choice == "" {
 		choice = c.elementHint(t.name, candidates)
 	}
-	c.noElement(t, who+" has no element "+t.name, choice)
-	return nil
+	_, out = c.noElement(t, who+" has no element "+t.name, choice)
+	return out
 }
 
 // elementHint helps with an unknown element: brackets may be missing, or a letter.
@@ -389,9 +398,9 @@ func (c *compiler) variable(t *tree) (op, shape) {
 	}
 	switch t.name {
 	case "resource", "rootResource":
-		return func(r *evaluation, _ span) { r.pushNode(r.resource()) }, c.scope.Resource.shape()
+		return func(r *evaluation, _ span) { r.pushNode(r.resource()) }, c.scope.Resource.shape
 	case "context":
-		return func(r *evaluation, _ span) { r.pushNode(r.focus) }, c.scope.Focus.shape()
+		return func(r *evaluation, _ span) { r.pushNode(r.focus) }, c.scope.Focus.shape.chosen()
 	}
 	if !slices.Contains(c.variables, t.name) {
 		name := cmp.Or(c.unknown, t.name)
@@ -411,7 +420,7 @@ func (c *compiler) variable(t *tree) (op, shape) {
 		for _, i := range items {
 			r.push(i)
 		}
-	}, c.scope.Values[t.name].shape()
+	}, c.scope.Values[t.name].shape
 }
 
 // variable is a name that Compile was told of, and its place among them.
@@ -471,5 +480,5 @@ func (c *compiler) index(t *tree, in shape) (op, shape) {
 		} else if v.num >= 0 && v.num < int64(in.len()) {
 			r.push(r.stack[in.from+int(v.num)])
 		}
-	}, in.ordered()
+	}, in.ordered().chosen()
 }

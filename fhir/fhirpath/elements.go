@@ -262,17 +262,18 @@ func specifier(t *tree) (string, bool) {
 
 func (c *compiler) typed(name, typ string, at int, in shape) (op, shape) {
 	w := c.typeWanted(typ, at)
+	out := w.shape()
 	if name == "ofType" {
+		out.many = in.many
 		return func(r *evaluation, in span) {
 			for i := in.from; i < in.to && r.step(); i++ {
 				if w.matches(r.stack[i], !w.exact()) {
 					r.push(r.stack[i])
 				}
 			}
-		}, w.shape()
+		}, out
 	}
 	is := name == "is"
-	out := w.shape()
 	if is {
 		out = systemShape(booleanKind)
 	}

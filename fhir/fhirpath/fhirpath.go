@@ -18,6 +18,7 @@ type Expr struct {
 	name  *variable // where it is a variable and nothing else
 	op    op
 	src   string
+	scope Scope
 	gives Known
 }
 
@@ -46,7 +47,7 @@ func Compile(src string, variables ...string) (*Expr, error) {
 }
 
 // Scope is what is known, before there is data, about what an expression will be evaluated on: Compile refuses an element that a
-// known type does not have.
+// known type does not have. Values may grow after Compile, for other expressions.
 type Scope struct {
 	Focus     Known // of the focus
 	Resource  Known // of %resource
@@ -54,25 +55,23 @@ type Scope struct {
 	Values    map[string]Known // of variables
 }
 
-// Known is what is known of items: the types that they may have. The zero Known is nothing.
-type Known struct {
-	types  []typeID
-	system kind
-}
+// Known is what is known of items before there is data. The zero Known is nothing.
+type Known struct{ shape shape }
 
-// KnownAs gives the Known of items of a type of R4, such as Patient; nothing, where R4 has no such type.
+// KnownAs gives the Known of an item of a type, such as Patient or System.String; nothing, where there is no such type.
 func KnownAs(name string) Known {
+	if system, ok := strings.CutPrefix(name, "System."); ok {
+		return Known{systemShape(kindNamed(system))}
+	}
 	if t := typeNamed(name); t != 0 {
-		return Known{types: []typeID{t}}
+		return Known{shape{types: []typeID{t}}}
 	}
 	return Known{}
 }
 
-func (k Known) shape() shape { return shape{types: k.types, system: k.system} }
-
 // Compile is the function Compile with what is known.
 func (s Scope) Compile(src string) (*Expr, error) {
-	c := compiler{src: src, variables: s.Variables, functions: allFunctions(), this: s.Focus.shape(), scope: s}
+	c := compiler{src: src, variables: s.Variables, functions: allFunctions(), this: s.Focus.shape.chosen(), scope: s}
 	tree := c.parse()
 	if c.err != nil {
 		return nil, c.err
@@ -81,8 +80,8 @@ func (s Scope) Compile(src string) (*Expr, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	return &Expr{src: src, op: op, walk: c.whole[tree], tests: c.tests(tree), tail: c.tails[tree], name: c.heads[tree],
-		gives: Known{out.types, out.system}}, nil
+	return &Expr{src: src, op: op, walk: c.whole[tree], tests: c.tests(tree), tail: c.tails[tree], name: c.heads[tree], scope: s,
+		gives: Known{out.ordered()}}, nil
 }
 
 // Known tells what is known of the items that the expression gives.
@@ -91,14 +90,22 @@ func (e *Expr) Known() Known { return e.gives }
 // Type gives the only type that items can have: CodeableConcept, code, System.String. It is empty where that is not known, or one
 // of several.
 func (k Known) Type() string {
-	switch {
-	case k.system != nodeKind && k.system != typeKind:
-		return "System." + k.system.String()
-	case len(k.types) == 1 && !abstract(k.types[0]):
-		return k.types[0].name()
+	switch s := k.shape; {
+	case s.system != nodeKind && s.system != typeKind:
+		return "System." + s.system.String()
+	case len(s.types) == 1 && !abstract(s.types[0]):
+		return s.types[0].name()
 	}
 	return ""
 }
+
+// Element gives the element of R4 that the items are, all of it: Patient.gender. It is empty where that is not known, or where a
+// condition leaves some out.
+func (k Known) Element() string { return k.shape.element }
+
+// Many gives the first element on the way to the items that R4 lets stand several times, of which none has been chosen. It is empty
+// where there is at most one item, as far as is known.
+func (k Known) Many() string { return k.shape.many }
 
 // String gives the text that was compiled.
 func (e *Expr) String() string { return e.src }

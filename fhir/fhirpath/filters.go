@@ -1,5 +1,7 @@
 package fhirpath
 
+import "cmp"
+
 // filters adds the functions that choose, walk and judge items.
 func filters(all map[string]function) {
 	all["where"] = function{1, 1, buildWhere}
@@ -12,7 +14,7 @@ func filters(all map[string]function) {
 	all["count"] = whole(integerKind, func(r *evaluation, _ int, in span) { r.push(integerItem(int64(in.len()))) })
 	all["first"] = function{0, 0, func(c *compiler, k call) (op, shape) {
 		c.walked(k.tree, walkStep{kind: firstStep})
-		return func(r *evaluation, in span) { r.copy(span{in.from, min(in.from+1, in.to)}) }, k.in
+		return func(r *evaluation, in span) { r.copy(span{in.from, min(in.from+1, in.to)}) }, k.in.chosen()
 	}}
 	all["last"] = part(0, func(_ int64, in span) span { return span{max(in.to-1, in.from), in.to} })
 	all["tail"] = part(0, func(_ int64, in span) span { return span{min(in.from+1, in.to), in.to} })
@@ -42,7 +44,8 @@ func buildWhere(c *compiler, k call) (op, shape) {
 	if tests := c.tests(k.args[0]); local(tests) {
 		c.walked(k.tree, walkStep{kind: whereStep, tests: tests})
 	}
-	at, limit := k.at, k.limit
+	at, limit, some := k.at, k.limit, k.in.chosen()
+	some.element = ""
 	return func(r *evaluation, in span) {
 		base := len(r.stack)
 		r.each(in, test, func(i, mark int) bool {
@@ -53,12 +56,12 @@ func buildWhere(c *compiler, k call) (op, shape) {
 			}
 			return limit == 0 || len(r.stack)-base < limit
 		})
-	}, k.in
+	}, some
 }
 
 func buildSelect(c *compiler, k call) (op, shape) {
 	o, s := c.lambda(k.args[0], k.in)
-	s.loose = s.loose || k.in.loose
+	s.loose, s.many = s.loose || k.in.loose, cmp.Or(k.in.many, s.many)
 	return func(r *evaluation, in span) { r.each(in, o, nil) }, s
 }
 
@@ -137,21 +140,21 @@ func buildAll(c *compiler, k call) (op, shape) {
 func part(arguments int, f func(n int64, in span) span) function {
 	return function{arguments, arguments, func(c *compiler, k call) (op, shape) {
 		if arguments == 0 {
-			return func(r *evaluation, in span) { r.copy(f(0, in)) }, k.in
+			return func(r *evaluation, in span) { r.copy(f(0, in)) }, k.in.chosen()
 		}
 		arg, s := c.expr(k.args[0], c.this)
 		if s.system != nodeKind && s.system != integerKind {
 			return c.refuse(k.args[0].at, k.name+"() wants an Integer", "for example "+k.name+"(1)")
 		}
 		if lit := k.args[0].lit; k.args[0].kind == literalTree && lit.kind == integerKind {
-			return func(r *evaluation, in span) { r.copy(f(int64(lit.num), in)) }, k.in
+			return func(r *evaluation, in span) { r.copy(f(int64(lit.num), in)) }, k.in.chosen()
 		}
 		at, name := k.at, k.name+"()"
 		return func(r *evaluation, in span) {
 			if n, ok := r.integerArgument(arg, at, name); ok {
 				r.copy(f(n, in))
 			}
-		}, k.in
+		}, k.in.chosen()
 	}}
 }
 
@@ -161,7 +164,7 @@ func buildSingle(_ *compiler, k call) (op, shape) {
 		if i, ok := r.one(in, at, "single()"); ok {
 			r.push(i)
 		}
-	}, k.in
+	}, k.in.chosen()
 }
 
 // quantifier makes allTrue() and its like: the answer is found at the first item that is the decisive truth.

@@ -114,7 +114,7 @@ func (s shape) describe() string {
 // lambda compiles an argument that is evaluated with every item as $this.
 func (c *compiler) lambda(t *tree, item shape) (op, shape) {
 	this := c.this
-	item.loose = false
+	item = item.ordered().chosen()
 	c.this = item
 	o, s := c.expr(t, item)
 	c.this = this

@@ -1,6 +1,8 @@
 package fhirpath
 
 import (
+	"cmp"
+	"slices"
 	"unicode/utf8"
 
 	"refbridge/fhir"
@@ -67,7 +69,7 @@ func both(a, b shape) shape {
 	case a.system != nodeKind && a.system == b.system:
 		return systemShape(a.system)
 	case a.types != nil && b.types != nil:
-		return shape{types: append(append([]typeID(nil), a.types...), b.types...)}
+		return shape{types: slices.Concat(a.types, b.types), many: cmp.Or(a.many, b.many)}
 	}
 	return shape{}
 }

@@ -19,8 +19,9 @@ type Part struct {
 // Comparison is an element that an expression compares with a text that it writes down: status = 'active', also by !=, ~, !~
 // and in.
 type Comparison struct {
-	Path string // from where the expression starts, without its conditions: identifier.use
-	With Part
+	Path    string // from where the expression starts, without its conditions: identifier.use
+	Element string // of R4 that stands there: Identifier.use; empty where that is not known
+	With    Part
 }
 
 // Comparisons gives the comparisons of the expression, also those inside of where(…) and the like. One whose element is not
@@ -28,6 +29,11 @@ type Comparison struct {
 func (e *Expr) Comparisons() []Comparison {
 	o := outline{src: e.src}
 	o.walk(o.parsed(), spot{known: true})
+	for i := range o.compared {
+		if element, err := e.scope.Compile(o.compared[i].Path); err == nil {
+			o.compared[i].Element = element.Known().Element()
+		}
+	}
 	return o.compared
 }
 
@@ -226,7 +232,7 @@ func (o *outline) with(element spot, t *tree) {
 	switch {
 	case !element.known || element.path == "" || t == nil:
 	case t.kind == literalTree && t.lit.kind == stringKind:
-		o.compared = append(o.compared, Comparison{element.path, o.part(t, t.lit.text)})
+		o.compared = append(o.compared, Comparison{Path: element.path, With: o.part(t, t.lit.text)})
 	case t.kind == operatorTree && t.name == "|":
 		o.with(element, t.args[0])
 		o.with(element, t.args[1])

@@ -151,3 +151,44 @@ func TestTheTypeOfWhatAnExpressionGives(t *testing.T) {
 		assert.Equal(t, want, compiled(t, src).Known().Type(), src)
 	}
 }
+
+func TestWhatIsKnownOfWhatAnExpressionGives(t *testing.T) {
+	values := map[string]Known{"text": KnownAs("System.String"), "number": KnownAs("Identifier"), "nothing": KnownAs("Nonsense")}
+	scope := Scope{Focus: KnownAs("Patient"), Variables: []string{"text", "number", "nothing"}, Values: values}
+	for src, want := range map[string]string{
+		"gender":                              "Patient.gender code",
+		"gender.where($this != 'male')":       " code",
+		"(gender)":                            "Patient.gender code",
+		"name.first().use":                    "HumanName.use code",
+		"name.given":                          "HumanName.given string, several name",
+		"name.first().given":                  "HumanName.given string, several given",
+		"name[0].family":                      "HumanName.family string",
+		"name.where(use = 'usual').family":    "HumanName.family string",
+		"name.exists(given.first().exists())": " System.Boolean",
+		"name.select(family)":                 "HumanName.family string, several name",
+		"name.given.join(' ')":                " System.String",
+		"name.distinct().family":              "HumanName.family string, several name",
+		"contact.single().telecom.value":      "ContactPoint.value string, several telecom",
+		"deceased.ofType(boolean)":            " boolean",
+		"multipleBirth":                       "Patient.multipleBirth ",
+		"name.text | name.family":             " , several name",
+		"generalPractitioner.resolve().ofType(Patient).gender": "Patient.gender code",
+		"%number.use": "Identifier.use code",
+		"%text":       " System.String",
+		"%nothing":    " ",
+	} {
+		expr, err := scope.Compile(src)
+		require.NoError(t, err, src)
+		got := expr.Known().Element() + " " + expr.Known().Type()
+		if many := expr.Known().Many(); many != "" {
+			got += ", several " + many
+		}
+		assert.Equal(t, want, got, src)
+	}
+	expr, err := scope.Compile("%number.where(type.exists()).use = 'old' or gender = 'x'")
+	require.NoError(t, err)
+	compared := expr.Comparisons()
+	require.Len(t, compared, 2)
+	assert.Equal(t, "Identifier.use", compared[0].Element)
+	assert.Equal(t, "Patient.gender", compared[1].Element)
+}
