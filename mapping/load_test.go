@@ -201,23 +201,41 @@ func TestWhatARowNamesMustBeThere(t *testing.T) {
 func TestAnElementThatTheTypeDoesNotHaveIsRefused(t *testing.T) {
 	const head = "object: X__c\nsource: ServiceRequest\nkey: {field: K__c, from: id}\n"
 	for table, want := range map[string]string{
-		head + "rows:\n  - {field: F__c, from: birthDate}\n":                                            "a.yaml:5:25: ServiceRequest has no element birthDate",
-		head + "rows:\n  - {field: F__c, when: status.exists(), from: [id, subject.name]}\n":            "a.yaml:5:61: Reference has no element name",
-		head + "forEach: note\nrows:\n  - {field: F__c, from: status}\n":                                "a.yaml:6:25: Annotation has no element status",
-		head + "forEach: note\nrows:\n  - {field: F__c, from: \"%resource.birthDate\"}\n":               "a.yaml:6:36: ServiceRequest has no element birthDate",
-		head + "let: {who: subject}\nrows:\n  - {field: F__c, from: \"%who.family\"}\n":                 "a.yaml:6:31: Reference has no element family",
-		head + "forEach: subject.resolve().ofType(Patient)\nrows:\n  - {field: F__c, from: priority}\n": "a.yaml:6:25: Patient has no element priority",
-		head + "rows:\n  - {field: F__c, from: occurrenceDateTime}\n":                                   "a.yaml:5:25: ServiceRequest has no element occurrenceDateTime (write occurrence or occurrence.ofType(dateTime))",
+		head + "rows:\n  - {field: F__c, from: birthDate}\n":                                                   "a.yaml:5:25: ServiceRequest has no element birthDate",
+		head + "rows:\n  - {field: F__c, when: status.exists(), from: [id, subject.name]}\n":                   "a.yaml:5:61: Reference has no element name",
+		head + "forEach: note\nrows:\n  - {field: F__c, from: status}\n":                                       "a.yaml:6:25: Annotation has no element status",
+		head + "forEach: note\nrows:\n  - {field: F__c, from: \"%resource.birthDate\"}\n":                      "a.yaml:6:36: ServiceRequest has no element birthDate",
+		head + "let: {who: subject}\nrows:\n  - {field: F__c, from: \"%who.family\"}\n":                        "a.yaml:6:31: Reference has no element family",
+		head + "forEach: subject.resolve().ofType(Patient)\nrows:\n  - {field: F__c, from: priority}\n":        "a.yaml:6:25: Patient has no element priority",
+		head + "let: {who: {from: subject, transform: text}}\nrows:\n  - {field: F__c, from: \"%who.type\"}\n": "a.yaml:6:31: a System.String has no elements",
+		head + "rows:\n  - {field: F__c, from: occurrenceDateTime}\n":                                          "a.yaml:5:25: ServiceRequest has no element occurrenceDateTime (write occurrence or occurrence.ofType(dateTime))",
 	} {
 		_, err := Load(files("a.yaml", table), Options{})
 		require.Error(t, err, table)
 		assert.Contains(t, err.Error(), want)
-		_, faults, err := Read(files("a.yaml", table), Options{})
-		require.NoError(t, err)
-		assert.Empty(t, faults, "a tool that looks at the elements itself reads the table")
+		set, faults, failed := Read(files("a.yaml", table), Options{})
+		require.NoError(t, failed)
+		assert.Equal(t, err, error(faults), "a tool is told the same")
+		assert.NotEmpty(t, set.Tables()[0].Rows[0].Paths, "and reads the path all the same")
 	}
 	_, err := Load(files("a.yaml", head+"forEach: subject.resolve()\nrows:\n  - {field: F__c, from: birthDate}\n"), Options{})
 	require.NoError(t, err, "a reference may point to anything")
+}
+
+func TestAFaultIsShownWhereItStandsInATextOfSeveralLines(t *testing.T) {
+	for from, want := range map[string]string{
+		">-\n      id\n      | statsu":                 "7:9",
+		">-\n      id\n\n        | statsu\n      | id": "8:11",
+		"|\n      id // x\n      | statsu":             "7:9",
+		"id\n      |  statsu":                          "6:10",
+		">-\n      id |\n":                             "6:11",
+		"\"id | statsu\"":                              "5:17",
+		"'id |\n      statsu'":                         "5:17",
+	} {
+		_, err := Load(files("a.yaml", "object: X__c\nsource: Task\nrows:\n  - field: F__c\n    from: "+from+"\nkey: {field: K__c, from: id}\n"), Options{})
+		require.Error(t, err, from)
+		assert.Contains(t, err.Error(), "a.yaml:"+want+": from: ", from)
+	}
 }
 
 func TestAnyNumberOfRowsAndAnyLengthOfNamesIsRead(t *testing.T) {

@@ -70,7 +70,6 @@ type Set struct {
 	bodies     []*bodyPlan
 	mappers    sync.Pool
 	faults     Faults // of what Read gave
-	elements   Faults // elements in paths that R4 does not have there: Load refuses them, lint says so itself
 	unread     bool   // there is a file of which nothing could be read
 }
 
@@ -84,7 +83,7 @@ func Load(fsys fs.FS, o Options) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := append(faults, s.elements...).Err(); err != nil {
+	if err := faults.Err(); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -147,7 +146,7 @@ func (s *Set) Hash() string { return s.hash }
 // read adds one file: a table, shared value tables, or both.
 func (s *Set) read(name string, src []byte) {
 	r := &Reader{File: name}
-	defer func() { s.faults, s.elements = append(s.faults, r.Faults...), append(s.elements, r.elements...) }()
+	defer func() { s.faults = append(s.faults, r.Faults...) }()
 	root := r.Document(src)
 	if root == nil {
 		s.unread = s.unread || r.unread

@@ -60,7 +60,6 @@ type Path struct {
 	Expr  *fhirpath.Expr
 	walks bool // Expr.Walks
 	slot  int  // of the variable that it is, -1 where it is more
-	gives fhirpath.Known
 }
 
 // Source is what a value is made from: the first path that gives something, through the transforms.
@@ -87,6 +86,19 @@ type Let struct {
 	ValuesName string
 	valuesAt   Place
 	Values     *ValueTable // nil: none
+}
+
+// known tells what is known of the value, for the paths that read it.
+func (l *Let) known() fhirpath.Known {
+	switch {
+	case l.ValuesName != "":
+		return fhirpath.Known{}
+	case len(l.Transforms) > 0:
+		return fhirpath.KnownAs("System.String")
+	case len(l.Paths) == 1:
+		return l.Paths[0].Expr.Known()
+	}
+	return fhirpath.Known{}
 }
 
 // Row is one field of the record, or one value of a body.

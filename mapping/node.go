@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -31,8 +32,7 @@ type Reader struct {
 	Faults Faults
 	unread bool // nothing could be read
 
-	scope    fhirpath.Scope // what is known of what the paths start from
-	elements Faults         // elements that R4 does not have there
+	scope fhirpath.Scope // what is known of what the paths start from
 }
 
 // Document gives the root node of the file, nil where the YAML cannot be read.
@@ -222,32 +222,28 @@ func (r *Reader) flag(n *yaml.Node, what string) bool {
 	return n != nil && r.Choice(n, what, "true", "false") == "true"
 }
 
-// path compiles a FHIRPath; nil where it is absent or faulty.
+// path compiles a FHIRPath; nil where it is absent or faulty. One that is wrong only because of what is known of its source (no
+// ServiceRequest has a birthDate) is kept beside its fault.
 func (r *Reader) path(n *yaml.Node, what string, variables []string) *Path {
 	src := r.Text(n, what)
 	if src == "" {
 		return nil
 	}
-	expr, err := fhirpath.Compile(src, variables...)
-	if err == nil {
-		return &Path{Place: r.place(n), Text: strings.TrimSpace(src), Expr: expr, walks: expr.Walks(), slot: expr.Variable(),
-			gives: r.known(n, src, variables)}
-	}
-	f := r.refused(n, err)
-	f.Message = what + ": " + f.Message
-	r.Faults = append(r.Faults, f)
-	return nil
-}
-
-// known tells what is known of what a path gives. It notes an element that the type before it does not have.
-func (r *Reader) known(n *yaml.Node, src string, variables []string) fhirpath.Known {
 	r.scope.Variables = variables
 	expr, err := r.scope.Compile(src)
 	if err != nil {
-		r.elements = append(r.elements, r.refused(n, err))
-		return fhirpath.Known{}
+		f := r.refused(n, err)
+		if expr, err = fhirpath.Compile(src, variables...); err != nil {
+			f = r.refused(n, err)
+			f.Message = what + ": " + f.Message
+		}
+		f.Source = strings.TrimSpace(src)
+		r.Faults = append(r.Faults, f)
 	}
-	return expr.Known()
+	if err != nil {
+		return nil
+	}
+	return &Path{Place: r.place(n), Text: strings.TrimSpace(src), Expr: expr, walks: expr.Walks(), slot: expr.Variable()}
 }
 
 // refused gives the fault of a path that does not compile.
@@ -268,29 +264,47 @@ func (r *Reader) refused(n *yaml.Node, err error) Fault {
 	return f
 }
 
-// Inside gives the place in the file of a line and column of a scalar's text. It is exact for texts on one line and
-// for literal blocks (|); folded texts give where they begin.
+// Inside gives the place in the file of a line and column of a scalar's text; of a text in quotes that has several lines, where it
+// begins.
 func (r *Reader) Inside(n *yaml.Node, line, column int) Place {
 	p := r.place(n)
 	line, column = max(line, 1), max(column, 1)
-	switch {
-	case n.Style&yaml.LiteralStyle != 0:
-		p.Line += line
-		p.Column = column + r.Indent(n.Line)
-	case n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 && line == 1:
+	if n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) == 0 {
+		return r.unquoted(n, line, column)
+	}
+	if line == 1 {
 		p.Column += column
-	case n.Style == 0 && line == 1:
-		p.Column += column - 1
 	}
 	return p
 }
 
-// Indent gives the spaces before the text of a line, counted from 0.
-func (r *Reader) Indent(line int) int {
-	if line >= len(r.Lines) {
-		return 0
+// unquoted is Inside for texts that stand in the file as they are, but for spaces and breaks of lines (|, > and without a mark): it
+// walks over as many other characters as stand before the place.
+func (r *Reader) unquoted(n *yaml.Node, line, column int) Place {
+	lines := strings.SplitAfter(n.Value, "\n")
+	last := []rune(lines[min(line, len(lines))-1])
+	column = min(column, len(last)+1)
+	before := strings.Fields(strings.Join(lines[:min(line, len(lines))-1], "") + string(last[:column-1]))
+	left := len([]rune(strings.Join(before, "")))
+	blank := column > len(last) || unicode.IsSpace(last[column-1])
+	row, from := n.Line-1, n.Column-1
+	if n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
+		row, from = n.Line, 0
 	}
-	return len(r.Lines[line]) - len(strings.TrimLeft(r.Lines[line], " "))
+	for ; row < len(r.Lines); row, from = row+1, 0 {
+		for i, c := range []rune(r.Lines[row]) {
+			if i < from || unicode.IsSpace(c) {
+				continue
+			}
+			if left == 0 {
+				return Place{File: r.File, Line: row + 1, Column: i + 1}
+			}
+			if left--; left == 0 && blank {
+				return Place{File: r.File, Line: row + 1, Column: i + 2}
+			}
+		}
+	}
+	return r.place(n)
 }
 
 // Short keeps a message readable where an author's text is long.

@@ -44,7 +44,7 @@ func (r *Reader) table(root *yaml.Node, body bool) *Table {
 	t.Owner = r.owner(m["owner"], sobject.Source)
 	r.scope = fhirpath.Scope{Focus: fhirpath.KnownAs(t.Source), Resource: fhirpath.KnownAs(t.Source), Values: map[string]fhirpath.Known{}}
 	if t.ForEach = r.optionalPath(m["forEach"], "forEach", BuiltIn()); t.ForEach != nil {
-		r.scope.Focus = t.ForEach.gives
+		r.scope.Focus = t.ForEach.Expr.Known()
 	}
 	variables := r.lets(t, m["let"])
 	t.When = r.optionalPath(m["when"], "when", variables)
@@ -215,9 +215,7 @@ func (r *Reader) lets(t *Table, n *yaml.Node) []string {
 		} else {
 			l.Source = r.source(p[1], nil, variables)
 		}
-		if len(l.Paths) == 1 && len(l.Transforms) == 0 && l.ValuesName == "" {
-			r.scope.Values[name] = l.Paths[0].gives
-		}
+		r.scope.Values[name] = l.known()
 		t.Lets = append(t.Lets, l)
 		variables = append(variables, name)
 	}

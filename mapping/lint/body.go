@@ -11,11 +11,11 @@ import (
 )
 
 // body checks the rows of a table that makes a part of a JSON body.
-func (l *linter) body(t *mapping.Table, v *view) {
+func (l *linter) body(t *mapping.Table) {
 	for _, w := range t.Rows {
 		f, known := l.bodyField(t, w)
 		if known {
-			l.value(w, f, v)
+			l.value(w, f)
 		}
 	}
 	for path, m := range l.bodies[t.Body] {

@@ -2,7 +2,6 @@ package lint
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -57,39 +56,11 @@ func ersSets() (state, priority *codeSet) {
 		&codeSet{"eRS-Priority", nhs + "eRS-Priority", words("ROUTINE URGENT TWO_WEEK_WAIT"), nil}
 }
 
-var (
-	lastMember = regexp.MustCompile(`^(?:(.*)\.)?([a-z][A-Za-z]*)(?:\.first\(\))?$`)
-	fromLet    = regexp.MustCompile(`^%([A-Za-z][A-Za-z0-9]*)(\..*)?$`)
-)
-
-// boundSet gives the value set of the element that a path ends with; nil where it is bound to none.
-func (v *view) boundSet(src string) *codeSet {
-	src = strings.TrimSpace(src)
-	for range len(v.lets) { // a named value may be made of others
-		m := fromLet.FindStringSubmatch(src)
-		if m == nil || v.lets[m[1]] == "" {
-			break
-		}
-		if src = strings.TrimSpace(v.lets[m[1]]); m[2] != "" {
-			src = "(" + src + ")" + m[2]
-		}
-	}
-	m := lastMember.FindStringSubmatch(src)
-	if m == nil {
-		return nil
-	}
-	owner := "$this"
-	if m[1] != "" {
-		owner = m[1]
-	}
-	return v.sets.byElement[v.typeOf(owner)+"."+m[2]]
-}
-
-// boundExtension gives the value set of the extension of e-RS that all ways lead to; nil where it is bound to none.
-func (v *view) boundExtension(ways [][]string) *codeSet {
+// extension gives the value set of the extension of e-RS that all ways lead to; nil where it is bound to none.
+func (s *codeSets) extension(ways [][]string) *codeSet {
 	var out *codeSet
 	for _, way := range ways {
-		set := v.sets.byExtension[strings.Join(codedExtension(way), " ")]
+		set := s.byExtension[strings.Join(codedExtension(way), " ")]
 		if set == nil || out != nil && out != set {
 			return nil
 		}
@@ -112,23 +83,23 @@ func codedExtension(way []string) []string {
 
 // codes compares a value table with the value sets that its source can have: by the element of a path, or by the
 // systems that the table names.
-func (l *linter) codes(values *mapping.ValueTable, paths []*mapping.Path, v *view) {
+func (l *linter) codes(values *mapping.ValueTable, paths []*mapping.Path, e *expander) {
 	if values == nil {
 		return
 	}
 	for _, p := range paths {
-		if set := v.boundSet(l.text(p)); set != nil {
+		if set := l.sets.byElement[p.Expr.Known().Element()]; set != nil {
 			l.covers(values, set, coded{all: true})
 			return
 		}
-		if set := v.boundExtension(v.ways.expanded(p)); set != nil && !v.own {
+		if set := l.sets.extension(e.expanded(p)); set != nil && !e.own() {
 			l.covers(values, set, coded{set.system, true})
 			return
 		}
 	}
 	seen := map[string]bool{}
 	for _, c := range values.Codes {
-		if set := v.sets.bySystem[c.System]; set != nil && !seen[c.System] {
+		if set := l.sets.bySystem[c.System]; set != nil && !seen[c.System] {
 			seen[c.System] = true
 			l.covers(values, set, coded{set.system, false})
 		}

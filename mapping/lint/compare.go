@@ -10,11 +10,11 @@ import (
 )
 
 // compared finds codes that an element never has: status = 'activ'.
-func (l *linter) compared(v *view, p *mapping.Path) {
+func (l *linter) compared(e *expander, p *mapping.Path) {
 	for _, c := range p.Expr.Comparisons() {
-		set := v.boundSet(c.Path)
-		if first, rest, _ := strings.Cut(c.Path, "."); set == nil && !v.own && rest == "code" {
-			set = v.boundExtension(v.ways.after(first, rest))
+		set := l.sets.byElement[c.Element]
+		if first, rest, _ := strings.Cut(c.Path, "."); set == nil && !e.own() && rest == "code" {
+			set = l.sets.extension(e.after(first, rest))
 		}
 		if set == nil || slices.Contains(set.codes, c.With.Text) || slices.Contains(set.also, c.With.Text) {
 			continue
@@ -30,8 +30,7 @@ func (l *linter) compared(v *view, p *mapping.Path) {
 
 // partOf gives the place in the file of a part of a path.
 func (l *linter) partOf(p *mapping.Path, part fhirpath.Part) mapping.Place {
-	src := l.text(p)
-	return l.inside(p.Place, src, offsetOf(src, part.Line, part.Column))
+	return l.inside(p.Place, part.Line, part.Column)
 }
 
 // keyParts finds keys that two records share where a part of them is absent.

@@ -22,13 +22,12 @@ type carried struct {
 //	telecom               telecom.where(system = 'phone').value    yes: some of it
 //	category.skip(1)      category.first()                         no: another part
 //	code.text             code, transform: conceptKey              no: what stands below is not all taken
-func (l *linter) drops(t *mapping.Table) {
-	if len(t.Drops) == 0 {
+func (l *linter) drops(e *expander) {
+	if len(e.t.Drops) == 0 {
 		return
 	}
-	e := newExpander(t)
 	written := e.written()
-	for _, d := range t.Drops {
+	for _, d := range e.t.Drops {
 		if d.Path == nil {
 			continue
 		}
@@ -82,6 +81,9 @@ func newExpander(t *mapping.Table) *expander {
 	}
 	return e
 }
+
+// own tells of a table for a target of its own: its source need not be e-RS.
+func (e *expander) own() bool { return e.t.Target != "" }
 
 // mostWays bounds what named values in named values can give.
 const mostWays = 64

@@ -54,30 +54,30 @@ func urlsAt(way []string) []string {
 
 // extensions warns of extensions under the URLs of NHS e-RS and of refbridge that no referral of e-RS carries, of parts that they do
 // not have, and of values of another type.
-func (l *linter) extensions(v *view, p *mapping.Path) {
-	for _, e := range p.Expr.Extensions() {
-		urls := slices.Concat(v.extensionOf(e.Variable), e.URLs)
+func (l *linter) extensions(e *expander, p *mapping.Path) {
+	for _, x := range p.Expr.Extensions() {
+		urls := slices.Concat(e.extensionOf(x.Variable), x.URLs)
 		if len(urls) == 0 || !strings.HasPrefix(urls[0], "urn:refbridge:") && !strings.HasPrefix(urls[0], "https://fhir.nhs.uk/") {
 			continue
 		}
 		known := ersExtensions()
-		x, ok := known[urls[0]]
+		holds, ok := known[urls[0]]
 		switch {
-		case !ok && len(urls) == 1 && e.Step == "":
-			l.warn("unknown-extension", l.partOf(p, e.At), "", "no referral of e-RS carries the extension "+mapping.ShowSystem(urls[0]),
+		case !ok && len(urls) == 1 && x.Step == "":
+			l.warn("unknown-extension", l.partOf(p, x.At), "", "no referral of e-RS carries the extension "+mapping.ShowSystem(urls[0]),
 				mapping.Nearest(urls[0], slices.Sorted(maps.Keys(known))))
 		case !ok:
-		case e.Step == "" && len(urls) == 2:
-			l.part(p, e, x)
-		case e.Step != "" && len(urls) <= 2:
-			l.extensionValue(p, e, urls, x)
+		case x.Step == "" && len(urls) == 2:
+			l.part(p, x, holds)
+		case x.Step != "" && len(urls) <= 2:
+			l.extensionValue(p, x, urls, holds)
 		}
 	}
 }
 
 // extensionOf gives the URLs of the extension that a named value is; none where it is none.
-func (v *view) extensionOf(name string) []string {
-	ways := v.ways.lets["%"+name]
+func (e *expander) extensionOf(name string) []string {
+	ways := e.lets["%"+name]
 	if len(ways) != 1 {
 		return nil
 	}

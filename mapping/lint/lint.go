@@ -4,7 +4,6 @@ package lint
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -14,7 +13,6 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"refbridge/config/spelling"
-	"refbridge/fhir/fhirpath"
 	"refbridge/mapping"
 )
 
@@ -97,7 +95,7 @@ func check(fsys fs.FS, target Snapshot, strict bool) (*Report, error) {
 		if f.Check == "yaml" {
 			l.unread = append(l.unread, f.File)
 		}
-		l.report.Findings = append(l.report.Findings, Finding{Error, l.placed(f)})
+		l.report.Findings = append(l.report.Findings, Finding{Error, f})
 	}
 	if err := l.beside(fsys); err != nil {
 		return nil, err
@@ -118,43 +116,27 @@ type linter struct {
 	report *Report
 }
 
-// placed points into a folded text (>-), of which Load gives the beginning only.
-func (l *linter) placed(f mapping.Fault) mapping.Fault {
-	at := mapping.Place{File: f.File, Line: f.Line, Column: f.Column}
-	n := l.scalar(at)
-	if n == nil || n.Style&yaml.FoldedStyle == 0 || f.Check != "path" && f.Check != "unknown-element" {
-		return f
-	}
-	var refused *fhirpath.Error
-	_, err := fhirpath.Compile(n.Value, variablesOf(n.Value)...)
-	if errors.As(err, &refused) {
-		p := l.inside(at, n.Value, offsetOf(n.Value, refused.Line, refused.Column))
-		f.Line, f.Column = p.Line, p.Column
-	}
-	return f
-}
-
 func (l *linter) run() {
 	used := map[string]bool{}
 	for _, t := range l.set.Tables() {
-		v := l.sourcePaths(t)
+		e := l.paths(t)
 		switch {
 		case t.Body != "":
-			l.body(t, v)
+			l.body(t)
 		case t.Object != "":
-			l.object(t, v)
+			l.object(t)
 		}
 		for _, s := range t.Lets {
-			l.codes(s.Values, s.Paths, v)
+			l.codes(s.Values, s.Paths, e)
 			used[s.ValuesName] = true
 		}
 		for _, w := range t.Rows {
-			l.codes(w.Values, w.Paths, v)
+			l.codes(w.Values, w.Paths, e)
 			used[w.ValuesName] = true
 		}
 		l.rows(t)
 		l.keyParts(t)
-		l.drops(t)
+		l.drops(e)
 		l.purposes(t)
 		for _, b := range t.Back {
 			l.backRule(t, b, used)

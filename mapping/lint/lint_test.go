@@ -187,6 +187,8 @@ func TestARowThatDoesNotFitIsReportedWhereItStands(t *testing.T) {
 		`{field: EndDate, from: note.time.first(), ref: CodeSet.Name}`:        "error reference:7:52 EndDate is a datetime and points to no record",
 		`{field: Type, from: intent, when: "false"}`:                          "error unreachable:7:5 Type has its value from line 6 already",
 		`{field: SourceSystem, from: identifier.value}`:                       "warning several:7:33 identifier can stand several times, the row takes one value: two of them hold the record",
+		`{field: SourceSystem, from: instantiatesUri}`:                        "warning several:7:33 instantiatesUri can stand several times, the row takes one value: two of them hold the record",
+		`{field: SourceSystem, from: identifier.first().type.coding.code}`:    "warning several:7:33 coding can stand several times, the row takes one value: two of them hold the record",
 		`{field: SourceSystem, from: id, when: status}`:                       "warning wrong-type:7:43 the condition gives a code: it holds wherever there is one",
 		`{field: SourceSystem, frm: id}`:                                      "error unknown-key:7:27 a row does not take \"frm\"",
 		`{field: ReferralScore, from: priority}`:                              "error wrong-type:7:34 the row gives a text, ReferralScore is a number (double)",

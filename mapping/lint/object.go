@@ -10,7 +10,7 @@ import (
 )
 
 // object checks a table against the object that it writes.
-func (l *linter) object(t *mapping.Table, v *view) {
+func (l *linter) object(t *mapping.Table) {
 	desc, ok := l.described(t.Object, l.at(t.Place, "object"))
 	if !ok {
 		return
@@ -23,7 +23,7 @@ func (l *linter) object(t *mapping.Table, v *view) {
 		}
 		l.writable(w, f)
 		l.reference(w, f)
-		l.value(w, f, v)
+		l.value(w, f)
 	}
 	l.required(t, desc)
 	for _, g := range t.Gone {

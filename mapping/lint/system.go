@@ -51,5 +51,6 @@ func (l *linter) systems(s *sourceText) {
 
 // within gives the place of a byte of a text.
 func (l *linter) within(s *sourceText, n *yaml.Node, at int) mapping.Place {
-	return l.inside(mapping.Place{File: s.name, Line: n.Line, Column: n.Column}, n.Value, len([]rune(n.Value[:at])))
+	before := strings.Split(n.Value[:at], "\n")
+	return l.inside(mapping.Place{File: s.name, Line: n.Line, Column: n.Column}, len(before), len([]rune(before[len(before)-1]))+1)
 }

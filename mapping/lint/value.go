@@ -44,7 +44,7 @@ func kindOf(typ string) sobject.Kind {
 }
 
 // value checks what a row gives against what its field takes.
-func (l *linter) value(w *mapping.Row, f sobject.FieldType, v *view) {
+func (l *linter) value(w *mapping.Row, f sobject.FieldType) {
 	if !w.Fallback.IsNull() {
 		l.fixed(fixed{value: w.Fallback, Place: l.at(w.Place, "default")}, f)
 	}
@@ -56,15 +56,31 @@ func (l *linter) value(w *mapping.Row, f sobject.FieldType, v *view) {
 		return // what it would give is not known; Load says so
 	}
 	for _, p := range w.Paths {
-		l.several(w, p, v)
+		l.several(w, p)
 		if l.literals(w, p, f) {
 			continue
 		}
-		g := known{typ: v.typeOf(l.text(p))}
+		g := known{typ: p.Expr.Known().Type()}
 		g.kind, g.limit = kindOf(g.typ), typeLimit(g.typ)
 		if l.transformed(w, &g) {
 			l.fits(w, p, g, f)
 		}
+	}
+}
+
+// several warns of a path through an element that R4 lets repeat, where the field takes one value: the first record with
+// two of them would be held.
+func (l *linter) several(w *mapping.Row, p *mapping.Path) {
+	element := p.Expr.Known().Many()
+	if element == "" || w.Values != nil || w.Joined {
+		return
+	}
+	folds := func(t mapping.Transform) bool {
+		return slices.Contains([]string{"humanName", "nhsNumber", "patientKey"}, t.Name)
+	}
+	if !slices.ContainsFunc(w.Transforms, folds) {
+		l.warn("several", p.Place, w.Field, fmt.Sprintf("%s can stand several times, the row takes one value: two of them hold the record", element),
+			"choose one with .first() or .where(…), or write them together with .join('; ')")
 	}
 }
 
