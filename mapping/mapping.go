@@ -6,6 +6,18 @@
 // After that a Set is immutable and safe for concurrent use, and it does no I/O.
 //
 // A value that the tables do not provide for is never guessed: the record is held, with the row to add.
+//
+//	*.yaml --> Reader --> tables --> Set.link --> Set                     Load, once
+//	           faults     faults     faults        |
+//	                                               v
+//	resource, variables ------------------------> Mapper                  Map, for each resource
+//	                                               |
+//	     for each table that reads its type, for each element of its forEach:
+//	         when --> lets --> key --> rows --> cells (value, element that it came from)
+//	                                               |
+//	                       records, parents first  |  JSON bodies
+//	                       each with its trace: value --> Rule (file:line, FHIRPath, element)
+//	                       or Faults, all at once, and nothing else
 package mapping
 
 import (

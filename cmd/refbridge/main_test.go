@@ -138,10 +138,21 @@ func TestHelpOfEveryCommandListsItsExitCodesAndEndsInAnExample(t *testing.T) {
 	}
 }
 
+func TestHelpOfAGroupEndsInAnExampleToo(t *testing.T) {
+	t.Parallel()
+	for _, group := range []string{"mapping", "mapping case"} {
+		r := refbridge(t, append(strings.Fields(group), "--help")...)
+		assert.Equal(t, exitDone, r.code)
+		assert.Contains(t, r.out, "\nExit codes: those of the sub-command.\n\nExample: refbridge "+group+" ")
+	}
+}
+
 func TestHelpFitsInEightyColumns(t *testing.T) {
 	t.Parallel()
 	for _, command := range commands() {
-		for _, line := range strings.Split(refbridge(t, command, "--help").out, "\n") {
+		out := refbridge(t, append(strings.Fields(command), "--help")...).out
+		require.NotEmpty(t, out)
+		for _, line := range strings.Split(out, "\n") {
 			assert.LessOrEqual(t, len([]rune(line)), 80, "%s: %s", command, line)
 		}
 	}

@@ -22,6 +22,15 @@ type mappingCmd struct {
 	Show     mappingShowCmd     `cmd:"" help:"Write the tables as a page for reading and review."`
 }
 
+// Help is printed below the sub-commands.
+func (mappingCmd) Help() string {
+	return `None of them writes to a source or to Salesforce. docs/mapping.md is the tutorial, docs/tables.md the format of the tables.
+
+Example: refbridge mapping lint --tables tables
+
+Exit codes: those of the sub-command.`
+}
+
 // offlineTables loads the tables of a folder, empty for the built-in ones, for a command that needs no secret.
 func offlineTables(dir string) (*mapping.Set, error) { return loadTables(dir, []byte("offline")) }
 

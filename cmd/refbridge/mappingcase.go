@@ -37,7 +37,7 @@ numbers, texts, displays and web addresses become invented ones of the same kind
 the same shape, NHS numbers such of the 999 range, dates move by the same number of weeks, birth dates by another. Codes,
 systems, extensions and small numbers stay. Where something personal may remain, nothing is written. Read the file before you share it.
 
-Example: refbridge mapping case add --from referral.json --name "a booked referral" --tables tables
+Example: refbridge mapping case add --from in.json --name "a booked referral"
 
 Exit codes: 0 written, 1 error, 64 usage.`
 }

@@ -30,7 +30,7 @@ paths, rules and codes, and nothing about a person.
 
 ` + samplesHelp + `
 
-Example: refbridge mapping coverage --in referrals.ndjson --html coverage.html --fail-under 95
+Example: refbridge mapping coverage --in in.ndjson --html page.html
 
 Exit codes: 0 done, 3 some records could not be read, 1 error or below --fail-under, 64 usage.`
 }

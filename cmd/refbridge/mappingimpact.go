@@ -31,7 +31,7 @@ whether two are the same, and it is another one in the next run. Nothing in the 
 
 ` + samplesHelp + `
 
-Example: refbridge mapping impact --base before --tables tables --in referrals.ndjson --markdown
+Example: refbridge mapping impact --base before --in in.ndjson --markdown
 
 Exit codes: 0 done, 3 some records could not be read, 1 error, 64 usage.`
 }

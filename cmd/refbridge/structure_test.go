@@ -14,9 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// floors says on which floor each package stands (docs/architecture.md). A package imports only from floors below
-// its own. A package that is not listed here has no place yet.
-
+// floors says on which floor each package stands. A package imports only from floors below its own. A package that is not
+// listed here has no place yet.
 func floors() map[string]int {
 	return map[string]int{
 		"cmd/refbridge": 5,
