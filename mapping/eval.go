@@ -165,7 +165,7 @@ func (m *Mapper) context() *fhirpath.Context {
 }
 
 func (m *Mapper) newContext() {
-	m.contexts = append(m.contexts, &fhirpath.Context{Resource: m.in.Focus.Root(), Slots: m.slot, Resolve: m.resolve, Now: m.in.Now})
+	m.contexts = append(m.contexts, &fhirpath.Context{Resource: m.in.Focus.Root(), Variables: m.slot, Resolve: m.resolve, Now: m.in.Now})
 }
 
 // eval gives what a path finds in the current item.

@@ -5,18 +5,11 @@ import (
 	"maps"
 	"slices"
 	"strings"
-
-	"refbridge/fhir/fhirpath"
 )
 
 // link checks what stands across files and puts parents before children.
 func (s *Set) link() Faults {
 	var faults Faults
-	self, err := fhirpath.Compile("$this")
-	if err != nil {
-		faults = append(faults, Fault{Kind: TableFault, Message: "$this does not compile: " + err.Error()})
-	}
-	s.self = self
 	keys := s.keyFields(&faults)
 	for _, t := range s.tables {
 		for i := range t.Lets {

@@ -32,7 +32,6 @@ import (
 	"time"
 
 	"refbridge/fhir"
-	"refbridge/fhir/fhirpath"
 	"refbridge/sfdc/sobject"
 )
 
@@ -78,7 +77,6 @@ type Set struct {
 	hash       string
 	zone       *time.Location
 	patientKey func(fhir.NHSNumber) string
-	self       *fhirpath.Expr // $this: makes an Item of a node
 	bodies     []*bodyPlan
 	mappers    sync.Pool
 	faults     Faults // of what Read gave

@@ -75,7 +75,7 @@ func NewWatcher(s *Set, sink Sink) *Watcher {
 		depth = max(depth, len(t.Lets)+2)
 	}
 	for range depth { // each depth of named values has a Context of its own
-		w.m.contexts = append(w.m.contexts, &fhirpath.Context{Slots: w.m.slot, Resolve: w.m.resolve, Seen: w.seen})
+		w.m.contexts = append(w.m.contexts, &fhirpath.Context{Variables: w.m.slot, Resolve: w.m.resolve, Seen: w.seen})
 	}
 	return w
 }

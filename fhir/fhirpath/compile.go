@@ -406,7 +406,7 @@ func (c *compiler) variable(t *tree) (op, shape) {
 		name := cmp.Or(c.unknown, t.name)
 		return c.refuse(t.at, "unknown variable %"+name, c.variableHint(name))
 	}
-	v := &variable{t.name, slices.Index(c.variables, t.name)}
+	v := &variable{slices.Index(c.variables, t.name)}
 	if c.heads == nil {
 		c.heads = map[*tree]*variable{}
 	}
@@ -423,21 +423,14 @@ func (c *compiler) variable(t *tree) (op, shape) {
 	}, c.scope.Values[t.name].shape
 }
 
-// variable is a name that Compile was told of, and its place among them.
-type variable struct {
-	name string
-	slot int
-}
+// variable is one of the names that Compile was told of, by its place among them.
+type variable struct{ slot int }
 
 func (v *variable) value(r *evaluation) (fhir.Node, Collection) {
-	switch c := r.context; {
-	case c.Slots != nil:
-		return c.Slots(v.slot)
-	case c.Variables != nil:
-		value, _ := c.Variables(v.name)
-		return fhir.Node{}, value
+	if r.context.Variables == nil {
+		return fhir.Node{}, nil
 	}
-	return fhir.Node{}, nil
+	return r.context.Variables(v.slot)
 }
 
 const ucumSystem = "http://unitsofmeasure.org"

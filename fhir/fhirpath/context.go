@@ -24,11 +24,9 @@ const (
 type Context struct {
 	// Resource is %resource, where contained resources are looked for. Missing: the resource that the focus stands in.
 	Resource fhir.Node
-	// Variables gives the value of a %variable that Compile was told of; nil and false mean empty.
-	Variables func(name string) (Collection, bool)
-	// Slots, where it is not nil, stands in for Variables: it gives the value of a variable by its place among the names
-	// that Compile was told of: a single node, or where that is Missing a collection.
-	Slots func(place int) (fhir.Node, Collection)
+	// Variables gives the value of a %variable by its place among the names that Compile was told of: a single node, or where
+	// that is Missing a collection. nil: all are empty.
+	Variables func(place int) (fhir.Node, Collection)
 	// Resolve finds what a reference points to, beyond contained resources; nil finds nothing.
 	Resolve func(reference string) (fhir.Node, bool)
 	// Seen, where it is not nil, is told of every node that a step of a path reaches: elements, extensions, resources that

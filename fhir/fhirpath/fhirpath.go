@@ -2,8 +2,6 @@ package fhirpath
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 )
 
@@ -39,7 +37,7 @@ func (e *Error) Error() string {
 	return s
 }
 
-// Compile reads one FHIRPath expression. Variables are the names that Context.Variables will know beside %resource,
+// Compile reads one FHIRPath expression. Variables are the names whose values Context.Variables will give, beside %resource,
 // %rootResource, %context, %ucum, %sct, %loinc, %`vs-…` and %`ext-…`; a name may have dots, %a.b is found before element b of
 // %a. The error is an *Error.
 func Compile(src string, variables ...string) (*Expr, error) {
@@ -117,9 +115,6 @@ func (e *Expr) Variable() int {
 	}
 	return e.name.slot
 }
-
-// Supported gives the names of the functions that Compile takes, sorted.
-func Supported() []string { return slices.Sorted(maps.Keys(allFunctions())) }
 
 // position turns a byte offset into line and column, both from 1.
 func position(src string, at int) (line, column int) {

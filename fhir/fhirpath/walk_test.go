@@ -50,8 +50,8 @@ func TestAWalkGivesWhatItsStepsGive(t *testing.T) {
 		if err != nil {
 			return
 		}
-		c := &Context{Resource: root, Slots: slots}
-		want, wantErr := e.Eval(&Context{Resource: root, Slots: slots, Seen: func(fhir.Node) {}}, root)
+		c := &Context{Resource: root, Variables: slots}
+		want, wantErr := e.Eval(&Context{Resource: root, Variables: slots, Seen: func(fhir.Node) {}}, root)
 		got, gotErr := e.Eval(c, root)
 		require.Equal(t, fmt.Sprint(wantErr), fmt.Sprint(gotErr), path)
 		require.Equal(t, describe(want), describe(got), path)
@@ -115,15 +115,17 @@ func TestElementsAreThoseThatAPathGives(t *testing.T) {
 }
 
 func TestAVariableMayHaveDotsInItsName(t *testing.T) {
-	e, err := Compile("%a.b.c & %a.b.length()", "a.b", "a.b.c")
+	names := []string{"a.b", "a.b.c"}
+	named := &Context{Variables: func(place int) (fhir.Node, Collection) { return fhir.Node{}, Collection{StringItem(names[place])} }}
+	e, err := Compile("%a.b.c & %a.b.length()", names...)
 	require.NoError(t, err)
-	got, err := e.Eval(&Context{Variables: func(name string) (Collection, bool) { return Collection{StringItem(name)}, true }}, fhir.Node{})
+	got, err := e.Eval(named, fhir.Node{})
 	if err == nil {
 		t.Fatal("a number is no text for &", got)
 	}
-	e, err = Compile("%a.b.c & %a.b.upper()", "a.b", "a.b.c")
+	e, err = Compile("%a.b.c & %a.b.upper()", names...)
 	require.NoError(t, err)
-	got, err = e.Eval(&Context{Variables: func(name string) (Collection, bool) { return Collection{StringItem(name)}, true }}, fhir.Node{})
+	got, err = e.Eval(named, fhir.Node{})
 	require.NoError(t, err)
 	assert.Equal(t, "a.b.cA.B", got[0].Text())
 }

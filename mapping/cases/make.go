@@ -29,7 +29,7 @@ var ErrName = errors.New("the name of the case holds something personal")
 
 var notFileName = regexp.MustCompile(`[^a-z0-9]+`)
 
-// Make makes a case of a record: with invented values in place of personal ones (see Synthetic), expecting what the tables give
+// Make makes a case of a record: with invented values in place of personal ones, expecting what the tables give
 // today. It has been read back and holds when it is returned.
 func Make(s *mapping.Set, name string, in mapping.Sample, key []byte) (Made, error) {
 	made := Made{Name: strings.Trim(notFileName.ReplaceAllString(strings.ToLower(name), "-"), "-")}

@@ -45,13 +45,20 @@ func planted() []string {
 		"7123", "456789", "496 5555", "wayfarers", "marchbanks", "fair", "uxvpbg", "51.9", "1.77", "pas.example.nhs.uk/zeb", "featherstone", "01t08", "2026-05-01"}
 }
 
+// synthesised gives resources with invented values, and what was replaced.
+func synthesised(in []fhir.Resource, key []byte) ([]fhir.Resource, []Replaced, error) {
+	s := newSynthesiser(key)
+	out, err := s.all(in)
+	return out, s.replaced, err
+}
+
 func synthetic(t *testing.T, sources ...string) ([]fhir.Resource, []Replaced) {
 	t.Helper()
 	var in []fhir.Resource
 	for _, src := range sources {
 		in = append(in, resource(t, []byte(src)))
 	}
-	out, replaced, err := Synthetic(in, []byte("key"))
+	out, replaced, err := synthesised(in, []byte("key"))
 	require.NoError(t, err)
 	return out, replaced
 }
@@ -117,7 +124,7 @@ func TestNoCaseIsMadeWhereSomethingPersonalMayRemain(t *testing.T) {
 		"a text where a name is": `{"resourceType":"Patient","id":"1","Zebedee Quillfeather":"x"}`,
 		"a postcode in a system": `{"resourceType":"Patient","id":"1","identifier":[{"system":"https://example.org/GL542JB","value":"1"}]}`,
 	} {
-		_, _, err := Synthetic([]fhir.Resource{resource(t, []byte(src))}, []byte("key"))
+		_, _, err := synthesised([]fhir.Resource{resource(t, []byte(src))}, []byte("key"))
 		require.ErrorIs(t, err, ErrPersonal, name)
 		assert.Contains(t, err.Error(), "Patient.", name)
 		for _, secret := range []string{"quillfeather", "rkx", "gl54"} {
@@ -185,7 +192,7 @@ func TestAMarkerInAnyTextIsGoneOrRefused(t *testing.T) {
 		if err != nil {
 			t.Skip("not a resource any more")
 		}
-		out, replaced, err := Synthetic([]fhir.Resource{r}, []byte("key"))
+		out, replaced, err := synthesised([]fhir.Resource{r}, []byte("key"))
 		if err != nil {
 			if !errors.Is(err, ErrPersonal) {
 				t.Fatal(err)
@@ -217,7 +224,7 @@ func TestANameThatStandsOnlyInADisplayIsPersonalToo(t *testing.T) {
 		"a member":          `{"resourceType":"ServiceRequest","id":"1","requester":{"display":"Dr Quillfeather"},"quillfeatherNotes":{"status":"x","more":[{"code":"QUILLFEATHER"}]}}`,
 		"a short member":    `{"resourceType":"ServiceRequest","id":"1","requester":{"display":"Dr Lee"},"notesOfLee":"x"}`,
 	} {
-		_, _, err := Synthetic([]fhir.Resource{resource(t, []byte(src))}, []byte("key"))
+		_, _, err := synthesised([]fhir.Resource{resource(t, []byte(src))}, []byte("key"))
 		require.ErrorIs(t, err, ErrPersonal, name)
 		for _, secret := range []string{"quill", "lee"} {
 			assert.NotContains(t, strings.ToLower(err.Error()), secret, name)
@@ -231,7 +238,7 @@ func TestTitlesPlacesAndElementsOfFHIRAreNoNames(t *testing.T) {
 		"an organisation": `{"resourceType":"ServiceRequest","id":"1","performer":[{"reference":"Organization/1","display":"Leeds Cardiology"}],"code":{"coding":[{"code":"CARDIOLOGY"}]}}`,
 		"an element":      `{"resourceType":"Patient","id":"1","name":[{"family":"Birth","given":["Gender"]}],"birthDate":"1962-03-17","gender":"male","address":[{"city":"City of London"}]}`,
 	} {
-		_, _, err := Synthetic([]fhir.Resource{resource(t, []byte(src))}, []byte("key"))
+		_, _, err := synthesised([]fhir.Resource{resource(t, []byte(src))}, []byte("key"))
 		assert.NoError(t, err, name)
 	}
 }
@@ -244,7 +251,7 @@ func TestAPostcodeWithoutItsSpaceIsAsPersonal(t *testing.T) {
 		"and without a space":    `{"resourceType":"Patient","id":"1","address":[{"text":"The Hollow nr210xx"}],"maritalStatus":{"coding":[{"code":"HOME.NR21-0XX"}]}}`,
 		"a url":                  `{"resourceType":"Patient","id":"1","extension":[{"url":"https://example.org/NR21-0XX","valueBoolean":true}]}`,
 	} {
-		_, _, err := Synthetic([]fhir.Resource{resource(t, []byte(src))}, []byte("key"))
+		_, _, err := synthesised([]fhir.Resource{resource(t, []byte(src))}, []byte("key"))
 		require.ErrorIs(t, err, ErrPersonal, name)
 	}
 }
@@ -260,7 +267,7 @@ func FuzzSynthetic(f *testing.F) {
 		if err != nil {
 			return
 		}
-		made, _, err := Synthetic([]fhir.Resource{r}, []byte("key"))
+		made, _, err := synthesised([]fhir.Resource{r}, []byte("key"))
 		if err == nil && len(made) != 1 || err != nil && !errors.Is(err, ErrPersonal) {
 			t.Fatal("a copy is missing", err)
 		}

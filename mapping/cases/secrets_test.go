@@ -51,7 +51,7 @@ func TestWhatTheRecordKnowsOfAPersonIsRefusedElsewhere(t *testing.T) {
 		"or calls Dr":                  `"patientInstruction":"Ask Dr Quisling about it",` + strings.Replace(at, "%s", "x-quisling1", 1),
 		"who is only pointed to":       `"requester":{"reference":"Practitioner/RKX004711"},` + strings.Replace(at, "%s", "RKX004711", 1),
 	} {
-		out, _, err := Synthetic(referral(t, more), []byte("key"))
+		out, _, err := synthesised(referral(t, more), []byte("key"))
 		require.ErrorIs(t, err, ErrPersonal, name)
 		assert.Empty(t, out)
 		assert.NotRegexp(t, `(?i)zapruder|485|ab-?123|1957|muller|quisling|rkx|gosling|leeds`, err.Error(), name)
@@ -59,7 +59,7 @@ func TestWhatTheRecordKnowsOfAPersonIsRefusedElsewhere(t *testing.T) {
 }
 
 func TestAnNHSNumberInAnExtensionIsReplacedHoweverItIsWritten(t *testing.T) {
-	out, replaced, err := Synthetic(referral(t, `"extension":[{"url":"https://t.example/943-476-5919","valueBoolean":true},
+	out, replaced, err := synthesised(referral(t, `"extension":[{"url":"https://t.example/943-476-5919","valueBoolean":true},
 		{"url":"https://t.example/943 476 5919","valueBoolean":true}]`), []byte("key"))
 	require.NoError(t, err)
 	assert.NotContains(t, string(out[0].Raw()), "5919")
@@ -78,7 +78,7 @@ func TestADateHasNothingBehindIt(t *testing.T) {
 		assert.Equal(t, was, moved(was, 0))
 	}
 	const tail = `"occurrenceDateTime":"2026-01-02TQuentin Zapruder","authoredOn":"2026-01-02T9434765919"`
-	out, _, err := Synthetic([]fhir.Resource{resource(t, []byte(`{"resourceType":"ServiceRequest","id":"1",`+tail+`}`)),
+	out, _, err := synthesised([]fhir.Resource{resource(t, []byte(`{"resourceType":"ServiceRequest","id":"1",`+tail+`}`)),
 		resource(t, []byte(strings.Replace(zapruder, `"1957-03-04"`, `"1957-03-04Tborn as Quentin Zapruder"`, 1)))}, []byte("key"))
 	require.NoError(t, err)
 	assert.NotRegexp(t, `(?i)zapruder|quentin|9434765919`, string(out[0].Raw())+string(out[1].Raw()))
@@ -94,18 +94,18 @@ func TestOrdinaryRecordsAreNotRefused(t *testing.T) {
 		"note":[{"text":"Please see at Leeds Cardiology"}],"orderDetail":[{"text":"Cardiology Clinic","coding":[{"system":"https://fhir.nhs.uk/CodeSystem/x","code":"CARDIOLOGY"}]}],
 		"performer":[{"identifier":{"system":"http://fhir.nhs.net/Id/ers-service","value":"50001"},"display":"Leeds Neuro Business Service"},
 			{"display":"Triage Service"}],"quantityQuantity":{"value":12},"performerType":{"coding":[{"code":"TRIAGE"}]}}`
-	_, _, err := Synthetic([]fhir.Resource{resource(t, []byte(request)), resource(t, []byte(patient)),
+	_, _, err := synthesised([]fhir.Resource{resource(t, []byte(request)), resource(t, []byte(patient)),
 		resource(t, []byte(`{"resourceType":"Appointment","id":"appointment","status":"booked","meta":{"profile":["https://t.example/Appointment"]}}`))}, []byte("key"))
 	assert.NoError(t, err)
 }
 
 func TestOnlyTheCodesOfAnElementAreItsCodes(t *testing.T) {
-	_, _, err := Synthetic([]fhir.Resource{resource(t, []byte(`{"resourceType":"Patient","id":"1","name":[{"family":"Quillfeather"}],"gender":"quillfeather"}`))}, []byte("key"))
+	_, _, err := synthesised([]fhir.Resource{resource(t, []byte(`{"resourceType":"Patient","id":"1","name":[{"family":"Quillfeather"}],"gender":"quillfeather"}`))}, []byte("key"))
 	assert.ErrorIs(t, err, ErrPersonal)
 	assert.False(t, publisher("http://hl7.org.evil.example/x"))
 	assert.False(t, publisher("http://nothl7.org/x"))
 	assert.True(t, publisher("http://terminology.hl7.org/CodeSystem/x"))
-	_, _, err = Synthetic([]fhir.Resource{resource(t, []byte(`{"resourceType":"Patient","id":"1","identifier":[{"value":"RKX004711"}],
+	_, _, err = synthesised([]fhir.Resource{resource(t, []byte(`{"resourceType":"Patient","id":"1","identifier":[{"value":"RKX004711"}],
 		"extension":[{"url":"https://fhir.nhs.uk/RKX004711","valueBoolean":true}]}`))}, []byte("key"))
 	assert.ErrorIs(t, err, ErrPersonal, "not even a known publisher numbers its structures like a patient")
 }
@@ -113,7 +113,7 @@ func TestOnlyTheCodesOfAnElementAreItsCodes(t *testing.T) {
 func TestACodeOfSNOMEDIsNoNHSNumber(t *testing.T) {
 	require.True(t, mapping.HoldsNHSNumber("1145301002"))
 	coded := func(system, code string) string {
-		out, _, err := Synthetic([]fhir.Resource{resource(t, []byte(`{"resourceType":"ServiceRequest","id":"1","code":{"coding":[{"system":"`+system+`","code":"`+code+`","display":"x"}]}}`))}, []byte("key"))
+		out, _, err := synthesised([]fhir.Resource{resource(t, []byte(`{"resourceType":"ServiceRequest","id":"1","code":{"coding":[{"system":"`+system+`","code":"`+code+`","display":"x"}]}}`))}, []byte("key"))
 		require.NoError(t, err)
 		coding := out[0].Root().Get("code").Get("coding").At(0)
 		return coding.Get("code").Text() + " " + coding.Get("display").Text()
@@ -125,7 +125,7 @@ func TestACodeOfSNOMEDIsNoNHSNumber(t *testing.T) {
 		assert.Equal(t, is, mapping.SNOMEDConcept(code), code)
 	}
 	patient := strings.Replace(zapruder, "9434765919", "1145301002", 1)
-	_, _, err := Synthetic([]fhir.Resource{resource(t, []byte(`{"resourceType":"ServiceRequest","id":"1","code":{"coding":[{"system":"http://snomed.info/sct","code":"1145301002"}]}}`)),
+	_, _, err := synthesised([]fhir.Resource{resource(t, []byte(`{"resourceType":"ServiceRequest","id":"1","code":{"coding":[{"system":"http://snomed.info/sct","code":"1145301002"}]}}`)),
 		resource(t, []byte(patient))}, []byte("key"))
 	assert.ErrorIs(t, err, ErrPersonal, "but where it is the number of this patient")
 }

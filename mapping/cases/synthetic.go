@@ -18,17 +18,7 @@ type Replaced struct {
 	What string // "name"
 }
 
-// Synthetic gives resources with invented values in place of everything that may be about a person. What is kept is kept because
-// it is known to be structure: elements, codes, code systems, the urls of extensions, booleans and plain numbers, the shape
-// of dates. Everything else is replaced, known or not. key makes the invented values; take a random one.
-//
-// The error says that something personal may have remained, and where; then there are no resources.
-func Synthetic(in []fhir.Resource, key []byte) ([]fhir.Resource, []Replaced, error) {
-	s := newSynthesiser(key)
-	out, err := s.all(in)
-	return out, s.replaced, err
-}
-
+// newSynthesiser gives what invents values, all of them from a key; take a random one.
 func newSynthesiser(key []byte) *synthesiser {
 	s := &synthesiser{inventor: newInventor(key), elements: knownElements()}
 	s.days = -7 * (8 + s.number("days", 0, 45))
@@ -36,7 +26,11 @@ func newSynthesiser(key []byte) *synthesiser {
 	return s
 }
 
-// all replaces what is in some resources. Where something personal may have remained there are none.
+// all gives resources with invented values in place of everything that may be about a person. What is kept is kept because it is
+// known to be structure: elements, codes, code systems, the urls of extensions, booleans and plain numbers, the shape of dates.
+// Everything else is replaced, known or not.
+//
+// The error says that something personal may have remained, and where; then there are no resources.
 func (s *synthesiser) all(in []fhir.Resource) ([]fhir.Resource, error) {
 	var out []fhir.Resource
 	for _, r := range in {

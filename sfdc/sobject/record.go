@@ -77,15 +77,3 @@ type FieldDiff struct {
 	Have  Value // what is there; Null where it is empty
 	Want  Value
 }
-
-// Diff gives the fields of want that differ from have, in the order of want. A field that have lacks counts as Null.
-func Diff(have, want Record) []FieldDiff {
-	var out []FieldDiff
-	for _, f := range want.Fields {
-		h, _ := have.Get(f.Name)
-		if !h.Equal(f.Value) {
-			out = append(out, FieldDiff{Field: f.Name, Have: h, Want: f.Value})
-		}
-	}
-	return out
-}
