@@ -65,11 +65,11 @@ type FieldChange struct {
 	Object    string   `json:"object"`
 	Field     string   `json:"field"`
 	Changed   int      `json:"changed"`           // from one value to another
-	Filled    int      `json:"filled"`            // from none to one
-	Cleared   int      `json:"cleared"`           // from one to none
-	Unwritten int      `json:"noLongerWritten"`   // Salesforce keeps what it has
-	Emptied   int      `json:"newlyWrittenEmpty"` // not written before, now written without a value: Salesforce's value is cleared
-	Policy    int      `json:"policy"`            // the same value, but owner or keepIfAbsent is another
+	Filled    int      `json:"filled"`            // from none, or from not written, to one
+	Cleared   int      `json:"cleared"`           // from one that the tables kept up to none
+	Unwritten int      `json:"noLongerWritten"`   // written before, with a value or empty: Salesforce keeps what it has
+	Emptied   int      `json:"newlyWrittenEmpty"` // left to Salesforce before, now written without a value: Salesforce's value is cleared
+	Policy    int      `json:"policy"`            // written the same under both, but owner or keepIfAbsent is another
 	Before    []string `json:"before"`            // rules behind it, file:line
 	After     []string `json:"after"`
 
@@ -251,42 +251,65 @@ type change struct {
 	fromRule, toRule mapping.Rule
 }
 
-// field compares one field. A rule that moved to another line and gives the same is no change.
+// effect is what a version of the tables does with a field of a record that Salesforce has.
+type effect uint8
+
+const (
+	left    effect = iota // not written: Salesforce keeps what it has
+	emptied               // written without a value
+	given                 // written with a value; with owner target or create-only when the record is new
+)
+
+func effectOf(f sobject.Field) effect {
+	switch {
+	case f.Name == "":
+		return left
+	case !f.Value.IsNull():
+		return given
+	case f.KeepIfAbsent || once(f):
+		return left
+	}
+	return emptied
+}
+
+// once tells whether a field is written when the record is new, and then left to Salesforce.
+func once(f sobject.Field) bool {
+	return f.Owner == sobject.TargetSide || f.Owner == sobject.CreateOnly
+}
+
+// field compares one field. A rule that moved to another line and gives the same is no change, nor is one that comes or goes where
+// nothing is written either way.
 func (i *Impact) field(c change) bool {
-	name := mapping.FieldName(cmp.Or(c.from.Name, c.to.Name))
-	policy := c.from.Name != c.to.Name || c.from.Owner != c.to.Owner || c.from.KeepIfAbsent != c.to.KeepIfAbsent
-	same := c.from.Value.Equal(c.to.Value)
-	if same && !policy {
+	from, to := effectOf(c.from), effectOf(c.to)
+	same := from == to && c.from.Value.Equal(c.to.Value)
+	if same && (from == left || c.from.Owner == c.to.Owner && c.from.KeepIfAbsent == c.to.KeepIfAbsent) {
 		return false
 	}
-	id := fieldID{c.object, name}
+	id := fieldID{c.object, mapping.FieldName(cmp.Or(c.from.Name, c.to.Name))}
 	f := i.fields[id]
 	if f == nil {
-		f = &FieldChange{Object: c.object, Field: name, Before: []string{}, After: []string{}}
+		f = &FieldChange{Object: id.object, Field: id.field, Before: []string{}, After: []string{}}
 		i.fields[id] = f
 	}
 	f.Before, f.After = withRule(f.Before, c.fromRule), withRule(f.After, c.toRule)
 	switch {
-	case c.to.Name == "" || c.to.Value.IsNull() && c.to.KeepIfAbsent && !same:
-		f.Unwritten++
-		if c.from.Value.IsNull() {
-			return true
-		}
-	case same && c.from.Name == "" && c.to.Owner == sobject.Source && !c.to.KeepIfAbsent:
-		f.Emptied++
-		return true
 	case same:
 		f.Policy++
-		return true
-	case c.from.Value.IsNull():
-		f.Filled++
-	case c.to.Value.IsNull():
+	case to == left:
+		f.Unwritten++
+	case to == emptied && (from == left || once(c.from)):
+		f.Emptied++
+	case to == emptied:
 		f.Cleared++
-	default:
+	case from == given:
 		f.Changed++
+	default:
+		f.Filled++
 	}
-	i.value(f, ValueChange{Object: c.object, Field: name, From: i.show(i.shownBase, c.from, c.fromRule),
-		To: i.show(i.shownNext, c.to, c.toRule)})
+	if !same && (from == given || to == given) {
+		i.value(f, ValueChange{Object: id.object, Field: id.field, From: i.show(i.shownBase, c.from, c.fromRule),
+			To: i.show(i.shownNext, c.to, c.toRule)})
+	}
 	return true
 }
 
@@ -319,9 +342,9 @@ const tokenMark = "~"
 func (i *Impact) show(s *shown, f sobject.Field, rule mapping.Rule) string {
 	v := f.Value
 	switch {
-	case f.Name == "" || v.IsNull() && f.KeepIfAbsent:
+	case effectOf(f) == left:
 		return notWritten
-	case v.IsNull():
+	case effectOf(f) == emptied:
 		return noValue
 	case v.Kind() == sobject.Bool:
 		return v.Reveal()

@@ -151,8 +151,71 @@ func TestAFieldThatANewRowWritesEmptyIsCountedApart(t *testing.T) {
 	require.Len(t, r.Fields, 1)
 	assert.Equal(t, []int{1, 0, 0}, []int{r.Fields[0].Emptied, r.Fields[0].Policy, r.Fields[0].Cleared})
 	r = impact(t, starterTables(t), extra("    keepIfAbsent: true\n"), "ers-booked-two-week-wait")
-	require.Len(t, r.Fields, 1)
-	assert.Equal(t, []int{0, 1}, []int{r.Fields[0].Emptied, r.Fields[0].Policy}, "it leaves what Salesforce holds")
+	assert.Empty(t, r.Fields, "it leaves what Salesforce holds")
+	assert.Zero(t, r.Touched)
+}
+
+// noteTables give a record whose Note is written by a row, or by none.
+func noteTables(t *testing.T, more string) *mapping.Set {
+	t.Helper()
+	row := ""
+	if more != "none" {
+		row = "  - {field: Note, from: note.text" + more + "}\n"
+	}
+	return tables(t, map[string]string{"a.yaml": "object: Thing\nsource: ServiceRequest\nkey: {field: Bridge_Key__c, from: id}\nrows:\n  - {field: Status, from: status}\n" + row})
+}
+
+func TestWhatIsNotWrittenEitherWayIsNoChange(t *testing.T) {
+	const none, source, keep, target, createOnly, latest = "none", "", ", keepIfAbsent: true", ", owner: target", ", owner: create-only", ", owner: latest"
+	bare, full := `{"resourceType":"ServiceRequest","id":"1","status":"active"}`, `{"resourceType":"ServiceRequest","id":"1","status":"active","note":[{"text":"x"}]}`
+	for _, c := range []struct{ doc, before, after, want string }{
+		{bare, none, source, "emptied"}, {bare, none, latest, "emptied"}, {bare, none, keep, ""}, {bare, none, target, ""}, {bare, none, createOnly, ""},
+		{bare, source, none, "unwritten"}, {bare, latest, none, "unwritten"}, {bare, keep, none, ""}, {bare, target, none, ""}, {bare, createOnly, none, ""},
+		{bare, keep, source, "emptied"}, {bare, target, source, "emptied"}, {bare, createOnly, source, "emptied"}, {bare, keep, target, ""},
+		{bare, source, keep, "unwritten"}, {bare, source, target, "unwritten"}, {bare, source, latest, "policy"}, {bare, source, source, ""},
+		{full, none, source, "filled"}, {full, none, createOnly, "filled"}, {full, source, none, "unwritten"}, {full, createOnly, none, "unwritten"},
+		{full, source, keep, "policy"}, {full, target, source, "policy"}, {full, keep, keep, ""},
+	} {
+		i := NewImpact(noteTables(t, c.before), noteTables(t, c.after))
+		i.Add(sample(t, c.doc))
+		r := i.Report()
+		assert.Equal(t, c.want, kindsOf(r), "%q -> %q of %s", c.before, c.after, c.doc)
+		assert.Equal(t, c.want != "", r.Touched == 1)
+	}
+}
+
+func TestWhatARowThatOnlyCreatesGaveIsEmptiedAndNotCleared(t *testing.T) {
+	doc := `{"resourceType":"ServiceRequest","id":"1","status":"active","note":[{"text":"x"}]}`
+	nothing := func(more string) *mapping.Set {
+		return tables(t, map[string]string{"a.yaml": "object: Thing\nsource: ServiceRequest\nkey: {field: Bridge_Key__c, from: id}\nrows:\n" +
+			"  - {field: Status, from: status}\n  - {field: Note, from: reasonCode.text" + more + "}\n"})
+	}
+	for before, want := range map[string]string{"": "cleared", ", keepIfAbsent: true": "cleared", ", owner: latest": "cleared", ", owner: target": "emptied", ", owner: create-only": "emptied"} {
+		i := NewImpact(noteTables(t, before), nothing(""))
+		i.Add(sample(t, doc))
+		assert.Equal(t, want, kindsOf(i.Report()), before)
+	}
+	i := NewImpact(noteTables(t, ", owner: create-only"), nothing(", owner: create-only"))
+	i.Add(sample(t, doc))
+	r := i.Report()
+	assert.Equal(t, "unwritten", kindsOf(r), "a record that is there keeps what it has")
+	assert.Equal(t, notWritten, r.Values[0].To)
+}
+
+// kindsOf names the counts of a report that are not zero.
+func kindsOf(r ImpactReport) string {
+	var out []string
+	for _, f := range r.Fields {
+		for _, c := range []struct {
+			n    int
+			name string
+		}{{f.Changed, "changed"}, {f.Filled, "filled"}, {f.Cleared, "cleared"}, {f.Unwritten, "unwritten"}, {f.Emptied, "emptied"}, {f.Policy, "policy"}} {
+			if c.n > 0 {
+				out = append(out, c.name)
+			}
+		}
+	}
+	return strings.Join(out, " ")
 }
 
 func TestNothingAboutAPersonIsInAnImpactReport(t *testing.T) {
