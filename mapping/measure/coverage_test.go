@@ -182,7 +182,8 @@ func TestNothingAboutAPersonIsInACoverageReport(t *testing.T) {
 	for _, in := range plantedSamples(t) {
 		c.Add(in)
 	}
-	c.Add(sample(t, `{"resourceType":"ServiceRequest","id":"1","Zebedee Quillfeather":"x","Quillfeather-9434765919":{"9434765919":1}}`))
+	c.Add(sample(t, `{"resourceType":"ServiceRequest","id":"1","Zebedee Quillfeather":"x","Quillfeather-9434765919":{"9434765919":1},
+		"NHS9434765919":"x","valueHumanName":{"Zebedee9434765919":"y"},"_Zeb9434765919z":{"extension":[{"url":"https://example.org/x","valueCode":"z"}]}}`))
 	r := c.Report()
 	text, err := json.Marshal(r)
 	require.NoError(t, err)
@@ -193,6 +194,7 @@ func TestNothingAboutAPersonIsInACoverageReport(t *testing.T) {
 		assert.NotContains(t, page.String(), marker)
 	}
 	assert.Contains(t, string(text), "(a name that no element has)")
+	assert.Contains(t, string(text), "ServiceRequest.valueHumanName.[17 characters, not shown]")
 }
 
 func TestThePageReadsWithoutScriptOrNetwork(t *testing.T) {

@@ -1,6 +1,7 @@
 package measure
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -107,10 +108,14 @@ func (c *Coverage) walk(n fhir.Node, b *branch, uses []int) {
 	}
 }
 
-// stepName gives the name of an element; what stands beside a primitive (_birthDate) belongs to it.
+// stepName gives the name of an element, one that could be about a person by its length alone; what stands beside a primitive
+// (_birthDate) belongs to it.
 func stepName(name string) string {
-	if !mapping.ValidElementName(name) {
+	switch {
+	case !mapping.ValidElementName(name):
 		return "(a name that no element has)"
+	case mapping.HoldsNHSNumber(name):
+		return fmt.Sprintf("[%d characters, not shown]", len(name))
 	}
 	return strings.Clone(strings.TrimPrefix(name, "_"))
 }
