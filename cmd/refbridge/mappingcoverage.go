@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 
 	"refbridge/mapping"
@@ -25,8 +24,9 @@ func (mappingCoverageCmd) Help() string {
 	return `Says of real records what the tables make of them, both ways. Every source path that was seen is mapped to a field, only looked
 at by a condition, dropped on purpose, passed over by a rule that did not count, or unaccounted; every field is filled so
 often, by this rule; every code that its value table does not list is counted. Of a referral of e-RS what does not become R4
-counts too. Percentages are of distinct paths; a path counts as unaccounted where it is so in any record. The output holds
-paths, rules and codes, and nothing about a person.
+counts too. Percentages are of distinct paths; a path counts as unaccounted where it is so in any record. A path of a held
+record counts by its rules, mapped where one carries it, though nothing of that record is written; such records are counted
+apart. The output holds paths, rules and codes, and nothing about a person.
 
 ` + samplesHelp + `
 
@@ -91,13 +91,12 @@ func (c *mappingCoverageCmd) check() error {
 
 // enough is the error of --fail-under. Where nothing was seen or mapped there is nothing to pass.
 func (c *mappingCoverageCmd) enough(r measure.CoverageReport, counts sampleCounts) error {
-	mapped := slices.ContainsFunc(r.Paths, func(p measure.Path) bool { return p.Mapped > 0 })
 	switch {
 	case c.FailUnder == 0:
 	case r.Records == 0:
 		return hinted{fmt.Errorf("no record is covered: %s", counts.summary()), "--fail-under wants records that the tables map"}
-	case !mapped:
-		return hinted{errors.New("nothing in the records is mapped"), "--fail-under wants records that the tables map; look at what is held"}
+	case !r.Writes():
+		return hinted{errors.New("nothing in the records is mapped, or all that is belongs to held records"), "--fail-under wants records that the tables map; look at what is held"}
 	case r.Percent() < c.FailUnder:
 		return hinted{fmt.Errorf("%.1f %% of the source paths are accounted for, less than %g %%", r.Percent(), c.FailUnder),
 			"map what is unaccounted, or drop it with a purpose"}
@@ -132,12 +131,20 @@ func (c *mappingCoverageCmd) print(p *program, r measure.CoverageReport, counts 
 	out.paths(r, mapping.PassedOver, "Passed over: a rule reads it that did not count for these records")
 	out.dropped(r.Reasons())
 	out.paths(r, mapping.Looked, "Looked at by a condition, and carried to no field")
-	out.paths(r, mapping.Carried, "Mapped")
+	out.paths(r, mapping.Carried, mappedTitle(r.Held))
 	out.filled(r.Fields)
 	if none := r.Unmade(); len(none) > 0 {
 		out.title("No records: " + strings.Join(none, ", "))
 	}
 	return nil
+}
+
+// mappedTitle is the title of what is mapped: rules say of held records too what they carry, and nothing of those is written.
+func mappedTitle(held int) string {
+	if held == 0 {
+		return "Mapped"
+	}
+	return "Mapped; nothing of a held record is written until its reason is gone"
 }
 
 func (p printer) title(text string) { fmt.Fprintf(p.w, "\n%s\n", p.paint("1", wrap(text, 0))) }
@@ -166,6 +173,9 @@ func (p printer) path(path measure.Path) {
 	n, of := path.Records, ""
 	if path.State == measure.Unaccounted && path.Unaccounted < n {
 		n, of = path.Unaccounted, fmt.Sprintf(" (of %d that have it)", path.Records)
+	}
+	if path.State == mapping.Carried && path.Held > 0 {
+		of = fmt.Sprintf(" (%d held)", path.Held)
 	}
 	fmt.Fprintf(p.w, "  %6d  %s\n", n, wrap(path.Path+of, 10))
 	if path.Lost && path.State == measure.Unaccounted {

@@ -44,7 +44,7 @@ func TestCoverageAccountsForEveryLine(t *testing.T) {
 	assert.Equal(t, 1, report.Records)
 	assert.Greater(t, report.Percent, 50.0)
 
-	code, _, errOut = ran(t, `{"resourceType":"ServiceRequest","id":"1","extension":[{"url":"https://example.org/new","valueCode":"x"}]}`, "mapping", "coverage", "--in", "-", "--fail-under", "99")
+	code, _, errOut = ran(t, aReferral(t)+"\n"+`{"resourceType":"ServiceRequest","id":"1","extension":[{"url":"https://example.org/new","valueCode":"x"}]}`, "mapping", "coverage", "--in", "-", "--fail-under", "99")
 	assert.Equal(t, exitError, code)
 	assert.Contains(t, errOut, "of the source paths are accounted for, less than 99 %")
 
@@ -85,6 +85,18 @@ func TestFailUnderNeedsSomethingThatIsMapped(t *testing.T) {
 		assert.Equal(t, exitUsage, code, percent)
 		assert.Contains(t, errOut, "--fail-under is a percentage")
 	}
+}
+
+func TestWhatIsMappedOfHeldRecordsIsSaid(t *testing.T) {
+	held := `{"resourceType":"ServiceRequest","id":"1"}`
+	code, out, errOut := ran(t, held, "mapping", "coverage", "--in", "-", "--fail-under", "1")
+	assert.Equal(t, exitError, code, "nothing of it is written")
+	assert.Contains(t, errOut, "all that is belongs to held records")
+	assert.Contains(t, out, "1 record read; 1 held\n")
+	code, out, _ = ran(t, held+"\n"+aReferral(t), "mapping", "coverage", "--in", "-", "--fail-under", "1")
+	assert.Equal(t, exitDone, code)
+	assert.Contains(t, out, "\nMapped; nothing of a held record is written until its reason is gone\n")
+	assert.Contains(t, out, "       2  ServiceRequest.id (1 held)\n")
 }
 
 func TestImpactSaysWhatIsEmptiedAndWhoseTablesAreAtFault(t *testing.T) {

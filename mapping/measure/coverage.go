@@ -29,6 +29,7 @@ type Coverage struct {
 	codes  map[mapping.UnlistedCode]*tally
 	held   map[holdID]*Hold
 	rules  *mapping.Watcher
+	kept   bool      // the current record is held
 	seen   time.Time // when the current record was; only Live knows
 	news   []*tally  // of the current record: what no table accounts for
 }
@@ -69,6 +70,8 @@ type Path struct {
 	Dropped     int           `json:"dropped"`
 	PassedOver  int           `json:"passedOver"`
 	Looked      int           `json:"lookedAt"`
+	// Held counts, of those mapped, the records that are held: rules carry the value, and nothing is written until the reason is gone.
+	Held int `json:"mappedButHeld"`
 	// Lost tells that the path is one of what the source sent, and that its values never come to the tables.
 	Lost bool  `json:"lostBeforeMapping,omitempty"`
 	Uses []Use `json:"uses"`
@@ -140,7 +143,7 @@ func (c *Coverage) field(object, name string) *Field {
 func (c *Coverage) Add(in mapping.Sample) {
 	c.sum.Records++
 	records, faults := c.set.MapAll(in)
-	if len(faults) > 0 {
+	if c.kept = len(faults) > 0; c.kept {
 		c.sum.Held++
 		count(c.held, faults)
 	}
@@ -230,6 +233,11 @@ func (r CoverageReport) Unmade() []string {
 		}
 	}
 	return out
+}
+
+// Writes tells whether anything in the records is mapped and not held.
+func (r CoverageReport) Writes() bool {
+	return slices.ContainsFunc(r.Paths, func(p Path) bool { return p.Mapped > p.Held })
 }
 
 // Report gives the sums so far.

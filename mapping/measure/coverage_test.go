@@ -140,6 +140,23 @@ func TestCodesThatNoTableListsAreCounted(t *testing.T) {
 	assert.Equal(t, 2, r.Holds[0].Count)
 }
 
+func TestWhatIsMappedOfHeldRecordsIsCountedApart(t *testing.T) {
+	c := NewCoverage(tables(t, map[string]string{"t.yaml": coverTable}))
+	for _, code := range []string{"NEW", "A", "NEW"} {
+		c.Add(sample(t, `{"resourceType":"ServiceRequest","id":"1","patientInstruction":"x","extension":[{"url":"https://example.org/state","valueCoding":{"system":"https://example.org/states","code":"`+code+`"}}]}`))
+		if code == "NEW" && c.sum.Records == 1 {
+			assert.False(t, c.Report().Writes(), "all there is is held")
+		}
+	}
+	r := c.Report()
+	at := slices.IndexFunc(r.Paths, func(p Path) bool { return p.Path == "ServiceRequest.patientInstruction" })
+	assert.Equal(t, []int{3, 3, 2}, []int{r.Paths[at].Records, r.Paths[at].Mapped, r.Paths[at].Held})
+	assert.True(t, r.Writes())
+	var page bytes.Buffer
+	require.NoError(t, Page{CoverageReport: r}.HTML(&page))
+	assert.Contains(t, page.String(), "3, 2 held")
+}
+
 func TestWhatNeverComesToTheTablesIsDroppedWithAReasonOrUnaccounted(t *testing.T) {
 	in := sample(t, `{"resourceType":"ServiceRequest","id":"1"}`)
 	in.Sent = resource(t, []byte(`{"resourceType":"ReferralRequest","id":"1","intent":"plan","status":"active",

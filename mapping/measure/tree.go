@@ -20,6 +20,7 @@ type branch struct {
 	children map[string]*branch
 	states   [5]tally // by rank of a state
 	all      tally
+	held     tally // mapped, of a record that is held
 	uses     map[int]*tally
 }
 
@@ -167,6 +168,9 @@ func (c *Coverage) leaf(n fhir.Node, b *branch, uses []int) {
 func (c *Coverage) count(b *branch, state int, uses []int) {
 	c.tally(&b.all)
 	c.tally(&b.states[state])
+	if c.kept && state == rank(mapping.Carried) {
+		c.tally(&b.held)
+	}
 	if state == rank(Unaccounted) {
 		c.news = append(c.news, &b.states[state])
 	}
@@ -242,7 +246,8 @@ func (c sink) Lacks(code mapping.UnlistedCode) {
 func (b *branch) paths(out []Path, uses []mapping.Use) []Path {
 	if b.all.records > 0 {
 		p := Path{Path: b.path, Records: b.all.records, Unaccounted: b.states[0].records, PassedOver: b.states[1].records,
-			Dropped: b.states[2].records, Looked: b.states[3].records, Mapped: b.states[4].records, Lost: b.lost, Uses: []Use{}}
+			Dropped: b.states[2].records, Looked: b.states[3].records, Mapped: b.states[4].records,
+			Held: b.held.records, Lost: b.lost, Uses: []Use{}}
 		p.State = Unaccounted
 		if p.Unaccounted == 0 {
 			p.State = p.best()
