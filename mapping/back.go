@@ -107,7 +107,7 @@ func written(text string) string {
 
 // parameter gives one input of the operation; given is false where an optional one has no value.
 func (p *BackParameter) parameter(now sobject.Record) (out fhir.Parameter, given bool, fault *Fault) {
-	out = fhir.Parameter{Name: p.Name, System: p.system, Code: p.Code}
+	out = fhir.Parameter{Name: p.Name, System: p.System, Code: p.Code}
 	if p.Code != "" {
 		return out, true, nil
 	}

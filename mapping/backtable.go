@@ -37,7 +37,7 @@ type BackParameter struct {
 	operation   string
 	Name        string
 	Purpose     string
-	system      string
+	System      string   // of the code that is sent
 	Code        string   // a fixed code, else
 	From        []string // fields whose value is sent: as a text, or as a code through values
 	ValuesName  string
@@ -113,7 +113,7 @@ func (r *Reader) backParameter(n *yaml.Node, operation string) BackParameter {
 	m := r.Mapping(n, "a parameter", "name", "", "system", "code", "from", "values", "required", "requiredFor", "length", "forward",
 		"purpose")
 	p := BackParameter{Place: r.place(n), operation: operation, Name: r.Text(m["name"], "name")}
-	p.system, p.Code = r.Text(m["system"], "system"), r.Text(m["code"], "code")
+	p.System, p.Code = r.Text(m["system"], "system"), r.Text(m["code"], "code")
 	p.From, p.ValuesName, p.valuesAt = r.fields(m["from"], "from"), r.Text(m["values"], "values"), r.place(m["values"])
 	p.Required, p.RequiredFor = r.flag(m["required"], "required"), r.conditions(m["requiredFor"], "requiredFor")
 	p.Purpose = r.Text(m["purpose"], "purpose")
@@ -128,7 +128,7 @@ func (r *Reader) backParameter(n *yaml.Node, operation string) BackParameter {
 	switch {
 	case (p.Code != "") == (len(p.From) > 0):
 		r.At(n, "a parameter has either a fixed code or a from", "")
-	case p.ValuesName == "" && p.system != "" && p.Code == "":
+	case p.ValuesName == "" && p.System != "" && p.Code == "":
 		r.At(n, "a text has no system", "give it values, or remove the system")
 	case len(p.From) > 1 && p.ValuesName == "":
 		r.At(n, "several fields together need values", `with codes such as "None / Proposed"`)

@@ -173,7 +173,12 @@ func (s *Set) read(name string, src []byte) {
 	}
 	if shared {
 		m := r.Mapping(root, "a file of value tables", "values", "", "purpose")
-		r.Text(m["purpose"], "purpose")
+		about := r.Text(m["purpose"], "purpose")
+		for _, v := range s.values {
+			if v.File == name {
+				v.tell(about)
+			}
+		}
 		return
 	}
 	s.tables = append(s.tables, r.table(root, body))

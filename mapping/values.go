@@ -17,6 +17,7 @@ type ValueTable struct {
 	Place
 	Name     string
 	Purpose  string
+	About    string         // the purpose of its file, where that holds value tables alone
 	Unlisted string         // hold, keep, none, or "" where other holds the value
 	Other    sobject.Value  // of unlisted: {to: …}
 	Codes    []CodeRow      // as written
@@ -97,6 +98,14 @@ func (r *Reader) valueTable(name, n *yaml.Node) *ValueTable {
 		r.codeRow(v, item, system)
 	}
 	return v
+}
+
+// tell notes what the file of a value table is for.
+func (v *ValueTable) tell(about string) {
+	v.About = about
+	for _, view := range v.views {
+		view.About = about
+	}
 }
 
 // columns reads the names of the values that a table gives for each code, and makes a view for each.

@@ -62,11 +62,11 @@ func operationWords(name string) string {
 
 func parameterWords(p *mapping.BackParameter) string {
 	if p.Code != "" {
-		return p.Name + ": always " + p.Code
+		return p.Name + ": always " + p.Code + codeSystemWords(p) + purposeWords(p)
 	}
 	s := p.Name + ": what stands in " + listed(p.From, "and")
 	if p.ValuesName != "" {
-		s += ", translated by " + p.ValuesName
+		s += ", translated by " + p.ValuesName + codeSystemWords(p)
 	}
 	if p.Length > 0 {
 		s += fmt.Sprintf(", at most %d characters", p.Length)
@@ -82,10 +82,26 @@ func parameterWords(p *mapping.BackParameter) string {
 		s += "; needed where " + strings.Join(needs, " and ")
 	}
 	if len(p.Forward) > 0 {
-		s += "; not sent where the source could not see a difference"
+		var made []string
+		for _, f := range p.Forward {
+			made = append(made, f.Field+" is made by "+f.ValuesName)
+		}
+		s += "; not sent where the source could not see a difference (" + listed(made, "and") + ")"
 	}
-	if p.Purpose != "" {
-		s += ". " + p.Purpose
+	return s + purposeWords(p)
+}
+
+// codeSystemWords names the code system that the source is told.
+func codeSystemWords(p *mapping.BackParameter) string {
+	if p.System == "" {
+		return ""
 	}
-	return s
+	return ", as a code of " + p.System
+}
+
+func purposeWords(p *mapping.BackParameter) string {
+	if p.Purpose == "" {
+		return ""
+	}
+	return ". " + p.Purpose
 }

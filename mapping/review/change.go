@@ -17,7 +17,7 @@ const (
 
 // changes are what differs from other tables.
 type changes struct {
-	Hash                         string // of the base
+	Hash, Now                    string // of the base, of these tables
 	Parts                        []changedPart
 	New, Changed, Affected, Gone int
 }
@@ -49,7 +49,7 @@ const exampleLabel = "Example"
 
 // compare marks what differs from the base, and lists it.
 func (r *Review) compare(base Review) {
-	r.Changes = &changes{Hash: base.Hash}
+	r.Changes = &changes{Hash: base.Hash, Now: r.Hash}
 	for i := range r.Tables {
 		t := &r.Tables[i]
 		var before []statement
@@ -67,7 +67,8 @@ func (r *Review) compare(base Review) {
 			r.Changes.add(changedPart{Title: t.Title}, t.statements(), nil)
 		}
 	}
-	r.Changes.add(changedPart{ID: "values", Title: "Value tables"}, valueStatements(base.Values), valueStatements(r.Values))
+	r.Changes.add(changedPart{ID: "values", Title: "Value tables"},
+		slices.Concat(fileStatements(base.Lists), valueStatements(base.Values)), slices.Concat(fileStatements(r.Lists), valueStatements(r.Values)))
 	for i := range r.Values {
 		r.Values[i].keepGone(base.Values)
 	}

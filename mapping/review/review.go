@@ -5,6 +5,7 @@ package review
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"refbridge/mapping"
 )
@@ -18,6 +19,7 @@ type Review struct {
 	Files    []string
 	Changes  *changes // nil: not compared with other tables
 	Tables   []table  // what is made of the whole resource first, then its parts, then what it points to
+	Lists    []valueFile
 	Values   []valueTable
 	Names    []named // the variables that no table gives
 	Examples []example
@@ -34,7 +36,7 @@ type Options struct {
 type table struct {
 	ID, File, Object, Source, Purpose string // Object: the sObject, or what the body is
 	Title                             string // Object, and what it is for where two tables make the same
-	Body, Limit                       string
+	Body, Limit, Target               string
 	Each, When                        *path
 	Key                               row
 	Lets                              []let
@@ -94,6 +96,12 @@ type gone struct {
 	Mark                            mark
 }
 
+// valueFile is a file that holds value tables alone.
+type valueFile struct {
+	Name, Purpose string
+	Mark          mark
+}
+
 type valueTable struct {
 	Name, Purpose, System, Unlisted, Place string
 	Codes                                  []code
@@ -146,7 +154,11 @@ func read(s *mapping.Set, o Options) Review {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		v := values[name]
 		out.Values, out.Files = append(out.Values, valuesOf(v, used[name])), append(out.Files, v.File)
+		if file := (valueFile{Name: v.File, Purpose: v.About}); v.About != "" && !slices.Contains(out.Lists, file) {
+			out.Lists = append(out.Lists, file)
+		}
 	}
+	slices.SortFunc(out.Lists, func(a, b valueFile) int { return strings.Compare(a.Name, b.Name) })
 	slices.Sort(out.Files)
 	out.Files = slices.Compact(out.Files)
 	return out

@@ -11,8 +11,9 @@ const fieldKind = "field"
 // statements gives everything that a table says, each part by itself.
 func (t *table) statements() []statement {
 	out := []statement{{kind: "record", name: t.Object, place: t.File, mark: &t.Key.Mark, aspects: said(
-		aspect{"What it is", t.Purpose}, aspect{"Made for each", t.Each.said()}, aspect{"Only when", t.When.said()}, aspect{"At most", t.Limit},
-		aspect{"External ID", strings.TrimSpace(t.Key.Field + " " + pathsSaid(t.Key.From))}, aspect{"Rule", strings.Join(t.Key.Steps, "; ")})}}
+		aspect{"What it is", t.Purpose}, aspect{"Target", t.Target}, aspect{"From", t.Source}, aspect{"Made for each", t.Each.said()}, aspect{"Only when", t.When.said()}, aspect{"At most", t.Limit},
+		aspect{"External ID", strings.TrimSpace(t.Key.Field + " " + pathsSaid(t.Key.From))}, aspect{"Rule", strings.Join(t.Key.Steps, "; ")},
+		aspect{"Why this External ID", t.Key.Purpose})}}
 	for i := range t.Lets {
 		out = append(out, t.Lets[i].statement())
 	}
@@ -56,6 +57,17 @@ func (b *back) statement() statement {
 	return statement{kind: "the way back", name: b.When, place: b.Place, mark: &b.Mark, aspects: said(
 		aspect{"While, at the last sync", b.While}, aspect{"Then", b.Source + ": " + b.Action}, aspect{"With", strings.Join(b.Parameters, "; ")},
 		aspect{"Why", b.Purpose})}
+}
+
+// fileStatements gives what the files of value tables are for.
+func fileStatements(files []valueFile) []statement {
+	var out []statement
+	for i := range files {
+		f := &files[i]
+		out = append(out, statement{kind: "file of value tables", name: f.Name, place: f.Name, mark: &f.Mark,
+			aspects: said(aspect{"What it is", f.Purpose})})
+	}
+	return out
 }
 
 // valueStatements gives what the value tables say: each as a whole, and each code.

@@ -10,7 +10,7 @@ import (
 
 func tableOf(t *mapping.Table, seen shownValues) table {
 	out := table{ID: strings.TrimSuffix(t.File, ".yaml"), File: t.File, Object: makes(t), Source: sourceWords(t), Purpose: t.Purpose,
-		Each: wordsOf(t.ForEach), When: wordsOf(t.When)}
+		Target: t.Target, Each: wordsOf(t.ForEach), When: wordsOf(t.When)}
 	out.Key = row{Field: t.Key.Field, Place: t.Key.FileLine(), Purpose: t.Key.Purpose, From: pathWords(t.Key.Paths),
 		Steps: transformRules(t.Key.Transforms), Example: seen.at(t.Key.Place)}
 	if t.Body != "" {
@@ -37,7 +37,7 @@ func tableOf(t *mapping.Table, seen shownValues) table {
 		out.Drops = append(out.Drops, drop{Path: elementWords(t, d.Path), Purpose: d.Purpose, Place: d.FileLine()})
 	}
 	for _, g := range t.Gone {
-		out.Gone = append(out.Gone, gone{Field: g.Field, To: g.Value.Reveal(), Only: listed(g.Only, "or"), Purpose: g.Purpose,
+		out.Gone = append(out.Gone, gone{Field: g.Field, To: plainConstant(g.Value), Only: listed(g.Only, "or"), Purpose: g.Purpose,
 			Place: g.FileLine()})
 	}
 	for _, b := range t.Back {

@@ -111,7 +111,7 @@ func otherRules(w *mapping.Row) []string {
 	var out []string
 	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	if w.Ref.Object != "" {
-		add("points to the %s with this external ID", w.Ref.Object)
+		add("points to the %s with this external ID, %s", w.Ref.Object, w.Ref.Field)
 	}
 	if w.Lookup.Object != "" {
 		add("finds the %s that has it as %s; none, or more than one: the record is not written", w.Lookup.Object, lookupWords(w.Lookup))
