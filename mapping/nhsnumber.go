@@ -7,23 +7,30 @@ import (
 	"refbridge/fhir"
 )
 
-var tenDigitGroups = regexp.MustCompile(`[0-9]{3}[^0-9A-Za-z]{0,3}[0-9]{3}[^0-9A-Za-z]{0,3}[0-9]{4}`)
+var (
+	digitRun   = regexp.MustCompile(`[0-9]+`)
+	digitBreak = regexp.MustCompile(`^[^0-9A-Za-z]{1,3}$`)
+)
 
 // NHSNumbers gives where valid NHS numbers stand in a text, each as the byte offsets of its begin and end: exactly ten digits, in one
-// run or in groups of three, three and four with spaces, hyphens or other signs between them.
+// run or in groups of any length with spaces, hyphens or other signs between them. Numbers with dots between them are an OID
+// where there are more of them.
 func NHSNumbers(s string) [][2]int {
 	var out [][2]int
-	digit := func(i int) bool { return i >= 0 && i < len(s) && s[i] >= '0' && s[i] <= '9' }
-	for from := 0; from < len(s); {
-		span := tenDigitGroups.FindStringIndex(s[from:])
-		if span == nil {
-			break
+	runs := digitRun.FindAllStringIndex(s, -1)
+	joined := func(i int) bool { return i > 0 && i < len(runs) && digitBreak.MatchString(s[runs[i-1][1]:runs[i][0]]) }
+	dotted := func(i int) bool { return joined(i) && s[runs[i-1][1]:runs[i][0]] == "." }
+	for i := 0; i < len(runs); i++ {
+		digits, dots, last := runs[i][1]-runs[i][0], true, i
+		for digits < 10 && joined(last+1) {
+			last++
+			digits, dots = digits+runs[last][1]-runs[last][0], dots && dotted(last)
 		}
-		begin, end := from+span[0], from+span[1]
-		from = begin + 1
-		if !digit(begin-1) && !digit(end) && validNHSNumber(s[begin:end]) {
+		begin, end := runs[i][0], runs[last][1]
+		oid := last > i && dots && (dotted(i) || dotted(last+1))
+		if digits == 10 && !oid && validNHSNumber(s[begin:end]) {
 			out = append(out, [2]int{begin, end})
-			from = end
+			i = last
 		}
 	}
 	return out
