@@ -1,6 +1,7 @@
 package ers
 
 import (
+	"slices"
 	"strings"
 
 	"refbridge/fhir"
@@ -39,7 +40,7 @@ func (l *lost) walk(n fhir.Node, path string) {
 			path = typ
 		}
 		for m := range n.Members() {
-			if !tie(m, n) {
+			if !tie(m, n) || local(m) && underUnknown(path) {
 				l.walk(m, path+"."+m.Name())
 			}
 		}
@@ -65,6 +66,13 @@ func named(list, item fhir.Node) string {
 	return ""
 }
 
+// underUnknown tells whether a path leads into an extension of the referral that is copied or lost as a whole.
+func underUnknown(path string) bool {
+	name, inside := strings.CutPrefix(path, "ReferralRequest.extension(")
+	name, _, _ = strings.Cut(name, ")")
+	return inside && !slices.ContainsFunc(extensions(), func(known string) bool { return strings.EqualFold(known, name) })
+}
+
 // tie tells whether a member holds parts of a document together and says nothing itself.
 func tie(m, of fhir.Node) bool {
 	switch m.Name() {
@@ -73,7 +81,7 @@ func tie(m, of fhir.Node) bool {
 	case "id":
 		return of.Get("resourceType").Exists() && of.Parent().Exists()
 	case "reference":
-		return strings.HasPrefix(m.Text(), "#")
+		return local(m)
 	case "url":
 		return of.Element() == "extension" || of.Element() == "modifierExtension"
 	case "name":

@@ -1,6 +1,7 @@
 package ers
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -60,4 +61,67 @@ func TestWhatERSBeginsToSendIsLostWithoutAReason(t *testing.T) {
 		urls = append(urls, ext.Get("url").Text())
 	}
 	assert.Equal(t, []string{ExtensionState, "https://example.org/new"}, urls, "a new extension is there for the tables; one that is no extension of R4 is not")
+}
+
+// withExtension is a referral that has one extension which nothing here knows.
+func withExtension(t *testing.T, ext string) fhir.Resource {
+	t.Helper()
+	r, err := fhir.Parse([]byte(strings.Replace(referralJSON(), `"extension":[`, `"extension":[`+ext+`,`, 1)))
+	require.NoError(t, err)
+	return r
+}
+
+func copiedOf(t *testing.T, r fhir.Resource) string {
+	t.Helper()
+	b, err := Normalise(r)
+	require.NoError(t, err)
+	for ext := range b.Focus[0].Root().Get("extension").Items() {
+		if !strings.HasPrefix(ext.Get("url").Text(), "https://fhir.nhs.uk/") && ext.Get("url").Text() != ExtensionDerived {
+			return string(ext.AppendRaw(nil))
+		}
+	}
+	return ""
+}
+
+func TestAnUnknownExtensionIsCopiedAsItIs(t *testing.T) {
+	for _, ext := range []string{
+		`{"url":"https://x.example/new","valueString":"a"}`,
+		`{"url":"https://x.example/new","valueDecimal":1.00}`,
+		`{"url":"https://x.example/new","valueQuantity":{"value":1.50,"unit":"kg"}}`,
+		`{"url":"https://x.example/new","extension":[{"url":"a","valueCode":"b"},{"url":"c","valueBoolean":false}]}`,
+		`{"url":"https://x.example/new","valueReference":{"reference":"Patient/1","type":"Patient"}}`,
+	} {
+		r := withExtension(t, ext)
+		assert.JSONEq(t, ext, copiedOf(t, r))
+		for n, why := range Lost(r) {
+			assert.NotEmpty(t, why, "%s: %s", ext, place(n))
+		}
+	}
+}
+
+func TestAnUnknownExtensionThatR4WouldSayOtherwiseIsLostAsAWhole(t *testing.T) {
+	for _, ext := range []string{
+		`{"url":"https://x.example/new","URL":"https://fhir.nhs.uk/STU3/StructureDefinition/Extension-eRS-ReferralPriority-1","valueString":"a"}`,
+		`{"URL":"https://fhir.nhs.uk/STU3/StructureDefinition/Extension-eRS-ReferralPriority-1","url":"https://x.example/new","valueString":"a"}`,
+		`{"url":"https://x.example/new","valuestring":"a"}`,
+		`{"url":"https://x.example/new","valueCoding":{"Code":"a"}}`,
+		`{"url":"https://x.example/new","extension":[{"URL":"a","valueString":"a"}]}`,
+		`{"url":"https://x.example/new","_valueString":{"extension":[{"url":"u","valueCode":"x"}]}}`,
+		`{"url":"https://x.example/new","valueInteger":12345678901234567890}`,
+		`{"url":"https://x.example/new","valueReference":{"reference":"#rdf"}}`,
+		`{"url":"https://x.example/new","valueIdentifier":{"assigner":{"reference":"#rdf"},"value":"1"}}`,
+		`{"valueString":"no url"}`,
+	} {
+		r := withExtension(t, ext)
+		b, err := Normalise(r)
+		require.NoError(t, err, ext)
+		for _, part := range []string{"x.example", `"a"`, "#rdf", "no url"} {
+			assert.NotContains(t, string(b.Focus[0].Raw()), part, ext)
+		}
+		lost := false
+		for n, why := range Lost(r) {
+			lost = lost || why == "" && strings.HasPrefix(place(n), "ReferralRequest.extension[0]")
+		}
+		assert.True(t, lost, ext)
+	}
 }

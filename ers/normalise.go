@@ -240,17 +240,67 @@ func (n *normaliser) unknown(out *r4.ServiceRequest) {
 		if slices.ContainsFunc(extensions(), func(name string) bool { return extensionIs(ext, name) }) {
 			continue
 		}
-		var copied r4.Extension
-		strict := json.NewDecoder(bytes.NewReader(ext.AppendRaw(nil)))
-		strict.DisallowUnknownFields()
-		if filled(ext) && strict.Decode(&copied) == nil && copied.Url != "" {
+		if copied, ok := copyOf(ext); ok {
 			n.sawAll(ext)
 			out.Extension = append(out.Extension, copied)
 		}
 	}
 }
 
-// sound tells that nothing below n is empty: R4 has no empty elements.
+// copyOf gives an extension in R4 where that says the same: it is decoded by names in whatever case, and what it points to in its
+// referral does not come along.
+func copyOf(ext fhir.Node) (r4.Extension, bool) {
+	var copied r4.Extension
+	strict := json.NewDecoder(bytes.NewReader(ext.AppendRaw(nil)))
+	strict.DisallowUnknownFields()
+	if !filled(ext) || pointsInside(ext) || strict.Decode(&copied) != nil || copied.Url == "" {
+		return r4.Extension{}, false
+	}
+	list, err := built([]any{r4.Basic{Extension: []r4.Extension{copied}}})
+	return copied, err == nil && same(ext, list[0].Root().Get("extension").At(0))
+}
+
+// pointsInside tells whether something below n refers to a contained resource.
+func pointsInside(n fhir.Node) bool {
+	if local(n) {
+		return true
+	}
+	for m := n.First(); m.Exists(); m = m.Next() {
+		if pointsInside(m) {
+			return true
+		}
+	}
+	return false
+}
+
+// local tells whether a node is a reference to a contained resource.
+func local(n fhir.Node) bool { return n.Name() == "reference" && strings.HasPrefix(n.Text(), "#") }
+
+// same tells whether two nodes have the same members with the same values, in whatever order.
+func same(a, b fhir.Node) bool {
+	if a.Kind() != b.Kind() || a.Len() != b.Len() {
+		return false
+	}
+	switch a.Kind() {
+	case fhir.Object:
+		for m := range a.Members() {
+			if !same(m, b.Get(m.Name())) {
+				return false
+			}
+		}
+		return true
+	case fhir.Array:
+		for m, other := a.First(), b.First(); m.Exists(); m, other = m.Next(), other.Next() {
+			if !same(m, other) {
+				return false
+			}
+		}
+		return true
+	}
+	return a.Text() == b.Text()
+}
+
+// filled tells that nothing below n is empty: R4 has no empty elements.
 func filled(n fhir.Node) bool {
 	for m := n.First(); m.Exists(); m = m.Next() {
 		if !filled(m) {
