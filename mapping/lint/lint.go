@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -280,6 +281,17 @@ func readSource(name string, src []byte) *sourceText {
 		s.index(s.root)
 	}
 	return s
+}
+
+// tableKey is a line of a table that may not be YAML as a whole.
+var tableKey = regexp.MustCompile(`^(object|body|values):(\s|$)`)
+
+// table tells whether the text is meant to be a table, or to hold value tables.
+func (s *sourceText) table() bool {
+	if s.root == nil {
+		return slices.ContainsFunc(s.lines, tableKey.MatchString)
+	}
+	return slices.ContainsFunc([]string{"object", "body", "values"}, func(key string) bool { return memberOf(s.root, key) != nil })
 }
 
 func (s *sourceText) index(n *yaml.Node) {

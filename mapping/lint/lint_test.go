@@ -360,7 +360,7 @@ bodies:
 
 func TestAnExcerptPointsIntoALongLineAndHidesWhatDoesNotPrint(t *testing.T) {
 	line := "# " + strings.Repeat("x", 200) + "\x1b[31m" + strings.Repeat("y", 200)
-	r := &Report{sources: map[string]*sourceText{"a.yaml": readSource("a.yaml", []byte(line))}}
+	r := &Report{sources: map[string]*sourceText{"a.yaml": readSource("a.yaml", []byte(line+"\nobject: X\n"))}}
 	got, caret := r.Excerpt(Finding{Fault: mapping.Fault{File: "a.yaml", Line: 1, Column: 203}})
 	assert.Equal(t, '·', []rune(got)[caret])
 	assert.LessOrEqual(t, len([]rune(got)), 74)
@@ -368,6 +368,28 @@ func TestAnExcerptPointsIntoALongLineAndHidesWhatDoesNotPrint(t *testing.T) {
 	for _, at := range []int{0, 1, 500, 5000} {
 		got, caret = r.Excerpt(Finding{Fault: mapping.Fault{File: "a.yaml", Line: 1, Column: at}})
 		assert.LessOrEqual(t, caret, len([]rune(got)), "column %d", at)
+	}
+}
+
+func TestAFileThatIsNoTableIsNotShown(t *testing.T) {
+	const quill = "Zebedee Quillfeather, 1962-07-04, 9434765919\n"
+	for _, src := range []string{
+		`{"resourceType":"Patient","name":[{"family":"Quillfeather","given":["Zebedee"]}],"identifier":[{"value":"9434765919"}],"birthDate":"1962-07-04"}`,
+		"name: Zebedee Quillfeather\nnhs: 9434-765-919\ndob: 1962-07-04\n",
+		quill, quill + "another: [line\n", "- object: Quillfeather\n  dob: 1962-07-04\n",
+	} {
+		r := lint(t, fstest.MapFS{"a.yaml": {Data: []byte(src)}}, defaultSnapshot(t))
+		require.NotZero(t, r.Count(Error), src)
+		var b strings.Builder
+		require.NoError(t, r.Text(&b, func(_, text string) string { return text }))
+		out, err := json.Marshal(r.JSON())
+		require.NoError(t, err)
+		assert.NotRegexp(t, `Zebedee|Quillfeather|1962|943`, b.String()+string(out), src)
+	}
+	for _, src := range []string{"object: X\nrows: [\n", "values: {x: {codez: []}}\n", `{"object": "X", "source": 7}`} {
+		r := lint(t, fstest.MapFS{"a.yaml": {Data: []byte(src)}}, defaultSnapshot(t))
+		line, _ := r.Excerpt(r.Findings[0])
+		assert.NotEmpty(t, line, src)
 	}
 }
 

@@ -13,10 +13,11 @@ import (
 )
 
 // Excerpt gives the line that a finding is about and the offset in characters at which to point; empty where the
-// finding has no line. Characters that do not print are dots, and a long line is cut around the place.
+// finding has no line, or its file is no table: that may be somebody's record. Characters that do not print are dots, and a long
+// line is cut around the place.
 func (r *Report) Excerpt(f Finding) (line string, caret int) {
 	s := r.sources[f.File]
-	if s == nil || f.Line < 1 || f.Line > len(s.lines) {
+	if s == nil || f.Line < 1 || f.Line > len(s.lines) || !s.table() {
 		return "", 0
 	}
 	width := 80 - len(fmt.Sprintf("  %d | ", f.Line))
