@@ -177,13 +177,18 @@ func (c *compiler) test(t test, steps ...*tree) []test {
 	return []test{t}
 }
 
-// pickOf notes that iif() picks a walk.
+// pickOf notes that iif() picks a walk. A walk that is a pick itself is none of its branches: Node picks once.
 func (c *compiler) pickOf(k call, tests []test) {
-	p := &pick{tests: tests, then: c.whole[k.args[1]]}
-	if len(k.args) == 3 {
-		p.otherwise = c.whole[k.args[2]]
+	p := &pick{tests: tests}
+	branches := []**walk{&p.then, &p.otherwise}
+	for i, arg := range k.args[1:] {
+		if w := c.whole[arg]; w != nil && w.pick == nil {
+			*branches[i] = w
+			continue
+		}
+		return
 	}
-	if len(tests) > 0 && p.then != nil && (p.otherwise != nil || len(k.args) == 2) {
+	if len(tests) > 0 {
 		c.note(k.tree, &walk{pick: p})
 	}
 }
