@@ -302,3 +302,29 @@ func TestARuleTellsWhereAValueComesFrom(t *testing.T) {
 	v, _ := r.Record.Get("C__c")
 	assert.Equal(t, sobject.DateTime, v.Kind())
 }
+
+// TestAJoinOfNumbersOrFlagsIsAText: what two elements give together is no number and no flag any more.
+func TestAJoinOfNumbersOrFlagsIsAText(t *testing.T) {
+	for _, c := range []struct{ from, first, second, want string }{
+		{"value.ofType(Quantity).value", `"valueQuantity":{"value":1}`, `"valueQuantity":{"value":2}`, `"1; 2"`},
+		{"value.ofType(boolean)", `"valueBoolean":true`, `"valueBoolean":false`, `"true; false"`},
+	} {
+		notes := bodyHead + "forEach: extension\nrows:\n  - {path: referralNotes, from: " + c.from + ", join: \"; \", purpose: x}\n"
+		source := `{"resourceType":"ServiceRequest","id":"1","extension":[{"url":"u",` + c.first + `},{"url":"u",` + c.second + `}]}`
+		b, err := bodyOf(t, source, "a.yaml", bodyHead+"rows:\n  - {path: patient.id, from: id, purpose: x}\n  - {path: referral.id, from: id, purpose: x}\n", "b.yaml", notes)
+		require.NoError(t, err)
+		assert.Contains(t, string(b.JSON), `"referralNotes":`+c.want)
+	}
+}
+
+// TestAJoinedTextThatIsTooLongForTheAPIIsHeld: each part fits, the whole does not.
+func TestAJoinedTextThatIsTooLongForTheAPIIsHeld(t *testing.T) {
+	const head = "body: appointment\nsource: Appointment\n"
+	long := strings.Repeat("x", 200)
+	_, err := bodyOf(t, `{"resourceType":"Appointment","id":"1","start":"2026-01-01T10:00:00Z","end":"2026-01-01T10:10:00Z","participant":[`+
+		`{"actor":{"reference":"Patient/1","display":"`+long+`"}},{"actor":{"reference":"Facility/1","display":"`+long+`"}}]}`,
+		"a.yaml", head+"rows:\n  - {path: startDate, from: start, transform: utc, purpose: x}\n  - {path: endDate, from: end, transform: utc, purpose: x}\n  - {path: workTypeId, from: id, purpose: x}\n",
+		"b.yaml", head+"forEach: participant\nrows:\n  - {path: comment, from: actor.display, join: \"; \", purpose: x}\n",
+		"c.yaml", head+"forEach: participant\nrows:\n  - {path: \"participants[].reference\", from: actor.reference, purpose: x}\n")
+	assert.ErrorContains(t, err, "the text has 402 characters, the field takes 256")
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"refbridge/fhir"
 	"refbridge/sfdc/sobject"
@@ -148,7 +149,7 @@ func (m *Mapper) listItem(t *Table, l *listWork) bool {
 	return true
 }
 
-// joinItems makes one text of the values of all elements.
+// joinItems makes one text of the values of all elements: several numbers or flags are a text, too.
 func (m *Mapper) joinItems(t *Table) {
 	var first cell
 	m.joined = m.joined[:0]
@@ -174,7 +175,11 @@ func (m *Mapper) joinItems(t *Table) {
 	if n > 1 {
 		from := len(m.texts)
 		m.texts = append(m.texts, m.joined...)
-		first.text = m.computed(from)
+		first.kind, first.text = sobject.Text, m.computed(from)
+		if w := first.row; w.length > 0 && utf8.RuneCount(m.joined) > w.length {
+			t := tooLong(utf8.RuneCount(m.joined), w.length)
+			m.add(w.Place, first.from, w.Field, &trouble{t.kind, t.message, "shorten the parts with truncate, or leave some of them out with when"})
+		}
 	}
 	if n > 0 {
 		m.row[0] = first
