@@ -67,7 +67,7 @@ func (r Rule) Element() fhir.Node { return r.at }
 func (r Rule) SourcePath() string { return sourcePath(r.at) }
 
 // sourcePath gives the place of an element from the root of its resource, also where that came in a Bundle; empty for what is in
-// no resource of R4, whose type could be any text.
+// no resource of R4, whose type could be any text. It owns its memory: a fault outlives the document.
 func sourcePath(n fhir.Node) string {
 	root := n
 	for root.Parent().Exists() && root.Name() != "resource" {
@@ -77,7 +77,7 @@ func sourcePath(n fhir.Node) string {
 	if !fhirpath.IsResourceType(typ) {
 		return ""
 	}
-	return typ + strings.TrimPrefix(n.Path(), root.Path())
+	return strings.Clone(typ) + strings.TrimPrefix(n.Path(), root.Path())
 }
 
 // keyShape is what a key may hold: it travels in URL paths. Nothing between two points, or at an end, is a part that is not there,
