@@ -136,7 +136,7 @@ func (p *Planner) mapStep(ctx context.Context, s *Step) error {
 	if err != nil {
 		return err
 	}
-	seen := map[string]bool{}
+	var all mapping.Union
 	var faults mapping.Faults
 	for _, focus := range s.Bundle.Focus {
 		out, err := p.Tables.Map(mapping.Input{Focus: focus, Related: s.Bundle.Related, Now: p.Now(),
@@ -148,14 +148,12 @@ func (p *Planner) mapStep(ctx context.Context, s *Step) error {
 		} else if err != nil {
 			return err
 		}
-		for _, m := range out.Records {
-			if id := m.Record.Object + " " + m.Record.Key.Value; !seen[id] {
-				seen[id] = true
-				s.Writes = append(s.Writes, wanted(m))
-			}
-		}
+		all.Add(out.Records)
 	}
-	if len(faults) > 0 {
+	for _, m := range all.Records {
+		s.Writes = append(s.Writes, wanted(m))
+	}
+	if faults = append(faults, all.Faults...); len(faults) > 0 {
 		s.settled(ofMapping(faults, s.Work))
 	}
 	return nil

@@ -34,6 +34,8 @@ type Mapped struct {
 	Record sobject.Record
 	Rules  []Rule // parallel to Record.Fields
 	Key    Rule
+
+	table *Table // nil for a body
 }
 
 // Body is the JSON body of one call of a Health Cloud API.

@@ -175,13 +175,22 @@ func (m *Mapper) record(t *Table) bool {
 	if len(m.faults) > before || !ok {
 		return true
 	}
+	out := m.made(t, key, rule)
 	if at, again := m.seen[t.Object+"\x00"+key]; again {
-		m.again(t, &m.out.Records[at].Record)
-		m.locate(before, &rule.at)
+		if f, differ := m.out.Records[at].again(&out); differ {
+			m.faults = append(m.faults, f)
+			m.locate(before, &rule.at)
+		}
 		return true
 	}
 	m.seen[t.Object+"\x00"+key] = len(m.out.Records)
-	out := Mapped{Record: sobject.Record{Object: t.Object, Key: sobject.Key{Field: t.Key.Field}}, Key: rule}
+	m.out.Records = append(m.out.Records, out)
+	return true
+}
+
+// made makes a record of the cells of the current item.
+func (m *Mapper) made(t *Table, key string, rule Rule) Mapped {
+	out := Mapped{Record: sobject.Record{Object: t.Object, Key: sobject.Key{Field: t.Key.Field}}, Key: rule, table: t}
 	out.Record.Fields, out.Rules = make([]sobject.Field, 0, len(m.row)), make([]Rule, 0, len(m.row))
 	own := newOwner(key, m.row)
 	out.Record.Key.Value = own.text(key)
@@ -194,24 +203,7 @@ func (m *Mapper) record(t *Table) bool {
 			sobject.Field{Name: c.row.Field, Value: c.value(own.text(c.text)), Owner: c.row.Owner, KeepIfAbsent: c.row.KeepIfAbsent})
 		out.Rules = append(out.Rules, c.rule())
 	}
-	m.out.Records = append(m.out.Records, out)
-	return true
-}
-
-// again compares the current item with the record that has its key already. The same record twice is one; two that differ are
-// not, as one of them would be lost. A field that is written once and then left to Salesforce may differ: the first counts.
-func (m *Mapper) again(t *Table, have *sobject.Record) {
-	for i := range m.row {
-		c := &m.row[i]
-		if c.row == nil || c.row.Owner == sobject.TargetSide || c.row.Owner == sobject.CreateOnly {
-			continue
-		}
-		if v, _ := have.Get(c.row.Field); !v.Equal(c.value(c.text)) {
-			m.add(t.Key.Place, nil, t.Key.Field, &trouble{BadValue, "two records have this key and differ in " + c.row.Field,
-				"make the key of what tells them apart; rows with owner: target may differ, the first counts"})
-			return
-		}
-	}
+	return out
 }
 
 // fill works out the rows of a table for the current item; of several rows for one field the first counts whose `when` holds.

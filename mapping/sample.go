@@ -72,24 +72,19 @@ func (s *Set) MapAll(in Sample) ([]Mapped, Faults) {
 func (m *Mapper) MapAll(inputs []Input) (Output, Faults) { return mapAll(m.Map, inputs) }
 
 func mapAll(each func(Input) (Output, error), inputs []Input) (Output, Faults) {
-	var all Output
+	var all Union
+	var bodies []Body
 	var faults Faults
-	seen := map[[2]string]bool{}
 	for _, in := range inputs {
 		out, err := each(in)
 		faults = append(faults, FaultsOf(err)...)
-		for _, m := range out.Records {
-			if id := [2]string{m.Record.Object, m.Record.Key.Value}; !seen[id] {
-				seen[id] = true
-				all.Records = append(all.Records, m)
-			}
-		}
-		all.Bodies = append(all.Bodies, out.Bodies...)
+		all.Add(out.Records)
+		bodies = append(bodies, out.Bodies...)
 	}
-	if len(faults) > 0 {
+	if faults = append(faults, all.Faults...); len(faults) > 0 {
 		return Output{}, faults
 	}
-	return all, nil
+	return Output{Records: all.Records, Bodies: bodies}, nil
 }
 
 // mapped gives a body as a record whose fields are its paths, so that both can be compared in one way.

@@ -217,8 +217,8 @@ func TestQuickWaysGiveWhatStepsGiveOnAnyResource(t *testing.T) {
 		give := rapid.IntRange(0, 4).Draw(t, "variable")
 		slots := func(int) (fhir.Node, Collection) { return variableFor(give, root, other.Root()) }
 		find := func(string) (fhir.Node, bool) { return other.Root(), true }
-		w.slow = Context{Resource: root, Slots: slots, Resolve: find, Seen: func(fhir.Node) {}}
-		w.quick.Resource, w.quick.Slots, w.quick.Resolve = root, slots, find
+		w.slow = Context{Resource: root, Variables: slots, Resolve: find, Seen: func(fhir.Node) {}}
+		w.quick.Resource, w.quick.Variables, w.quick.Resolve = root, slots, find
 		for range 8 {
 			src := randomExpression(t, 2)
 			e, err := Compile(src, "x", "a.b")

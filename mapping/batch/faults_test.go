@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"refbridge/fhir"
 	"refbridge/mapping"
 )
 
@@ -76,4 +77,19 @@ func TestManyWorkersGiveWhatOneGives(t *testing.T) {
 		assert.True(t, want == got, workers)
 		assert.Equal(t, wantSaid, said)
 	}
+}
+
+func TestTwoResourcesOfALineThatMakeOneKeyAndDifferAreHeld(t *testing.T) {
+	j := Job{Tables: setOf(t, "  - {field: A__c, from: status, purpose: x}\n"), Target: Records, Prepare: func(r fhir.Resource) ([]mapping.Sample, error) {
+		bundle, _ := mapping.BundleOf(r)
+		return []mapping.Sample{{Bundle: bundle, Variables: map[string]string{"source": "s"}}}, nil
+	}}
+	line := func(second string) string {
+		return `{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"ServiceRequest","id":"1","status":"active"}},` +
+			`{"resource":{"resourceType":"ServiceRequest","id":"1","status":"` + second + `"}}]}` + "\n"
+	}
+	got, failed, _ := mapped(t, j, strings.NewReader(line("active")+line("revoked")))
+	assert.Equal(t, []string{`{"records":[{"object":"Thing__c","key":{"Key__c":"s.1"},"fields":{"A__c":"active"}}]}`}, got)
+	require.Len(t, failed, 1)
+	assert.ErrorContains(t, failed[0].Faults, "two records have this key and differ in A__c")
 }
