@@ -12,7 +12,7 @@ import (
 // Body is what a source sent of one version.
 type Body struct {
 	Ref  fhir.Reference
-	Seen time.Time // when the version was first sighted
+	Seen time.Time // when the version was first sighted; while it is held for other content, when that came
 	JSON []byte    // nil: the retention time was over, and it was purged
 }
 
@@ -20,10 +20,36 @@ type Body struct {
 // comes first, with its older versions right behind it. Bodies are read one by one, so that memory does not grow with their
 // size. An error of take ends it and comes back as it is.
 func (l *Ledger) Bodies(ctx context.Context, source string, last int, take func(Body) error) error {
-	list, err := l.withBody(ctx, source, last)
+	list, err := l.list(ctx, `SELECT type, id, version, `+seenAt+` FROM versions WHERE source = $1 AND fingerprint <> ''
+		ORDER BY `+newestFirst+` LIMIT $2`, source, max(last, 0))
 	if err != nil {
 		return err
 	}
+	return l.handOut(ctx, source, list, take)
+}
+
+// Sample hands out, as Bodies does, at most n of the bodies that are kept of a source: half of them are the newest, the others lie at
+// equal distances among all that are older, the oldest with them. Where no more are kept, it is all of them.
+func (l *Ledger) Sample(ctx context.Context, source string, n int, take func(Body) error) error {
+	newest := max(n, 0) / 2
+	others := max(n-newest, 1)
+	list, err := l.list(ctx, `SELECT type, id, version, seen FROM (
+			SELECT type, id, version, `+seenAt+` AS seen, ROW_NUMBER() OVER (ORDER BY `+newestFirst+`) AS nth, COUNT(*) OVER () AS kept
+			FROM versions WHERE source = $1 AND body IS NOT NULL) AS bodies
+		WHERE CASE WHEN nth <= $2 THEN 0 ELSE (kept - nth) % ((kept - $2 - 1) / $3 + 1) END = 0 ORDER BY nth LIMIT $4`,
+		source, newest, others, max(n, 0))
+	if err != nil {
+		return err
+	}
+	return l.handOut(ctx, source, list, take)
+}
+
+const (
+	newestFirst = `first_seen DESC, type, id, seq DESC`
+	seenAt      = `CASE WHEN reason_code = '` + CodeOtherContent + `' THEN changed ELSE first_seen END`
+)
+
+func (l *Ledger) handOut(ctx context.Context, source string, list []Body, take func(Body) error) (err error) {
 	for _, b := range together(list) {
 		if b.JSON, err = l.body(ctx, source, b.Ref); err != nil {
 			return err
@@ -47,12 +73,11 @@ func together(list []Body) []Body {
 	return list
 }
 
-// withBody lists the versions that have or had a body. A version is never deleted, so the list stays true.
-func (l *Ledger) withBody(ctx context.Context, source string, last int) ([]Body, error) {
+// list gives versions that have or had a body. A version is never deleted, so the list stays true.
+func (l *Ledger) list(ctx context.Context, query string, args ...any) ([]Body, error) {
 	var out []Body
 	err := l.view(ctx, "list bodies", func(q querier) error {
-		rows, err := q.QueryContext(ctx, `SELECT type, id, version, first_seen FROM versions WHERE source = $1 AND fingerprint <> ''
-			ORDER BY first_seen DESC, type, id, seq DESC LIMIT $2`, source, max(last, 0))
+		rows, err := q.QueryContext(ctx, query, args...)
 		if err != nil {
 			return err
 		}

@@ -62,6 +62,51 @@ func TestTheVersionsOfARecordComeTogether(t *testing.T) {
 	}))
 }
 
+func TestASampleIsTheNewestAndSomeOfAllThatIsOlder(t *testing.T) {
+	w := newWorld(t)
+	for i := range 100 {
+		w.now = start().Add(time.Duration(i) * time.Hour)
+		w.observe(Sighting{Ref: referral(fmt.Sprintf("0000990%05d", i), "1"), Body: []byte(`{}`)})
+	}
+	hours := func(n int) []int {
+		out := []int{}
+		w.must(w.Sample(t.Context(), "ers", n, func(b Body) error {
+			require.NotNil(t, b.JSON)
+			out = append(out, int(b.Seen.Sub(start())/time.Hour))
+			return nil
+		}))
+		return out
+	}
+	assert.Equal(t, []int{99, 98, 97, 96, 95, 76, 57, 38, 19, 0}, hours(10))
+	for n, want := range map[int]int{0: 0, 1: 1, 99: 75, 100: 100, 101: 100, 2000: 100} {
+		assert.Len(t, hours(n), want, n)
+	}
+	assert.Equal(t, 0, hours(99)[74], "the oldest is with them")
+
+	w.settle(Settlement{Ref: referral("000099000000", "1"), Fate: Applied})
+	w.now = start().Add(1000 * time.Hour)
+	_, err := w.Purge(t.Context(), w.now.Add(time.Hour))
+	require.NoError(t, err)
+	assert.Len(t, hours(2000), 99, "what is purged says nothing")
+}
+
+func TestOtherContentOfAVersionIsSeenWhenItCame(t *testing.T) {
+	w := newWorld(t)
+	w.observe(Sighting{Ref: referral("000099000101", "1"), Body: []byte(`{"a":1}`)})
+	w.now = start().Add(48 * time.Hour)
+	w.observe(Sighting{Ref: referral("000099000101", "1"), Body: []byte(`{"a":1,"new":2}`)})
+	for _, give := range []func(func(Body) error) error{
+		func(take func(Body) error) error { return w.Sample(t.Context(), "ers", 10, take) },
+		func(take func(Body) error) error { return w.Bodies(t.Context(), "ers", 10, take) },
+	} {
+		w.must(give(func(b Body) error {
+			assert.Equal(t, w.now, b.Seen)
+			assert.JSONEq(t, `{"a":1,"new":2}`, string(b.JSON))
+			return nil
+		}))
+	}
+}
+
 func TestAPurgedBodyIsGivenAsPurged(t *testing.T) {
 	w := newWorld(t)
 	old, recent := referral("000099000101", "1"), referral("000099000102", "1")

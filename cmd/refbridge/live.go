@@ -13,7 +13,7 @@ import (
 	"refbridge/mapping/measure"
 )
 
-// liveBodies is how many bodies of a source a statement looks at, the newest ones: about a second's work (0.4 ms each).
+// liveBodies is how many bodies of a source a statement looks at: about a second's work (0.4 ms each).
 const liveBodies = 2000
 
 // liveLines is how much of what is new a statement prints of a source; its JSON form has all of it.
@@ -23,7 +23,7 @@ const liveLines = 20
 type liveJSON struct {
 	Source string             `json:"source"`
 	Bodies int                `json:"bodies"`             // that were looked at
-	Since  time.Time          `json:"keptSince,omitzero"` // when the oldest of them was seen
+	Since  time.Time          `json:"keptSince,omitzero"` // when the oldest of them was seen, and of all that the ledger keeps
 	Paths  []measure.LivePath `json:"paths"`
 	Codes  []measure.LiveCode `json:"codes"`
 }
@@ -37,7 +37,7 @@ func (a *app) live(ctx context.Context, p *program) ([]liveJSON, error) {
 	for _, src := range a.cfg.Sources {
 		l, j := measure.NewLive(a.tables), liveJSON{Source: src.Name}
 		s := &samples{program: &quiet}
-		err := a.ledger.Bodies(ctx, src.Name, liveBodies, func(b ledger.Body) error {
+		err := a.ledger.Sample(ctx, src.Name, liveBodies, func(b ledger.Body) error {
 			s.body(src, b, func(in mapping.Sample) { l.Add(b.Ref.Current().String(), b.Seen, in) })
 			if b.JSON != nil {
 				j.Bodies++
@@ -56,7 +56,7 @@ func (a *app) live(ctx context.Context, p *program) ([]liveJSON, error) {
 	return out, nil
 }
 
-// live prints what is new; what was there from the start is counted in one line. It prints nothing where there is nothing.
+// live prints what is new; what is as old as what was looked at, or too rare to tell, is counted in one line. It prints nothing where there is nothing.
 func (p printer) live(sources []liveJSON) {
 	for _, s := range sources {
 		paths := slices.DeleteFunc(slices.Clone(s.Paths), func(l measure.LivePath) bool { return l.Standing })
@@ -88,7 +88,7 @@ func liveMeaning(paths, codes int) string {
 	return out + "It can wait for the morning, and for whoever keeps the tables."
 }
 
-// looked says in what was looked, and what was there from the start.
+// looked says in what was looked, and what of that is no news.
 func (s liveJSON) looked(paths, codes int) string {
 	out := fmt.Sprintf("%s of %s were looked at, the oldest of %s.", mapping.Plural(s.Bodies, "record version"), s.Source, moment(s.Since))
 	var standing []string
@@ -99,14 +99,14 @@ func (s liveJSON) looked(paths, codes int) string {
 		standing = append(standing, mapping.Plural(codes, "code"))
 	}
 	if len(standing) > 0 {
-		out += " There from the start, and no table accounts for it: " + strings.Join(standing, " and ") + "."
+		out += " Also in the oldest of them, or too rare to tell since when, and no table accounts for it: " + strings.Join(standing, " and ") + "."
 	}
 	return fmt.Sprintf("%s refbridge mapping coverage --last %d says more.", out, liveBodies)
 }
 
 func (p printer) livePaths(paths []measure.LivePath) {
 	for _, path := range paths {
-		p.found(path.Records, path.Since, path.Path)
+		p.found(path.Records, since(path.Since, path.Before), path.Path)
 		if path.Lost {
 			fmt.Fprintf(p.w, "          %s\n", wrap("! "+measure.LostHint, 12))
 		}
@@ -115,13 +115,22 @@ func (p printer) livePaths(paths []measure.LivePath) {
 
 func (p printer) liveCodes(codes []measure.LiveCode) {
 	for _, code := range codes {
-		p.found(code.Records, code.Since, codeText(code.UnlistedCode))
+		p.found(code.Records, since(code.Since, code.Before), codeText(code.UnlistedCode))
 		fmt.Fprintf(p.w, "          %s\n", p.ruled(codePlace(code.UnlistedCode), code.Rule, 10))
 	}
 }
 
-func (p printer) found(records int, since time.Time, what string) {
-	fmt.Fprintf(p.w, "  %6d  %s\n          since %s\n", records, wrap(what, 10), moment(since))
+func (p printer) found(records int, since, what string) {
+	fmt.Fprintf(p.w, "  %6d  %s\n          %s\n", records, wrap(what, 10), since)
+}
+
+// since says when something was seen first, and how sure that is.
+func since(t time.Time, before int) string {
+	out := "since " + moment(t)
+	if before > 0 {
+		out += fmt.Sprintf(", in none of the %d seen before", before)
+	}
+	return out
 }
 
 func moment(t time.Time) string { return t.Local().Format("2 Jan 2006 15:04") }

@@ -79,7 +79,7 @@ func TestTheStatementRaisesWhatIsNewInLiveData(t *testing.T) {
 	assert.Empty(t, after.Codes)
 	text := w.run(exitDone, "statement").out
 	assert.Regexp(t, `(?m)^New in live data of ers, and no table accounts for it$`, text)
-	assert.Regexp(t, `(?m)^ +6  ReferralRequest\.newElement\n +since .*\n +! refbridge does not take it over`, text)
+	assert.Regexp(t, `(?m)^ +6  ReferralRequest\.newElement\n +since .*, in none of the 6 seen before\n +! refbridge does not take it over`, text)
 	assert.NotContains(t, text, "Quillfeather")
 
 	// A row takes the extension, and its value table does not list the code: now the code is news, though nothing is held for it.
@@ -119,7 +119,7 @@ func TestWhatASourceSentFromTheStartIsNoNews(t *testing.T) {
 		assert.True(t, p.Standing, p.Path)
 	}
 	text := w.run(exitDone, "statement").out
-	assert.Regexp(t, `(?s)record versions of ward were looked at.*There from the\s+start,\s+and no\s+table accounts for it: 1\s+path\s+and\s+1\s+code\.`, text)
+	assert.Regexp(t, `(?s)record versions of ward were looked at.*Also in the oldest of them, or too\s+rare\s+to\s+tell\s+since\s+when,\s+and\s+no\s+table\s+accounts\s+for\s+it:\s+1\s+path\s+and\s+1\s+code\.`, text)
 	assert.NotContains(t, text, "New in live data")
 	assert.NotContains(t, text, "example.org/colour")
 }

@@ -191,8 +191,9 @@ func (statementCmd) Help() string {
 statement counts them, checks the sums and the ledger's own hashes, and lists what is held, dead or unknown, with reasons.
 New in live data is what the sources have sent lately and the tables, as they are now, do not account for: elements and
 extensions that no rule reads and no drop names, and codes that their value table does not list, whatever it does with them. It
-is looked for in the newest 2000 bodies of each source that the ledger still keeps; what was there from the start is counted
-only. Works beside a running daemon.
+is looked for in at most 2000 bodies of each source: of those that the ledger still keeps the newest thousand, and a thousand spread
+over the older ones. What is in the oldest of them too, or so rare that nobody can tell since when, is counted only. Works beside a
+running daemon.
 
 Example: refbridge statement --json
 

@@ -31,6 +31,7 @@ type Coverage struct {
 	rules  *mapping.Watcher
 	kept   bool      // the current record is held
 	seen   time.Time // when the current record was; only Live knows
+	body   int       // the number of its version; only Live counts
 	news   []*tally  // of the current record: what no table accounts for
 }
 

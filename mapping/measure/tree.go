@@ -28,7 +28,8 @@ type branch struct {
 type tally struct {
 	last, records int
 	since         time.Time
-	seen          time.Time // in which version last; only Live asks
+	body, bodies  int       // the version that had it last, and how many did; only Live asks
+	seen          time.Time // of that version
 	start         time.Time // the first sighting of a record that had it from its start
 }
 
@@ -36,6 +37,10 @@ func (c *Coverage) tally(t *tally) {
 	if t.last != c.sum.Records {
 		t.last = c.sum.Records
 		t.records++
+	}
+	if t.body != c.body {
+		t.body = c.body
+		t.bodies++
 	}
 	t.seen = c.seen
 	t.since = earlier(t.since, c.seen)
