@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -269,4 +270,70 @@ func FuzzAnyRecord(f *testing.F) {
 			}
 		}
 	})
+}
+
+// naive lists the generalised paths of a document with nothing but encoding/json.
+func naive(v any, path, list string, out map[string]bool) {
+	switch x := v.(type) {
+	case map[string]any:
+		for name, member := range x {
+			ext := list == "extension" || list == "modifierExtension"
+			if name != "resourceType" && !(name == "url" && ext) {
+				naive(member, path+"."+strings.TrimPrefix(name, "_"), name, out)
+			}
+		}
+	case []any:
+		for _, item := range x {
+			step := "[]"
+			o, _ := item.(map[string]any)
+			switch list {
+			case "extension", "modifierExtension":
+				step = fmt.Sprintf("('%v')", o["url"])
+			case "contained":
+				step = fmt.Sprintf(".ofType(%v)", o["resourceType"])
+			}
+			naive(item, path+step, list, out)
+		}
+	case nil:
+	default:
+		out[path] = true
+	}
+}
+
+func TestCoverageCountsWhatAPlainWalkOverTheDocumentsCounts(t *testing.T) {
+	files, err := filepath.Glob("../testdata/golden/*.json")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	c, paths, filled := NewCoverage(starterTables(t)), map[string]int{}, map[string]int{}
+	for _, file := range files {
+		in, seen := golden(t, strings.TrimSuffix(filepath.Base(file), ".json")), map[string]bool{}
+		c.Add(in)
+		for _, r := range append(slices.Clone(in.Focus), in.Related...) {
+			var doc map[string]any
+			require.NoError(t, json.Unmarshal(r.Raw(), &doc))
+			naive(doc, fmt.Sprint(doc["resourceType"]), "", seen)
+		}
+		for path := range seen {
+			paths[path]++
+		}
+		records, _ := starterTables(t).MapAll(in)
+		for _, m := range records {
+			filled[m.Record.Object+"."+m.Record.Key.Field]++
+			for _, f := range m.Record.Fields {
+				if !f.Value.IsNull() {
+					filled[m.Record.Object+"."+f.Name]++
+				}
+			}
+		}
+	}
+	report := c.Report()
+	got := map[string]int{}
+	for _, p := range report.Paths {
+		got[p.Path] = p.Records
+		assert.GreaterOrEqual(t, p.Unaccounted+p.Mapped+p.Dropped+p.PassedOver+p.Looked, p.Records, p.Path)
+	}
+	assert.Equal(t, paths, got)
+	for _, f := range report.Fields {
+		assert.Equal(t, filled[f.Object+"."+f.Field], f.Filled, f.Object+"."+f.Field)
+	}
 }
