@@ -61,6 +61,24 @@ func publisher(address string) bool {
 		func(host string) bool { return u.Host == host || strings.HasSuffix(u.Host, "."+host) })
 }
 
+// publishedWord tells whether a word stands in the urls that are published: as a part of the path, as an element, as one of its codes.
+func publishedWord(word string) bool {
+	if slices.Contains(strings.Fields(`id stu dstu fhir structure definition code system value set naming extension concept map profile sct dmd
+		uk core england ers nhs care connect gp ods sds hl adt booking referral pathway start clinical info first last submitted updated
+		commissioning rule org additional requirement shortlist attached by triage state reason comments reference sequence`), word) {
+		return true
+	}
+	said := func(text string) bool {
+		return slices.Contains(strings.FieldsFunc(fold(hump.ReplaceAllString(text, "$1 $2")), notLetter), word)
+	}
+	for name, codes := range knownElements() {
+		if said(name) || slices.ContainsFunc(codes, said) {
+			return true
+		}
+	}
+	return false
+}
+
 // knownType tells whether the model knows a type of resources.
 func knownType(typ string) bool {
 	r, err := fhir.Parse([]byte(`{"resourceType":"` + typ + `"}`))

@@ -1,6 +1,7 @@
 package cases
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -103,12 +104,27 @@ func (s *secrets) born(was string) {
 	if err != nil {
 		return
 	}
-	for _, layout := range []string{"20060102", "02012006", "01022006", "212006", "02Jan2006", "2Jan2006", "02January2006", "2January2006"} {
-		s.anywhere("birth date", strings.ToLower(at.Format(layout)))
+	for _, layout := range []string{"20060102", "02012006", "01022006", "212006"} {
+		s.anywhere("birth date", at.Format(layout))
+	}
+	for _, day := range []string{"2", "02", "2" + ordinal(at.Day())} {
+		for _, month := range []string{"Jan", "January"} {
+			for _, order := range []string{day + month + "2006", month + day + "2006", "2006" + month + day, day + month + "06", month + day + "06"} {
+				s.anywhere("birth date", strings.ToLower(at.Format(order)))
+			}
+		}
 	}
 	for _, layout := range []string{"060102", "020106"} {
 		s.short = append(s.short, secret{at.Format(layout), "birth date"})
 	}
+}
+
+// ordinal gives what stands behind a day of a month.
+func ordinal(day int) string {
+	if day/10 != 1 && day%10 >= 1 && day%10 <= 3 {
+		return []string{"st", "nd", "rd"}[day%10-1]
+	}
+	return "th"
 }
 
 // named collects the words of a person's name, in each way to write them without accents.
@@ -188,10 +204,27 @@ func (s *secrets) in(text string, k kind) string {
 		t.words = slices.DeleteFunc(t.words, func(w string) bool { return len(w) == 2 && slices.Contains(smallWords(), w) })
 	}
 	what := s.figures(t, k)
-	if what == "" && k != published {
-		what = s.spelled(t, k)
+	switch {
+	case what != "":
+		return what
+	case k == published:
+		return cmp.Or(s.signed(text), s.signed(spaced))
 	}
-	return what
+	return s.spelled(t, k)
+}
+
+// signed looks for the words of a name in what stands behind the host of a published url. What publishers write there is no name.
+func (s *secrets) signed(address string) string {
+	if _, behind, ok := strings.Cut(address, "://"); ok {
+		_, address, _ = strings.Cut(behind, "/")
+	}
+	for _, word := range strings.FieldsFunc(address, notLetter) {
+		at := slices.IndexFunc(slices.Concat(s.names, s.words), func(one secret) bool { return one.text == word && one.what == "name" })
+		if at >= 0 && !typeName(word) && !publishedWord(word) {
+			return "name"
+		}
+	}
+	return ""
 }
 
 // searched is a kept text as it is looked through.

@@ -37,6 +37,13 @@ func TestWhatTheRecordKnowsOfAPersonIsRefusedElsewhere(t *testing.T) {
 		"a birth date as people write": strings.Replace(at, "%s", "04-03-1957", 1),
 		"a birth date in six digits":   strings.Replace(at, "%s", "DOB-040357", 1),
 		"and in words":                 strings.Replace(at, "%s", "04-Mar-1957", 1),
+		"and the month first":          strings.Replace(at, "%s", "March-4-1957", 1),
+		"and the year in two digits":   strings.Replace(at, "%s", "4March57", 1),
+		"and as people say it":         strings.Replace(at, "%s", "4th-Mar-1957", 1),
+		"a name in a published system": `"code":{"coding":[{"system":"https://fhir.nhs.uk/Id/Zapruder","code":"1"}]}`,
+		"in a published extension":     `"extension":[{"url":"https://fhir.nhs.uk/StructureDefinition/Extension-QuentinState-1","valueBoolean":true}]`,
+		"in two parts of its own":      `"code":{"coding":[{"system":"https://fhir.nhs.uk/Id/OLea","code":"1"}]}`,
+		"a short one in a profile":     `"meta":{"profile":["https://fhir.hl7.org.uk/Ng/x"]}`,
 		"a telephone number":           strings.Replace(at, "%s", "07123-456789", 1),
 		"a name":                       strings.Replace(at, "%s", "ZAPRUDER1", 1),
 		"a name in a system":           `"code":{"coding":[{"system":"https://t.example/zapruder","code":"1"}]}`,
@@ -54,7 +61,7 @@ func TestWhatTheRecordKnowsOfAPersonIsRefusedElsewhere(t *testing.T) {
 		out, _, err := synthesised(referral(t, more), []byte("key"))
 		require.ErrorIs(t, err, ErrPersonal, name)
 		assert.Empty(t, out)
-		assert.NotRegexp(t, `(?i)zapruder|485|ab-?123|1957|muller|quisling|rkx|gosling|leeds`, err.Error(), name)
+		assert.NotRegexp(t, `(?i)zapruder|485|ab-?123|1957|muller|quentin|quisling|rkx|gosling|leeds`, err.Error(), name)
 	}
 }
 
@@ -85,11 +92,11 @@ func TestADateHasNothingBehindIt(t *testing.T) {
 }
 
 func TestOrdinaryRecordsAreNotRefused(t *testing.T) {
-	const patient = `{"resourceType":"Patient","id":"patient","name":[{"family":"Order","given":["Male"]}],"gender":"male",
+	const patient = `{"resourceType":"Patient","id":"patient","name":[{"family":"Order","given":["Male","Rule","Core"]}],"gender":"male",
 		"identifier":[{"use":"official","system":"https://pas.leeds.nhs.uk/Id/mrn","value":"12"}],
 		"address":[{"use":"home","line":["Home Farm","Service Road"],"city":"Leeds"}]}`
 	const request = `{"resourceType":"ServiceRequest","id":"servicerequest","meta":{"profile":["https://fhir.hl7.org.uk/StructureDefinition/UKCore-ServiceRequest",
-		"https://fhir.nhs.uk/StructureDefinition/Order-Home"]},"status":"active","intent":"order","priority":"urgent",
+		"https://fhir.nhs.uk/StructureDefinition/Order-Home","https://fhir.nhs.uk/STU3/StructureDefinition/Extension-eRS-Commissioning-Rule-Org-1"]},"status":"active","intent":"order","priority":"urgent",
 		"category":[{"coding":[{"system":"http://snomed.info/sct","code":"3457005"}]}],
 		"note":[{"text":"Please see at Leeds Cardiology"}],"orderDetail":[{"text":"Cardiology Clinic","coding":[{"system":"https://fhir.nhs.uk/CodeSystem/x","code":"CARDIOLOGY"}]}],
 		"performer":[{"identifier":{"system":"http://fhir.nhs.net/Id/ers-service","value":"50001"},"display":"Leeds Neuro Business Service"},
