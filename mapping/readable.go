@@ -9,8 +9,8 @@ import (
 )
 
 // readable gives what a person reads of a coded or complex value: the text of a CodeableConcept, else the display of
-// its first coding that has one, else the first code; the display of a Coding or Reference; the value and unit of a
-// Quantity; texts as they are.
+// its first coding that has one, else the first code; the display of a Coding or Reference; the comparator, value and
+// unit of a Quantity; texts as they are.
 func readable(m *Mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble) {
 	var out fhirpath.Collection
 	for _, item := range in {
@@ -24,7 +24,7 @@ func readable(m *Mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble)
 			s = readableCoding(n.Get("coding"))
 		}
 		if s == "" && n.Get("value").Exists() {
-			s = strings.TrimSpace(n.Get("value").Text() + " " + firstText(n.Get("unit"), n.Get("code")))
+			s = strings.TrimSpace(n.Get("comparator").Text() + " " + n.Get("value").Text() + " " + firstText(n.Get("unit"), n.Get("code")))
 		}
 		if s == "" {
 			s = n.Get("code").Text()

@@ -37,6 +37,8 @@ func TestTransformsDoWhatTheDocumentSays(t *testing.T) {
 		{"date", "x", `"0001-01-01"`, "! bad-value"},
 		{"date", "x", `"9999-12-31T00:00:00Z"`, "! bad-value"},
 		{"utc", "x", `"9999-12-31"`, "! bad-value"},
+		{"text", "x", `{"value":5,"comparator":"<","unit":"mg"}`, "< 5 mg"},
+		{"text", "x", `{"value":5,"code":"mg"}`, "5 mg"},
 		{"nhsNumber", "x", `"999 000 0018"`, "9990000018"},
 		{"nhsNumber", "x", `"9990000019"`, "! patient-identity"},
 		{"nhsNumber(none)", "x", `"9990000019"`, ""},
