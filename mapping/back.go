@@ -27,10 +27,11 @@ func (s *Set) Back(c Change) ([]fhir.Operation, error) {
 	var out []fhir.Operation
 	var fired []*BackRule
 	for _, b := range s.backRules(c) {
-		op, wanted := b.operation(c, &faults)
+		op, lacks, wanted := b.operation(c)
 		if !wanted {
 			continue
 		}
+		faults = append(faults, lacks...)
 		fired = append(fired, b)
 		out = append(out, op)
 	}
@@ -58,27 +59,25 @@ func (s *Set) backRules(c Change) []*BackRule {
 }
 
 // operation gives what the rule sends; wanted is false where the rule does not apply, and where it does but the
-// operation would tell the source what it said itself.
-func (b *BackRule) operation(c Change, faults *Faults) (op fhir.Operation, wanted bool) {
+// operation would tell the source what it said itself. Then nothing is wrong with its other parameters either.
+func (b *BackRule) operation(c Change) (op fhir.Operation, faults Faults, wanted bool) {
 	if !b.applies(c) {
-		return op, false
+		return op, nil, false
 	}
 	op = fhir.Operation{On: c.Ref, Name: b.Name}
 	for i := range b.Parameters {
 		p := &b.Parameters[i]
 		param, given, fault := p.parameter(c.Now)
-		if fault != nil {
-			*faults = append(*faults, *fault)
-			continue
-		}
-		if given && p.echoes(param.Code, c.Image) {
-			return op, false
-		}
-		if given {
+		switch {
+		case fault != nil:
+			faults = append(faults, *fault)
+		case given && p.echoes(param.Code, c.Image):
+			return op, nil, false
+		case given:
 			op.Parameters = append(op.Parameters, param)
 		}
 	}
-	return op, true
+	return op, faults, true
 }
 
 func (b *BackRule) applies(c Change) bool {

@@ -155,3 +155,32 @@ func TestCommentsThatAreTooLongForERSAreNotCut(t *testing.T) {
 	assert.Equal(t, TooLong, f[0].Kind)
 	assert.NotContains(t, err.Error(), "xxx")
 }
+
+func TestAnOperationThatIsNoNewsHoldsNothing(t *testing.T) {
+	const comment = "      - {name: comment, from: Comment__c, required: true, purpose: x}\n"
+	const status = "      - {name: status, from: Status, values: back, forward: {Status: there}, purpose: x}\n"
+	for _, parameters := range []string{comment + status, status + comment} {
+		set, err := Load(files("t.yaml", `
+object: Thing__c
+source: ServiceRequest
+key: {field: Key__c, from: "%source & '.' & id"}
+values:
+  there:
+    codes: [{code: a, to: One}]
+  back:
+    codes: [{code: One, to: a}, {code: Uno, to: a}]
+rows:
+  - {field: Status, from: status, values: there, purpose: x}
+back:
+  - dialect: fhir
+    changed: Status
+    operation: update
+    purpose: x
+    parameters:
+`+parameters), Options{})
+		require.NoError(t, err)
+		ops, err := set.Back(Change{Dialect: "fhir", Image: recordOf("Thing__c", "Status", "One"), Now: recordOf("Thing__c", "Status", "Uno")})
+		require.NoError(t, err)
+		assert.Empty(t, ops)
+	}
+}
