@@ -186,19 +186,3 @@ func (s *Set) order() Faults {
 func (t *Table) pointsTo(object string) bool {
 	return slices.ContainsFunc(t.Rows, func(w *Row) bool { return w.Ref.Object == object || w.Lookup.Object == object })
 }
-
-// BackFields gives the fields of an object that the rules back read, sorted.
-func (s *Set) BackFields(object string) []string {
-	fields := map[string]bool{}
-	for _, t := range s.tables {
-		if t.Object != object {
-			continue
-		}
-		for _, b := range t.Back {
-			for _, name := range b.reads() {
-				fields[name] = true
-			}
-		}
-	}
-	return slices.Sorted(maps.Keys(fields))
-}

@@ -104,14 +104,6 @@ func TestEveryFaultOfATableIsReportedAtOnceWithItsPlace(t *testing.T) {
 	golden(t, "testdata/faults.txt", got.String())
 }
 
-func golden(t *testing.T, path, got string) {
-	t.Helper()
-	if *update {
-		writeFile(t, path, got)
-	}
-	assert.Equal(t, readFile(t, path), got)
-}
-
 func TestAliasesAreRefusedWithAWayOut(t *testing.T) {
 	_, err := Load(fstest.MapFS{"a.yaml": {Data: []byte("values:\n  a: &x {codes: [{code: a, to: b}]}\n  b: *x\n")}}, Options{})
 	assert.Equal(t, "a.yaml:3:6: a value table must be written as name: value pairs (anchors and aliases are not read: write the value out)",
@@ -130,48 +122,6 @@ func TestRecordsThatPointToEachOtherAreAFault(t *testing.T) {
 		"b.yaml": {Data: fmt.Appendf(nil, table, "B__c", "A__c")},
 	}, Options{})
 	assert.Contains(t, err.Error(), "point to each other")
-}
-
-func TestCodesStayAsTheyAreWritten(t *testing.T) {
-	set, err := Load(fstest.MapFS{"a.yaml": {Data: []byte(`values:
-  verification:
-    codes:
-      - {code: 01, to: 0123}
-      - {code: 1.50, to: no}
-      - {code: 2024-05-08, to: yes}
-      - {code: true, to: true}
-`)}}, Options{})
-	require.NoError(t, err)
-	v := set.values["verification"]
-	for code, want := range map[string]string{"01": "0123", "1.50": "no", "2024-05-08": "yes", "true": "true"} {
-		row, ok := v.Find(Coding{Code: code})
-		require.True(t, ok, code)
-		assert.Equal(t, want, row.To.Reveal())
-	}
-	_, ok := v.Find(Coding{Code: "1"})
-	assert.False(t, ok)
-}
-
-func TestACodeOfTwoSystemsIsNotGuessed(t *testing.T) {
-	set, err := Load(fstest.MapFS{"a.yaml": {Data: []byte(`values:
-  v:
-    system: urn:a
-    codes:
-      - {code: x, to: A}
-      - {code: x, to: B, system: urn:b}
-      - {code: y, to: A}
-`)}}, Options{})
-	require.NoError(t, err)
-	v := set.values["v"]
-	row, ok := v.Find(Coding{"urn:b", "x"})
-	assert.True(t, ok)
-	assert.Equal(t, "B", row.To.Reveal())
-	_, ok = v.Find(Coding{"", "x"})
-	assert.False(t, ok, "without a system x could be either")
-	_, ok = v.Find(Coding{"", "y"})
-	assert.True(t, ok)
-	_, ok = v.Find(Coding{"urn:c", "y"})
-	assert.False(t, ok, "another system is another code")
 }
 
 func TestANamedValueCannotHideAVariableThatIsThere(t *testing.T) {
@@ -255,6 +205,86 @@ func TestAnyNumberOfRowsAndAnyLengthOfNamesIsRead(t *testing.T) {
 	assert.Equal(t, "did you mean status?", Nearest("statsu", append(names, "status")))
 }
 
+func TestWhatStandsAfterASecondDocumentIsAFaultAndNotIgnored(t *testing.T) {
+	table, err := fs.ReadFile(Default(), "code-set.yaml")
+	require.NoError(t, err)
+	_, err = Load(fstest.MapFS{"code-set.yaml": {Data: append(table, "\n---\nrows:\n  - field: Nonsense\n    from: gargle(\n"...)}}, Options{})
+	require.ErrorContains(t, err, "a second document, after ---")
+}
+
+func TestAFileThatCannotBeReadHidesNoOtherFaultAndBringsNoneOfItsOwn(t *testing.T) {
+	tables := fstest.MapFS{
+		"values.yaml":   {Data: []byte("values:\n  priority:\n    codes:\n   - {code: a, to: b}\n")},
+		"referral.yaml": {Data: []byte("object: A__c\nsource: ServiceRequest\nkey: {field: K__c, from: id}\nrows:\n  - {field: P__c, from: priority, values: priority}\n  - {field: Q__c, form: status}\n")},
+	}
+	set, faults, err := Read(tables, Options{})
+	require.NoError(t, err)
+	require.Len(t, faults, 2, "the YAML and the misspelt member, and no value table that is said to be missing: %v", faults)
+	require.Contains(t, faults.Error(), "not YAML")
+	require.NotContains(t, faults.Error(), "there is no value table")
+	_, err = set.Map(Input{})
+	require.ErrorAs(t, err, &faults, "tables with faults never run")
+}
+
+// readFaults reads tables that stand in one file each.
+func readFaults(t *testing.T, tables ...string) []string {
+	t.Helper()
+	fsys := fstest.MapFS{}
+	for i, table := range tables {
+		fsys[fmt.Sprintf("%c.yaml", 'a'+i)] = &fstest.MapFile{Data: []byte(table)}
+	}
+	_, faults, err := Read(fsys, Options{})
+	require.NoError(t, err)
+	var out []string
+	for _, f := range faults {
+		out = append(out, f.String())
+	}
+	return out
+}
+
+func TestTwoTablesThatMakeTheSameRecordsDoNotLoad(t *testing.T) {
+	const table = "object: A__c\nsource: Patient\n%skey: {field: K__c, from: \"%s\"}\nrows: [{field: F__c, from: gender}]\n"
+	plain := fmt.Sprintf(table, "", "id  + '.a'")
+	assert.Equal(t, []string{"b.yaml:3:6: a.yaml:3 makes the same records of A__c: they would be held, or lose the fields of one table " +
+		"(move the rows into one of the two tables, or give each a when)"}, readFaults(t, plain, fmt.Sprintf(table, "", "id + '.a'")))
+	for _, other := range []string{
+		fmt.Sprintf(table, "", "id + '.b'"), fmt.Sprintf(table, "forEach: contact\n", "id + '.a'"),
+		fmt.Sprintf(table, "when: active\n", "id + '.a'"),
+	} {
+		assert.Empty(t, readFaults(t, plain, other), other)
+	}
+	named := func(path string) string { return fmt.Sprintf(table, "let: {no: "+path+"}\n", "%no + '.a'") }
+	assert.Len(t, readFaults(t, named("id"), named("id")), 1)
+	assert.Empty(t, readFaults(t, named("id"), named("meta.versionId")), "one name, another value")
+}
+
+func TestOneMistakeIsOneFault(t *testing.T) {
+	const head = "object: A__c\nsource: Patient\nkey: {field: K__c, from: id}\n"
+	for table, want := range map[string]string{
+		head + "rows: [{field: F__c, from: id, when: activ = true}, {field: F__c, from: gender}]": "no resource has an element activ",
+		head + "row: [{field: F__c, from: id}]":                                                   "does not take \"row\"",
+		head + "rows: [{field: F__c, from: id}]\nnote: is no list":                                "does not take \"note\"",
+		head + "rows: [{feild: F__c, from: id}]":                                                  "does not take \"feild\"",
+		head + "rows: [{field: F__c, frm: id}]":                                                   "does not take \"frm\"",
+		"objekt" + head[len("object"):] + "rows: [{field: F__c, from: id}]":                       "does not take \"objekt\"",
+		head[len("object: A__c\n"):] + "rows: [{field: F__c, from: id, ref: B__c.K__c}]":          "needs \"object\"",
+	} {
+		got := readFaults(t, table)
+		if assert.Len(t, got, 1, "%v", got) {
+			assert.Contains(t, got[0], want)
+		}
+	}
+}
+
+func TestEditingATableChangesTheHash(t *testing.T) {
+	set := starterTables(t)
+	assert.Len(t, set.Hash(), 64)
+	other, err := Load(fstest.MapFS{"a.yaml": {Data: []byte("values: {x: {codes: [{code: a, to: b}]}}")}}, Options{})
+	require.NoError(t, err)
+	assert.NotEqual(t, set.Hash(), other.Hash())
+	assert.Equal(t, set.Hash(), starterTables(t).Hash())
+}
+
 func FuzzLoad(f *testing.F) {
 	f.Add([]byte(badTable))
 	for _, name := range []string{"service-request.yaml", "values.yaml", "appointment.yaml", "code-set.yaml"} {
@@ -296,9 +326,10 @@ func FuzzLoad(f *testing.F) {
 	})
 }
 
-func TestWhatStandsAfterASecondDocumentIsAFaultAndNotIgnored(t *testing.T) {
-	table, err := fs.ReadFile(Default(), "code-set.yaml")
-	require.NoError(t, err)
-	_, err = Load(fstest.MapFS{"code-set.yaml": {Data: append(table, "\n---\nrows:\n  - field: Nonsense\n    from: gargle(\n"...)}}, Options{})
-	require.ErrorContains(t, err, "a second document, after ---")
+func BenchmarkLoad(b *testing.B) {
+	for b.Loop() {
+		if _, err := Load(Default(), Options{}); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

@@ -66,7 +66,7 @@ func (m *Mapper) utc(s string, partial func(string) (at moment, given, ok bool))
 }
 
 func (m *Mapper) british(s string) (at moment, given, ok bool) {
-	t, ok := instant(s, m.set.zone)
+	t, ok := parseTime(s, m.set.zone)
 	return momentOf(t), ok, ok
 }
 
@@ -74,11 +74,12 @@ func midnight(s string) (at moment, given, ok bool) {
 	if day, ok := parseDay(s); ok && len(s) == dayLength {
 		return moment{day: day}, true, true
 	}
-	_, ok = instant(s, time.UTC)
+	_, ok = parseTime(s, time.UTC)
 	return at, false, ok && len(s) < dayLength
 }
 
-func instant(s string, zone *time.Location) (time.Time, bool) {
+// parseTime reads a FHIR date, a part of one, or an instant; what has no zone is in the one given.
+func parseTime(s string, zone *time.Location) (time.Time, bool) {
 	layout := time.RFC3339Nano
 	switch len(s) {
 	case len("2006-01-02"), len("2006-01"), len("2006"):
@@ -94,7 +95,7 @@ func (m *Mapper) date(s string) (string, *trouble) {
 	if _, ok := parseDay(s); ok && len(s) == dayLength {
 		return s, outside(two(s, 0)*100 + two(s, 2))
 	}
-	at, ok := instant(s, m.set.zone)
+	at, ok := parseTime(s, m.set.zone)
 	switch {
 	case !ok:
 		return "", badValue("a text of %d characters is not a FHIR date", utf8.RuneCountInString(s))

@@ -1,7 +1,6 @@
 package mapping
 
 import (
-	"os"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -9,18 +8,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
-
-func writeFile(t *testing.T, path, text string) {
-	t.Helper()
-	require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
-}
-
-func readFile(t *testing.T, path string) string {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	require.NoError(t, err)
-	return string(b)
-}
 
 // TestTransformsDoWhatTheDocumentSays holds an example of every transform; docs/tables.md shows the same ones.
 func TestTransformsDoWhatTheDocumentSays(t *testing.T) {
@@ -171,4 +158,40 @@ func valueName(item string) string {
 		return "valueHumanName"
 	}
 	return "valueCoding"
+}
+
+func TestDatesWithoutATimeBeginInBritain(t *testing.T) {
+	set := starterTables(t)
+	cases := map[string]string{
+		"2026-06-15":                    "2026-06-14T23:00:00.000Z",
+		"2026-01-15":                    "2026-01-15T00:00:00.000Z",
+		"2026-03-29":                    "2026-03-29T00:00:00.000Z", // the day on which summer time begins
+		"2026-03-30":                    "2026-03-29T23:00:00.000Z",
+		"2026-10-25":                    "2026-10-24T23:00:00.000Z", // the day on which it ends
+		"2026-10-26":                    "2026-10-26T00:00:00.000Z",
+		"2026-07":                       "2026-06-30T23:00:00.000Z",
+		"2026":                          "2026-01-01T00:00:00.000Z",
+		"1970-01-01":                    "1969-12-31T23:00:00.000Z", // British Standard Time, all year
+		"2026-06-15T09:30:00+01:00":     "2026-06-15T08:30:00.000Z",
+		"2026-06-15T09:30:00.123456Z":   "2026-06-15T09:30:00.000Z",
+		"2026-06-15T09:30:00":           "",
+		"2026-02-30":                    "",
+		"15/06/2026":                    "",
+		"1066-10-14":                    "",
+		"2026-06-15T09:30:00.5-05:00":   "2026-06-15T14:30:00.000Z",
+		"2026-12-31T23:59:59.999+00:00": "2026-12-31T23:59:59.000Z",
+	}
+	for src, want := range cases {
+		in := input(t, "ers-booked-two-week-wait")
+		in.Focus = resource(t, []byte(strings.Replace(string(in.Focus.Raw()), `"authoredOn": "2026-03-02T09:54:23.167Z"`, `"authoredOn": "`+src+`"`, 1)))
+		out, err := set.Map(in)
+		if want == "" {
+			f := faults(t, err)
+			assert.Equal(t, BadValue, f[0].Kind, src)
+			assert.Equal(t, "DateSigned", f[0].Field, src)
+			continue
+		}
+		require.NoError(t, err, src)
+		assert.Equal(t, want, reveal(t, mapped(t, out, "ClinicalServiceRequest").Record, "DateSigned"), src)
+	}
 }

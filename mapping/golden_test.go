@@ -2,7 +2,9 @@ package mapping
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -11,6 +13,64 @@ import (
 
 	"refbridge/sfdc/sobject"
 )
+
+func TestStarterTablesMakeTheRecordsInTheGoldenFiles(t *testing.T) {
+	set := starterTables(t)
+	names, err := filepath.Glob("testdata/golden/*.json")
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(names), 10, "the golden cases must be there")
+	for _, name := range names {
+		name = strings.TrimSuffix(filepath.Base(name), ".json")
+		t.Run(name, func(t *testing.T) {
+			got := print(set.Map(input(t, name)))
+			golden := filepath.Join("testdata", "golden", name+".txt")
+			if *update {
+				require.NoError(t, os.WriteFile(golden, []byte(got), 0o644))
+			}
+			want, err := os.ReadFile(golden)
+			require.NoError(t, err)
+			assert.Equal(t, string(want), got)
+		})
+	}
+}
+
+// print writes an outcome for people: object and key, then field = value and the rule behind it.
+func print(out Output, err error) string {
+	var b strings.Builder
+	for i, m := range out.Records {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		fmt.Fprintf(&b, "%s %s=%s  # %s:%d %s\n", m.Record.Object, m.Record.Key.Field, m.Record.Key.Value, m.Key.File, m.Key.Line, m.Key.From)
+		for j, f := range m.Record.Fields {
+			r := m.Rules[j]
+			fmt.Fprintf(&b, "  %s = %s  # %s:%d%s\n", f.Name, printed(f), r.File, r.Line, strings.TrimRight(" "+r.From, " "))
+		}
+	}
+	if err != nil {
+		fmt.Fprintf(&b, "held:\n%v\n", err)
+	}
+	return b.String()
+}
+
+func printed(f sobject.Field) string {
+	s := fmt.Sprintf("%q", f.Value.Reveal())
+	switch f.Value.Kind() {
+	case sobject.Null:
+		s = "null"
+	case sobject.Bool, sobject.Number, sobject.DateTime, sobject.Date:
+		s = f.Value.Reveal()
+	case sobject.Ref:
+		s = fmt.Sprintf("-> %s %s=%s", f.Value.To().Object, f.Value.To().Field, f.Value.Key())
+	case sobject.Lookup:
+		s = fmt.Sprintf("-> %s (%s)", f.Value.Reveal(), f.Value.LookupKey())
+	}
+	owner := [...]string{"", " [target]", " [latest]", " [create-only]"}[f.Owner]
+	if f.KeepIfAbsent {
+		owner += " [keep if absent]"
+	}
+	return s + owner
+}
 
 // Before a table meets an org it meets the simulated one: what it writes must be there and take a value.
 func TestStarterTablesWriteFieldsThatHealthCloudHas(t *testing.T) {
