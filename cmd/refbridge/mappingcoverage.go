@@ -147,14 +147,6 @@ func mappedTitle(held int) string {
 	return "Mapped; nothing of a held record is written until its reason is gone"
 }
 
-func (p printer) title(text string) { fmt.Fprintf(p.w, "\n%s\n", p.paint("1", wrap(text, 0))) }
-
-// ruled gives a text with the place of a rule behind it, wrapped.
-func (p printer) ruled(text, rule string, indent int) string {
-	out := wrap(text+" "+rule, indent)
-	return strings.TrimSuffix(out, rule) + p.paint("2", rule)
-}
-
 func (p printer) paths(r measure.CoverageReport, state mapping.State, title string) {
 	first := true
 	for _, path := range r.Paths {
@@ -224,22 +216,6 @@ func (p printer) codes(codes []measure.Code) {
 	}
 	for _, c := range codes {
 		fmt.Fprintf(p.w, "  %6d  %s\n          %s\n", c.Records, wrap(codeText(c.UnlistedCode), 10), p.ruled(codePlace(c.UnlistedCode), c.Rule, 10))
-	}
-}
-
-func (p printer) holds(title string, holds []measure.Hold) {
-	if len(holds) > 0 {
-		p.title(title)
-	}
-	for _, h := range holds {
-		text := h.Message + " [" + string(h.Kind) + "]"
-		if h.Field != "" {
-			text = h.Field + ": " + text
-		}
-		fmt.Fprintf(p.w, "  %6d  %s\n", h.Count, p.ruled(text, h.Rule, 10))
-		if h.Hint != "" {
-			fmt.Fprintf(p.w, "          %s\n", wrap(h.Hint, 10))
-		}
 	}
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -73,14 +72,4 @@ func TestMappingRunLeavesItsFilesAsTheyWereWhereItCannotBegin(t *testing.T) {
 		assert.Equal(t, "of yesterday", string(kept))
 		assert.NoFileExists(t, path("new"))
 	}
-}
-
-func TestAPlanFitsATerminalOf80Columns(t *testing.T) {
-	var out bytes.Buffer
-	p := printer{w: &out, columns: 80}
-	p.traced("    Bridge_Source_Priority__c TWO_WEEK_WAIT           ", "service-request.yaml:153 ServiceRequest.extension[1].valueCoding.code")
-	p.traced("    Bridge_Run__c             live                    ", "appointment.yaml:103")
-	assert.Equal(t, "    Bridge_Source_Priority__c TWO_WEEK_WAIT\n"+
-		"      service-request.yaml:153 ServiceRequest.extension[1].valueCoding.code\n"+
-		"    Bridge_Run__c             live                     appointment.yaml:103\n", out.String())
 }

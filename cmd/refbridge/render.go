@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
 
 	"refbridge/bridge"
 	"refbridge/fhir"
@@ -13,18 +12,6 @@ import (
 	"refbridge/mapping"
 	"refbridge/sfdc/sobject"
 )
-
-// printer writes plans for people, at most 80 columns where the values allow it. The rule and the element behind a value may go
-// beyond; on a terminal that is not wide enough they have a line of their own.
-type printer struct {
-	w       io.Writer
-	colour  bool
-	columns int // of the terminal, 0 where there is none
-}
-
-func newPrinter(w io.Writer) printer {
-	return printer{w: w, colour: terminal(w) && !noColour(), columns: columns(w)}
-}
 
 func (p printer) mark(action bridge.Action) string {
 	switch action {
@@ -34,13 +21,6 @@ func (p printer) mark(action bridge.Action) string {
 		return p.paint("33", "~")
 	}
 	return "="
-}
-
-func (p printer) paint(code, s string) string {
-	if !p.colour {
-		return s
-	}
-	return "\x1b[" + code + "m" + s + "\x1b[0m"
 }
 
 func (p printer) step(s *bridge.Step) {
@@ -78,15 +58,6 @@ func (p printer) write(w *bridge.Write) {
 	}
 }
 
-// traced prints where a value comes from, behind it or below it.
-func (p printer) traced(value, trace string) {
-	if p.columns > 0 && utf8.RuneCountInString(value+" "+trace) > p.columns {
-		fmt.Fprintf(p.w, "%s\n      %s\n", strings.TrimRight(value, " "), p.paint("2", wrap(trace, 6)))
-		return
-	}
-	fmt.Fprintf(p.w, "%s %s\n", value, p.paint("2", trace))
-}
-
 // masked keeps the NHS number, which is a field of Identifier, out of every output.
 func masked(w *bridge.Write, field string, v sobject.Value) sobject.Value {
 	if system, _ := w.Image.Get("SourceSystem"); field != "IdValue" || v.IsNull() || system.Reveal() != fhir.SystemNHSNumber {
@@ -116,26 +87,6 @@ func shortHash(key string) string {
 		return key[:8] + "…"
 	}
 	return key
-}
-
-// wrap breaks a text that begins at its indent, so that no line but one of a single long word has more than 80 characters; further
-// lines are indented.
-func wrap(text string, indent int) string {
-	var b strings.Builder
-	column := indent
-	for i, word := range strings.Fields(text) {
-		n := utf8.RuneCountInString(word)
-		if i > 0 && column+1+n > 80 {
-			b.WriteString("\n" + strings.Repeat(" ", indent))
-			column = indent
-		} else if i > 0 {
-			b.WriteByte(' ')
-			column++
-		}
-		b.WriteString(word)
-		column += n
-	}
-	return b.String()
 }
 
 func (p printer) counts(flow string, c bridge.Counts) {
