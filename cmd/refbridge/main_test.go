@@ -64,6 +64,9 @@ type result struct {
 	out, err string
 }
 
+// all gives the parts of a result.
+func (r result) all() (code int, out, errOut string) { return r.code, r.out, r.err }
+
 // refbridge runs a command in this process.
 func refbridge(t *testing.T, args ...string) result {
 	t.Helper()

@@ -18,16 +18,9 @@ import (
 	"refbridge/sfdc/sfdcsim"
 )
 
-// command runs refbridge as a person does.
-func command(args ...string) (code int, out, errOut string) {
-	var o, e bytes.Buffer
-	code = run(args, strings.NewReader(""), &o, &e)
-	return code, o.String(), e.String()
-}
-
 func TestLintOfTheBuiltInTablesNeedsNoConfiguration(t *testing.T) {
 	t.Chdir(t.TempDir())
-	code, out, errOut := command("mapping", "lint", "--strict")
+	code, out, errOut := refbridge(t, "mapping", "lint", "--strict").all()
 	assert.Equal(t, exitDone, code, "%s%s", out, errOut)
 	assert.Equal(t, "0 errors, 0 warnings in 9 files of the built-in tables: there is no\n  refbridge.yaml here\n", out)
 	assert.Empty(t, errOut)
@@ -35,15 +28,15 @@ func TestLintOfTheBuiltInTablesNeedsNoConfiguration(t *testing.T) {
 
 func TestLintNamesTheFolderOfTheTables(t *testing.T) {
 	t.Chdir(t.TempDir())
-	code, _, errOut := command("init", "bridge")
+	code, _, errOut := refbridge(t, "init", "bridge").all()
 	require.Equal(t, exitDone, code, errOut)
-	_, out, _ := command("mapping", "lint", "--tables", "bridge/tables")
+	_, out, _ := refbridge(t, "mapping", "lint", "--tables", "bridge/tables").all()
 	assert.Equal(t, "0 errors, 0 warnings in 9 files of bridge/tables/\n", out)
 	t.Chdir("bridge")
-	_, out, _ = command("mapping", "lint")
+	_, out, _ = refbridge(t, "mapping", "lint").all()
 	assert.Equal(t, "0 errors, 0 warnings in 9 files of tables/\n", out)
 	t.Chdir("tables")
-	_, out, _ = command("mapping", "lint", "--json")
+	_, out, _ = refbridge(t, "mapping", "lint", "--json").all()
 	assert.Contains(t, out, `"tables":"the built-in tables: there is no refbridge.yaml here"`)
 }
 
@@ -51,13 +44,13 @@ func TestCommandsSayWhereTheTablesAreThoseThatNobodyChose(t *testing.T) {
 	t.Chdir(t.TempDir())
 	in := filepath.Join(t.TempDir(), "in")
 	require.NoError(t, os.WriteFile(in, []byte(oneRequest), 0o600))
-	code, _, errOut := command("init", "bridge")
+	code, _, errOut := refbridge(t, "init", "bridge").all()
 	require.Equal(t, exitDone, code, errOut)
 	for _, args := range [][]string{{"test"}, {"coverage", "--in", in}, {"impact", "--base", "bridge/tables", "--in", in}, {"show"}, {"run", "--in", in}} {
-		code, _, errOut := command(append([]string{"mapping"}, args...)...)
+		code, _, errOut := refbridge(t, append([]string{"mapping"}, args...)...).all()
 		assert.Equal(t, exitDone, code, "%v: %s", args, errOut)
 		assert.Equal(t, "refbridge: mapping with the built-in tables: there is no refbridge.yaml here\n", errOut, "%v", args)
-		code, _, errOut = command(append([]string{"mapping"}, append(args, "--tables", "bridge/tables")...)...)
+		code, _, errOut = refbridge(t, append([]string{"mapping"}, append(args, "--tables", "bridge/tables")...)...).all()
 		assert.Equal(t, exitDone, code, "%v: %s", args, errOut)
 		assert.Empty(t, errOut, "%v", args)
 	}
@@ -69,46 +62,45 @@ func TestAFolderThatIsNotThereIsNamed(t *testing.T) {
 	for _, args := range [][]string{{"mapping", "lint", "--tables"}, {"mapping", "test", "--tables"}, {"mapping", "coverage", "--in", "file", "--tables"}, {"mapping", "show", "--tables"},
 		{"mapping", "run", "--tables"}, {"mapping", "case", "add", "--from", "file", "--name", "x", "--tables"}, {"mapping", "impact", "--in", "file", "--base"},
 		{"mapping", "show", "--base"}, {"describe", "--tables"}} {
-		code, out, errOut := command(append(args, "nowhere")...)
+		code, out, errOut := refbridge(t, append(args, "nowhere")...).all()
 		assert.Equal(t, exitError, code, "%v", args)
 		assert.Empty(t, out, "%v", args)
 		assert.Contains(t, errOut, "refbridge: error: there is no folder nowhere\nrefbridge: hint: ", "%v", args)
-		_, _, errOut = command(append(args, "file")...)
+		_, _, errOut = refbridge(t, append(args, "file")...).all()
 		assert.Contains(t, errOut, "refbridge: error: file is a file\nrefbridge: hint: ", "%v", args)
 	}
 }
 
 func TestCasesThatHoldDoNotHideWhatLintFinds(t *testing.T) {
 	t.Chdir(t.TempDir())
-	code, _, errOut := command("init", ".")
+	code, _, errOut := refbridge(t, "init", ".").all()
 	require.Equal(t, exitDone, code, errOut)
 	name := filepath.Join("tables", "appointment.yaml")
 	text, err := os.ReadFile(name)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(name, bytes.Replace(text, []byte("\ngone:\n"), []byte("\ngone:\n  - {field: Nowhere__c, to: x}\n"), 1), 0o600))
-	code, out, errOut := command("mapping", "test")
+	code, out, errOut := refbridge(t, "mapping", "test").all()
 	assert.Equal(t, exitDone, code, out)
 	assert.Equal(t, "refbridge: lint finds 1 error in these tables: refbridge mapping lint\n", errOut)
-	_, _, errOut = command("mapping", "test", "--json", "--tables", "tables")
+	_, _, errOut = refbridge(t, "mapping", "test", "--json", "--tables", "tables").all()
 	assert.Empty(t, errOut)
 }
 
 func TestLintEndsByTheWorstThatItFound(t *testing.T) {
 	dir := t.TempDir()
-	none := filepath.Join(dir, "none.yaml")
 	tables := func(row string) {
 		const text = "object: PersonName\nsource: Patient\nkey: {field: Bridge_Key__c, from: id}\nrows:\n  - %s\n"
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "a.yaml"), fmt.Appendf(nil, text, row), 0o600))
 	}
 	tables("{field: FirstName, from: name.given.first()}")
-	code, out, _ := command("-c", none, "mapping", "lint", "--tables", dir)
+	code, out, _ := ran(t, "", "mapping", "lint", "--tables", dir)
 	assert.Equal(t, exitDone, code, out)
 	assert.Contains(t, out, "a.yaml:5:30: warning: ")
-	code, _, _ = command("-c", none, "mapping", "lint", "--tables", dir, "--strict")
+	code, _, _ = ran(t, "", "mapping", "lint", "--tables", dir, "--strict")
 	assert.Equal(t, exitError, code)
 
 	tables("{field: FirstNme, from: name.given.first()}")
-	code, out, errOut := command("-c", none, "mapping", "lint", "--tables", dir, "--json")
+	code, out, errOut := ran(t, "", "mapping", "lint", "--tables", dir, "--json")
 	assert.Equal(t, exitError, code)
 	assert.Empty(t, errOut)
 	var report lint.ReportJSON
@@ -123,12 +115,12 @@ func TestLintSaysWhatItCannotRead(t *testing.T) {
 	file := filepath.Join(dir, "org.json")
 	require.NoError(t, os.WriteFile(file, []byte("[]"), 0o600))
 	for _, args := range [][]string{{"--snapshot", file}, {"--snapshot", filepath.Join(dir, "none.json")}, {"--tables", file}, {"--tables", filepath.Join(dir, "none")}} {
-		code, out, errOut := command(append([]string{"-c", filepath.Join(dir, "none.yaml"), "mapping", "lint"}, args...)...)
+		code, out, errOut := ran(t, "", append([]string{"mapping", "lint"}, args...)...)
 		assert.Equal(t, exitError, code, "%v", args)
 		assert.Empty(t, out, "%v", args)
 		assert.Contains(t, errOut, "refbridge: error: ", "%v", args)
 	}
-	code, _, _ := command("mapping", "lint", "--online", "--snapshot", file)
+	code, _, _ := ran(t, "", "mapping", "lint", "--online", "--snapshot", file)
 	assert.Equal(t, exitUsage, code)
 }
 
@@ -138,14 +130,14 @@ func TestTheHintForABadSnapshotDoesNotWriteOverIt(t *testing.T) {
 		"org.json": "refbridge describe --save org-snapshot.json writes one"} {
 		file := filepath.Join(dir, name)
 		require.NoError(t, os.WriteFile(file, []byte("a: b\n"), 0o600))
-		_, _, errOut := command("-c", filepath.Join(dir, "none.yaml"), "mapping", "lint", "--snapshot", file)
+		_, _, errOut := ran(t, "", "mapping", "lint", "--snapshot", file)
 		assert.Contains(t, errOut, "refbridge: hint: "+want)
 		assert.NotContains(t, errOut, "--save "+file)
 	}
 }
 
 func TestTheTablesOfTheBenchHaveNoErrors(t *testing.T) {
-	code, out, errOut := command("-c", filepath.Join(t.TempDir(), "none.yaml"), "mapping", "lint", "--tables", "../../testdata/bench")
+	code, out, errOut := ran(t, "", "mapping", "lint", "--tables", "../../testdata/bench")
 	assert.Equal(t, exitDone, code, "%s%s", out, errOut)
 	assert.Contains(t, out, "0 errors, ")
 }
@@ -155,10 +147,9 @@ func TestOnlyStrictLintAsksForPurposes(t *testing.T) {
 	const table = "object: PersonName\nsource: Patient\nkey: {field: Bridge_Key__c, from: id}\nrows:\n" +
 		"  - {field: LastName, from: name.first().family, transform: \"truncate(80, hold)\", required: true}\n"
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "a.yaml"), []byte(table), 0o600))
-	none := filepath.Join(dir, "none", "refbridge.yaml")
-	_, out, _ := command("-c", none, "mapping", "lint", "--tables", dir)
+	_, out, _ := ran(t, "", "mapping", "lint", "--tables", dir)
 	assert.NotContains(t, out, "[no-purpose]")
-	code, out, _ := command("-c", none, "mapping", "lint", "--tables", dir, "--strict")
+	code, out, _ := ran(t, "", "mapping", "lint", "--tables", dir, "--strict")
 	assert.Equal(t, exitError, code)
 	assert.Contains(t, out, "a.yaml:5:5: warning: LastName: neither the row nor its table says what it is for\n    [no-purpose]\n")
 }
@@ -187,7 +178,7 @@ sources:
 func TestWhatTheOrgSaysIsSavedAndLintedAgainst(t *testing.T) {
 	cfg := orgConfig(t, sfdcsim.Options{Seed: 1})
 	saved := filepath.Join(t.TempDir(), "org.json")
-	code, out, errOut := command("-c", cfg, "describe", "--save", saved)
+	code, out, errOut := ran(t, "", "-c", cfg, "describe", "--save", saved)
 	require.Equal(t, exitDone, code, errOut)
 	assert.Contains(t, out, "ClinicalServiceRequest")
 	assert.Contains(t, out, "Bridge_Key__c")
@@ -198,10 +189,10 @@ func TestWhatTheOrgSaysIsSavedAndLintedAgainst(t *testing.T) {
 	assert.Len(t, s.Objects, 7)
 
 	for _, args := range [][]string{{"--snapshot", saved}, {"--online"}, {"--online", "--strict"}} {
-		code, out, errOut = command(append([]string{"-c", cfg, "mapping", "lint"}, args...)...)
+		code, out, errOut = ran(t, "", append([]string{"-c", cfg, "mapping", "lint"}, args...)...)
 		assert.Equal(t, exitDone, code, "%v: %s%s", args, out, errOut)
 	}
-	code, out, _ = command("-c", cfg, "describe", "--object", "Account", "--json")
+	code, out, _ = ran(t, "", "-c", cfg, "describe", "--object", "Account", "--json")
 	assert.Equal(t, exitDone, code)
 	s, err = lint.ReadSnapshot([]byte(out))
 	require.NoError(t, err)
@@ -210,20 +201,20 @@ func TestWhatTheOrgSaysIsSavedAndLintedAgainst(t *testing.T) {
 
 func TestAnOrgThatLacksAFieldOrAnObjectIsFoundBeforeAnythingRuns(t *testing.T) {
 	cfg := orgConfig(t, sfdcsim.Options{Seed: 1, Hidden: []string{"ClinicalServiceRequest.Bridge_Version__c", "ClinicalServiceRequestDetail"}})
-	code, out, _ := command("-c", cfg, "mapping", "lint", "--online")
+	code, out, _ := ran(t, "", "-c", cfg, "mapping", "lint", "--online")
 	assert.Equal(t, exitError, code)
 	told := strings.Join(strings.Fields(out), " ")
 	assert.Contains(t, told, "ClinicalServiceRequest has no field Bridge_Version__c [unknown-field]")
 	assert.Contains(t, told, "the target has no object ClinicalServiceRequestDetail [unknown-object]")
 
-	code, out, errOut := command("-c", cfg, "describe")
+	code, out, errOut := ran(t, "", "-c", cfg, "describe")
 	assert.Equal(t, exitError, code)
 	assert.Contains(t, out, "ServiceAppointment", "what the org has is printed")
 	assert.Contains(t, errOut, "the org has no ClinicalServiceRequestDetail")
 
 	saved := filepath.Join(t.TempDir(), "org.json")
 	require.NoError(t, os.WriteFile(saved, []byte("precious"), 0o600))
-	code, _, _ = command("-c", cfg, "describe", "--object", "Nope", "--save", saved)
+	code, _, _ = ran(t, "", "-c", cfg, "describe", "--object", "Nope", "--save", saved)
 	assert.Equal(t, exitError, code)
 	text, err := os.ReadFile(saved)
 	require.NoError(t, err)
@@ -240,7 +231,7 @@ func TestTheShippedSnapshotAndTheSimulatedOrgAgree(t *testing.T) {
 	for _, o := range shipped.Objects {
 		args = append(args, "--object", o.Name)
 	}
-	code, out, errOut := command(args...)
+	code, out, errOut := ran(t, "", args...)
 	require.Equal(t, exitDone, code, errOut)
 	org, err := lint.ReadSnapshot([]byte(out))
 	require.NoError(t, err)

@@ -26,7 +26,7 @@ func TestRunWritesALineForALineAndTellsWhatFailed(t *testing.T) {
 	path := func(name string) string { return filepath.Join(dir, name) }
 	bad := strings.Replace(oneRequest, "active", "asleep", 1)
 	require.NoError(t, os.WriteFile(path("in"), []byte(oneRequest+bad+"{\n"+oneRequest), 0o600))
-	code, out, errOut := command("-c", path("none.yaml"), "mapping", "run", "--in", path("in"), "--out", path("out"), "--errors", path("errors"), "--source", "epr")
+	code, out, errOut := ran(t, "", "-c", path("none.yaml"), "mapping", "run", "--in", path("in"), "--out", path("out"), "--errors", path("errors"), "--source", "epr")
 	assert.Equal(t, exitRecordsFailed, code)
 	assert.Empty(t, out)
 	assert.Equal(t, "refbridge: mapping with the built-in tables: there is no "+path("none.yaml")+"\nrefbridge: 2 lines mapped, 2 failed\n", errOut)
@@ -85,9 +85,9 @@ func TestRunMapsReferralsAsERSSendsThem(t *testing.T) {
 	if len(examples) == 0 {
 		t.Skip("the examples of e-RS are not here: ../shared/conformance/ers-examples beside the repository")
 	}
-	none, mapped := filepath.Join(t.TempDir(), "none.yaml"), 0
+	mapped := 0
 	for _, example := range examples {
-		code, out, errOut := command("-c", none, "mapping", "run", "--in", example)
+		code, out, errOut := ran(t, "", "mapping", "run", "--in", example)
 		assert.Contains(t, []int{exitDone, exitRecordsFailed}, code, example+errOut)
 		mapped += strings.Count(out, `"object":"ClinicalServiceRequest"`)
 	}
@@ -96,7 +96,7 @@ func TestRunMapsReferralsAsERSSendsThem(t *testing.T) {
 
 func TestRunRefusesWhatCannotWork(t *testing.T) {
 	dir := t.TempDir()
-	none, in := filepath.Join(dir, "none.yaml"), filepath.Join(dir, "in")
+	in := filepath.Join(dir, "in")
 	require.NoError(t, os.WriteFile(in, []byte(oneRequest), 0o600))
 	for want, args := range map[string][]string{
 		"the tables make no referral body":    {"--target", "referral", "--in", in},
@@ -104,7 +104,7 @@ func TestRunRefusesWhatCannotWork(t *testing.T) {
 		"no such file or directory":           {"--in", filepath.Join(dir, "nothing")},
 		"--target must be one of \"records\"": {"--target", "x"},
 	} {
-		code, _, errOut := command(append([]string{"-c", none, "mapping", "run"}, args...)...)
+		code, _, errOut := ran(t, "", append([]string{"mapping", "run"}, args...)...)
 		assert.Contains(t, []int{exitError, exitUsage}, code, want)
 		assert.Contains(t, errOut, want)
 	}
@@ -172,7 +172,7 @@ func TestRunTakesNameSystemAndPatientsFromTheSource(t *testing.T) {
 		assert.Equal(t, "backfill", field(t, out.String(), "Bridge_Run__c"))
 		assert.Equal(t, c.config == none, strings.Contains(errOut.String(), "mapping with the built-in tables"))
 	}
-	code, _, errOut := command("-c", cfg, "mapping", "run", "--source", "erp")
+	code, _, errOut := ran(t, "", "-c", cfg, "mapping", "run", "--source", "erp")
 	assert.Equal(t, exitUsage, code)
 	assert.Contains(t, errOut, "has no source erp\nrefbridge: hint: its sources: epr, ers\n")
 }

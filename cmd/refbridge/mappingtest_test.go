@@ -19,11 +19,11 @@ import (
 	"refbridge/mapping"
 )
 
-// ran runs a command as a person types it, without a configuration file, and gives the exit code and both streams.
+// ran runs a command as a person types it, without a configuration file where args name none, and gives the exit code and both streams.
 func ran(t *testing.T, in string, args ...string) (code int, out, errOut string) {
 	t.Helper()
-	var o, e bytes.Buffer
 	args = append([]string{"--config", filepath.Join(t.TempDir(), "none.yaml")}, args...)
+	var o, e bytes.Buffer
 	code = run(args, strings.NewReader(in), &o, &e)
 	return code, o.String(), e.String()
 }
