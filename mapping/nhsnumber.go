@@ -16,6 +16,9 @@ var (
 // run or in groups of any length with spaces, hyphens or other signs between them. Numbers with dots between them are an OID
 // where there are more of them.
 func NHSNumbers(s string) [][2]int {
+	if countDigits(s) < 10 {
+		return nil
+	}
 	var out [][2]int
 	runs := digitRun.FindAllStringIndex(s, -1)
 	joined := func(i int) bool { return i > 0 && i < len(runs) && digitBreak.MatchString(s[runs[i-1][1]:runs[i][0]]) }
@@ -34,6 +37,16 @@ func NHSNumbers(s string) [][2]int {
 		}
 	}
 	return out
+}
+
+func countDigits(s string) int {
+	n := 0
+	for i := range len(s) {
+		if s[i] >= '0' && s[i] <= '9' {
+			n++
+		}
+	}
+	return n
 }
 
 func validNHSNumber(groups string) bool {
