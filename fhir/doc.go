@@ -16,8 +16,12 @@ import (
 	"unsafe"
 )
 
-// MaxDepth is the deepest nesting that Parse accepts. FHIR resources stay far below it; hostile ones do not.
+// MaxDepth is how far below the root a value may stand that Parse accepts: a number in 64 lists, not in 65. FHIR resources stay far below it; hostile ones do not.
 const MaxDepth = 64
+
+// MaxMembers is how many members Parse accepts in one object. No resource has a quarter of them, and each look-up of a member that
+// is there or not may have to pass all of them.
+const MaxMembers = 1000
 
 // ErrSyntax is wrapped by every error of Doc.Parse: the bytes are not one JSON value that can be trusted.
 var ErrSyntax = errors.New("not valid JSON")
@@ -43,6 +47,7 @@ type Doc struct {
 	src     []byte
 	nodes   []node
 	scratch []byte    // strings that held escapes, decoded
+	widest  int       // members of the object that has the most, 0 where none has many
 	begin   [64]int32 // of the root: the first member with each bit of its mask
 }
 
@@ -74,10 +79,10 @@ type Node struct {
 }
 
 // Parse reads one JSON value that must fill src (white space aside). It refuses duplicate member names,
-// invalid UTF-8, lone surrogates, nesting deeper than MaxDepth and numbers or literals that JSON does not have. The
+// invalid UTF-8, lone surrogates, nesting deeper than MaxDepth, more than MaxMembers in an object and numbers or literals that JSON does not have. The
 // error wraps ErrSyntax and names the byte offset, never the content. Doc keeps src; do not change it.
 func (d *Doc) Parse(src []byte) error {
-	d.src, d.nodes, d.scratch = src, d.nodes[:0], d.scratch[:0]
+	d.src, d.nodes, d.scratch, d.widest = src, d.nodes[:0], d.scratch[:0], 0
 	if len(src) > math.MaxInt32 {
 		return fmt.Errorf("%w: %d bytes are more than a document can have", ErrSyntax, len(src))
 	}
@@ -110,6 +115,15 @@ func (n Node) Root() Node {
 		return Node{}
 	}
 	return n.doc.at(0)
+}
+
+// Widest gives how many members that object of the node's document has that has the most, 0 where none has many: look-ups in it
+// take their time.
+func (n Node) Widest() int {
+	if n.doc == nil {
+		return 0
+	}
+	return n.doc.widest
 }
 
 // Kind gives the node's JSON kind.

@@ -108,8 +108,14 @@ func (p *parser) object(at int, me int32, depth int) int {
 		n, child := p.add(me, last)
 		n.keyStart, n.keyEnd, n.word = key.start, key.end, p.word(key)
 		n.decoded = key.decoded << 1 // to keyDecoded
-		if size == manyMembers {
-			seen = p.names(me, child)
+		if size >= manyMembers {
+			if size == MaxMembers {
+				return p.fail(at, fmt.Sprintf("more than %d members in one object", MaxMembers))
+			}
+			p.doc.widest = max(p.doc.widest, size+1)
+			if seen == nil {
+				seen = p.names(me, child)
+			}
 		}
 		tag := tagOf(n.word, int(key.end-key.start))
 		bit := tag.bit()

@@ -133,21 +133,6 @@ func TestMembersComeInDocumentOrderWithDecodedNames(t *testing.T) {
 	assert.Equal(t, 3, d.Root().Len())
 }
 
-// A hostile document must not cost more than its length is worth: looking for doubles among n members may not take n² steps.
-func TestAnObjectOfManyMembersIsReadInReasonableSteps(t *testing.T) {
-	var b bytes.Buffer
-	b.WriteByte('{')
-	for i := range 300_000 {
-		fmt.Fprintf(&b, `"m%d":0,`, i)
-	}
-	twice := append(bytes.Clone(b.Bytes()), `"m150000":1}`...)
-	once := append(b.Bytes(), `"last":1}`...)
-	var d Doc
-	require.NoError(t, d.Parse(once))
-	assert.Equal(t, 300_001, d.Root().Len())
-	assert.ErrorIs(t, d.Parse(twice), ErrSyntax)
-}
-
 func TestStringsAreWrittenSoThatEveryReaderReadsThemBack(t *testing.T) {
 	for _, s := range []string{"", "plain", "\"\\/\b\f\n\r\t\x00\x1f\x7f", "é😀\u2028\u2029<>&"} {
 		var back string

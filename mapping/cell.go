@@ -221,8 +221,12 @@ func (m *Mapper) listed(v *ValueTable, f *found, at Place, field string) constan
 	case 0:
 		return constant{}
 	case 1:
+		m.steps += weight(f.node, f.text)
 		m.codings = appendItem(m.codings[:0], f.node, f.text)
 	default:
+		for i := range f.items {
+			m.steps += 1 + weight(f.items[i].Node(), f.items[i].Text())
+		}
 		m.codings = appendCodings(m.codings[:0], f.items)
 	}
 	if len(m.codings) == 0 {
@@ -236,7 +240,7 @@ func (m *Mapper) listed(v *ValueTable, f *found, at Place, field string) constan
 	if !listed {
 		fault := v.unknown(at, m.codings[0], f.coded())
 		fault.Field, fault.Source = field, f.from.Text
-		m.faults = append(m.faults, fault)
+		m.note(at, fault)
 	}
 	return value
 }

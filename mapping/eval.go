@@ -80,9 +80,11 @@ func (m *Mapper) gather(f *found, s *Source, at *Place, field string) {
 
 // transform does one transform.
 func (m *Mapper) transform(f *found, t *Transform) *trouble {
-	m.steps += len(f.text) / 64
 	if t.single == nil || f.n > 1 {
 		items := f.all(m)
+		for i := range items {
+			m.steps += 1 + weight(items[i].Node(), items[i].Text())
+		}
 		if slices.ContainsFunc(items, func(i fhirpath.Item) bool { return !t.fits(i) }) {
 			return t.unfit()
 		}
@@ -90,6 +92,7 @@ func (m *Mapper) transform(f *found, t *Transform) *trouble {
 		f.set(out)
 		return trouble
 	}
+	m.steps += len(f.text) / 64
 	if f.node.Kind() == fhir.Object && !t.fits(f.one()) {
 		return t.unfit()
 	}
@@ -98,6 +101,14 @@ func (m *Mapper) transform(f *found, t *Transform) *trouble {
 		f.n = 0
 	}
 	return trouble
+}
+
+// weight gives the steps that it counts for to read an element, or a computed text, as a whole.
+func weight(n fhir.Node, text string) int {
+	if n.Kind() >= fhir.Array {
+		return len(n.Raw()) / 16
+	}
+	return len(text) / 64
 }
 
 // first finds what a path gives, without what is blank.
@@ -302,23 +313,32 @@ func notWorkedOut(err error) *trouble {
 
 // exhausted tells whether the resource has taken all its steps, and notes it. Nothing that is found after that counts.
 func (m *Mapper) exhausted(at Place) bool {
-	if m.over || m.steps+m.contexts[0].Steps() <= maxRecordSteps {
+	if m.over || m.steps+m.contexts[0].Steps() <= m.limit {
 		return m.over
 	}
-	m.add(at, nil, "", &trouble{BadValue, fmt.Sprintf("the tables need more than %d steps for this record", maxRecordSteps),
+	m.add(at, nil, "", &trouble{BadValue, fmt.Sprintf("the tables need more than %d steps for this record", m.limit),
 		"this rule is where they ran out: look for a path that goes through all elements for each element"})
 	m.over = true
 	return true
 }
 
 func (m *Mapper) add(at Place, from *Path, field string, t *trouble) {
-	if m.over {
-		return
-	}
 	f := at.Fault(t.kind, t.message, t.hint)
 	f.Field = field
 	if from != nil {
 		f.Source = from.Text
 	}
-	m.faults = append(m.faults, f)
+	m.note(at, f)
+}
+
+// note adds a fault, until there are so many that the rest of the record is not looked at.
+func (m *Mapper) note(at Place, f Fault) {
+	if m.over {
+		return
+	}
+	if m.faults = append(m.faults, f); len(m.faults) == maxFaults {
+		m.faults = append(m.faults, at.Fault(f.Kind, fmt.Sprintf("these are %d faults, and the rest of the record was skipped", maxFaults),
+			"put them right first"))
+		m.over = true
+	}
 }

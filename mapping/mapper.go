@@ -33,6 +33,7 @@ type Mapper struct {
 	codings  []Coding
 
 	steps int  // that this resource has taken, beside those of the first Context
+	limit int  // that it may take
 	over  bool // they are too many
 
 	lists     []listWork // as bodyPlan.lists
@@ -50,8 +51,11 @@ type letValue struct {
 
 // maxRecordSteps bounds what all paths, transforms and rows together do for one resource. A referral takes some thousands of
 // steps; one whose forEach gives as many elements as it may (maxItems) still has a thousand for each. Spending them all takes
-// about a second.
+// about a second. Where an object has many members it may take fewer, as each look-up takes longer.
 const maxRecordSteps = 10_000_000
+
+// maxFaults bounds what is said about one record.
+const maxFaults = 1000
 
 // Mapper gives a Mapper of the tables.
 func (s *Set) Mapper() *Mapper { return &Mapper{set: s, seen: map[string]int{}} }
@@ -83,7 +87,7 @@ func (m *Mapper) Map(in Input) (Output, error) {
 func (m *Mapper) begin(in Input) {
 	m.in = in
 	m.faults, m.texts, m.items, m.depth = m.faults[:0], m.texts[:0], m.items[:0], 0
-	m.steps, m.over = 0, false
+	m.steps, m.over, m.limit = 0, false, maxRecordSteps/(1+in.Focus.Root().Widest()/16)
 	if len(m.contexts) == 0 {
 		m.newContext()
 	}
@@ -178,7 +182,7 @@ func (m *Mapper) record(t *Table) bool {
 	out := m.made(t, key, rule)
 	if at, again := m.seen[t.Object+"\x00"+key]; again {
 		if f, differ := m.out.Records[at].again(&out); differ {
-			m.faults = append(m.faults, f)
+			m.note(t.Key.Place, f)
 			m.locate(before, &rule.at)
 		}
 		return true

@@ -20,7 +20,7 @@ func (r *evaluation) equal(a, b span) truth {
 			return unknown
 		}
 		r.steps += r.stack[a.from+i].weight()
-		switch equalItems(r.stack[a.from+i], r.stack[b.from+i]) {
+		switch r.equalItems(r.stack[a.from+i], r.stack[b.from+i]) {
 		case no:
 			return no
 		case unknown:
@@ -30,12 +30,9 @@ func (r *evaluation) equal(a, b span) truth {
 	return out
 }
 
-// weight gives the steps that comparing the item counts for beside the one that every item does.
+// weight gives the steps that comparing the item counts for beside the one that every item does; those of structures are counted
+// where they are compared.
 func (i Item) weight() int {
-	switch i.node.Kind() {
-	case fhir.Array, fhir.Object:
-		return len(i.node.Raw()) / 16
-	}
 	if i.IsText() {
 		return len(i.Text()) / 64
 	}
@@ -44,7 +41,7 @@ func (i Item) weight() int {
 
 // equalItems is = between two items. A text from the resource is compared with a computed one byte by byte, also
 // where its FHIR type is a date: birthDate = '1974-12-25'.
-func equalItems(a, b Item) truth {
+func (r *evaluation) equalItems(a, b Item) truth {
 	if a.IsText() && b.IsText() {
 		if a.Text() == b.Text() {
 			return yes
@@ -53,16 +50,16 @@ func equalItems(a, b Item) truth {
 			return no
 		}
 	}
-	return equalValues(a, b)
+	return r.equalValues(a, b)
 }
 
-func equalValues(a, b Item) truth {
+func (r *evaluation) equalValues(a, b Item) truth {
 	v, w := values(a, b)
 	switch {
 	case v.kind == absentKind || w.kind == absentKind:
 		return unknown
 	case v.kind == complexKind && w.kind == complexKind:
-		return truthOf(sameNodes(a.node, b.node))
+		return truthOf(r.sameNodes(a.node, b.node))
 	case v.kind == complexKind || w.kind == complexKind:
 		return no
 	case v.moment() && w.moment():
@@ -119,10 +116,13 @@ func (v value) decimal() decimal {
 	return v.dec
 }
 
+// numberSteps is what reading and comparing two numbers of structures counts for.
+const numberSteps = 8
+
 // sameNodes compares two elements with all that is in them; the order of members does not matter, numbers count by
 // their value.
-func sameNodes(a, b fhir.Node) bool {
-	if a.Kind() != b.Kind() || a.Len() != b.Len() {
+func (r *evaluation) sameNodes(a, b fhir.Node) bool {
+	if !r.step() || a.Kind() != b.Kind() {
 		return false
 	}
 	if a.Same(b) {
@@ -130,23 +130,42 @@ func sameNodes(a, b fhir.Node) bool {
 	}
 	switch a.Kind() {
 	case fhir.Object:
-		for c := a.First(); c.Exists(); c = c.Next() {
-			if !sameNodes(c, b.Get(c.Name())) {
-				return false
-			}
-		}
-		return true
+		return r.allMembers(a, b, (*evaluation).sameNodes)
 	case fhir.Array:
-		for c, d := a.First(), b.First(); c.Exists(); c, d = c.Next(), d.Next() {
-			if !sameNodes(c, d) {
+		c, d := a.First(), b.First()
+		for ; c.Exists() && d.Exists(); c, d = c.Next(), d.Next() {
+			if !r.sameNodes(c, d) {
 				return false
 			}
 		}
-		return true
+		return c.Exists() == d.Exists()
 	case fhir.Number:
+		r.steps += numberSteps
 		return sameNumbers(a, b)
 	}
+	r.steps += len(a.Text()) / 64
 	return a.Text() == b.Text()
+}
+
+// length gives how many members or items two nodes have; it is false where one of them has more.
+func (r *evaluation) length(a, b fhir.Node) (int, bool) {
+	n := 0
+	c, d := a.First(), b.First()
+	for ; c.Exists() && d.Exists(); c, d = c.Next(), d.Next() {
+		n++
+	}
+	r.steps += n / 16
+	return n, c.Exists() == d.Exists()
+}
+
+// allMembers tells whether two objects have the same members, and those are alike. Each look-up passes members.
+func (r *evaluation) allMembers(a, b fhir.Node, alike func(r *evaluation, a, b fhir.Node) bool) bool {
+	n, same := r.length(a, b)
+	for c := a.First(); c.Exists() && same; c = c.Next() {
+		r.steps += n / 16
+		same = alike(r, c, b.Get(c.Name()))
+	}
+	return same
 }
 
 func sameNumbers(a, b fhir.Node) bool {
@@ -171,12 +190,11 @@ func (r *evaluation) equivalent(a, b span) bool {
 
 // take finds an equivalent item that is not taken yet.
 func (r *evaluation) take(i Item, from span, taken []bool) bool {
-	weight := i.weight()
 	for j := range from.len() {
-		if r.steps += weight; !r.step() {
+		if !r.step() {
 			return false
 		}
-		if !taken[j] && equivalentItems(i, r.stack[from.from+j]) {
+		if !taken[j] && r.equivalentItems(i, r.stack[from.from+j]) {
 			taken[j] = true
 			return true
 		}
@@ -186,15 +204,15 @@ func (r *evaluation) take(i Item, from span, taken []bool) bool {
 
 // equivalentItems is ~ between two items: texts without case and with white space normalised, numbers to the lesser
 // precision, elements with their lists in any order.
-func equivalentItems(a, b Item) bool {
+func (r *evaluation) equivalentItems(a, b Item) bool {
 	v, w := values(a, b)
 	switch {
 	case v.kind == absentKind || w.kind == absentKind:
 		return v.kind == w.kind
 	case v.kind == complexKind && w.kind == complexKind:
-		return similarNodes(a.node, b.node)
+		return r.similarNodes(a.node, b.node)
 	case v.kind == stringKind && w.kind == stringKind:
-		return similarTexts(v.text, w.text)
+		return r.similarTexts(v.text, w.text)
 	case v.moment() && w.moment():
 		return v.time.to == w.time.to && equalMoments(v, w) == yes
 	case v.number() && w.number():
@@ -202,10 +220,11 @@ func equivalentItems(a, b Item) bool {
 	case v.kind == quantityKind && w.kind == quantityKind:
 		return similarQuantities(v, w)
 	}
-	return equalValues(a, b) == yes
+	return r.equalValues(a, b) == yes
 }
 
-func similarTexts(a, b string) bool {
+func (r *evaluation) similarTexts(a, b string) bool {
+	r.steps += (len(a) + len(b)) / 16
 	return strings.EqualFold(strings.Join(strings.Fields(a), " "), strings.Join(strings.Fields(b), " "))
 }
 
@@ -216,46 +235,51 @@ func similarNumbers(a, b decimal) bool {
 	return a.round(digits).cmp(b.round(digits)) == 0
 }
 
-func similarNodes(a, b fhir.Node) bool {
-	if a.Kind() != b.Kind() || a.Len() != b.Len() {
+func (r *evaluation) similarNodes(a, b fhir.Node) bool {
+	if !r.step() || a.Kind() != b.Kind() {
 		return false
 	}
 	switch a.Kind() {
 	case fhir.Object:
-		for c := a.First(); c.Exists(); c = c.Next() {
-			if !similarNodes(c, b.Get(c.Name())) {
-				return false
-			}
-		}
-		return true
+		return r.allMembers(a, b, (*evaluation).similarNodes)
 	case fhir.Array:
-		return similarLists(a, b)
+		return r.similarLists(a, b)
 	case fhir.Number:
+		r.steps += numberSteps
 		v, okA := parseDecimal(a.Text())
 		w, okB := parseDecimal(b.Text())
 		return okA && okB && similarNumbers(v, w)
 	case fhir.String:
-		return similarTexts(a.Text(), b.Text())
+		return r.similarTexts(a.Text(), b.Text())
 	}
 	return a.Text() == b.Text()
 }
 
-func similarLists(a, b fhir.Node) bool {
-	taken := make([]bool, b.Len())
-	for c := range a.Items() {
-		found := false
-		i := 0
-		for d := range b.Items() {
-			if !found && !taken[i] && similarNodes(c, d) {
-				taken[i], found = true, true
-			}
-			i++
-		}
-		if !found {
+func (r *evaluation) similarLists(a, b fhir.Node) bool {
+	n, same := r.length(a, b)
+	if !same {
+		return false
+	}
+	taken := make([]bool, n)
+	for c := a.First(); c.Exists(); c = c.Next() {
+		if !r.takeNode(c, b, taken) {
 			return false
 		}
 	}
 	return true
+}
+
+// takeNode finds an equivalent item of a list that is not taken yet.
+func (r *evaluation) takeNode(n fhir.Node, list fhir.Node, taken []bool) bool {
+	i := 0
+	for d := list.First(); d.Exists() && r.err == nil; d = d.Next() {
+		if !taken[i] && r.similarNodes(n, d) {
+			taken[i] = true
+			return true
+		}
+		i++
+	}
+	return false
 }
 
 // compare gives the order of two items; yes where it is known, unknown where it depends on what is not, no where

@@ -219,7 +219,7 @@ func (r *evaluation) has(s span, i Item) bool {
 	weight := i.weight()
 	for j := s.from; j < s.to && r.step(); j++ {
 		r.steps += weight
-		if equalItems(r.stack[j], i) == yes {
+		if r.equalItems(r.stack[j], i) == yes {
 			return true
 		}
 	}

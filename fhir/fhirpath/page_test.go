@@ -254,7 +254,7 @@ const pageRest = `
 | literals | ` + "`'text'`, `42`, `1.50`, `true`, `@2026-06-15`, `@2026-06-15T09:30:00+01:00`, `@T09:30`, `4 days`, `5 'mg'`, `{}`" + ` |
 | inside of functions | ` + "`$this`, `$index`, `$total`" + ` |
 | variables | ` + "`%resource`, `%rootResource`, `%context`, `%ucum`, `%sct`, `%loinc`, `` %`vs-…` ``, `` %`ext-…` ``; `%source`, `%run`, `%patientMode`, `%system` and the names of `let` in tables" + ` |
-| bounds | patterns are RE2; nothing is read or written; a path that takes too many steps on one resource is stopped, and the record is held |
+| bounds | patterns are RE2; nothing is read or written; a path that takes too many steps on one resource is stopped, and the record is held; so is one that is nested more than 64 levels deep, or has an object with more than 1,000 members |
 `
 
 const pageRefused = `Compile refuses what it does not support and what cannot be meant. Some of it, with what the message says:

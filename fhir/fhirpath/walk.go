@@ -386,7 +386,7 @@ func (t *test) holds(r *evaluation, n fhir.Node) bool {
 	ok := t.kind == existsTest && found > 0 || t.kind == emptyTest && found == 0
 	switch {
 	case t.kind == equalsTest:
-		ok = found == 1 && equalItems(NodeItem(r.nodes[base]), StringItem(t.text)) == yes
+		ok = found == 1 && r.equalItems(NodeItem(r.nodes[base]), StringItem(t.text)) == yes
 	case t.kind == startsTest && found > 1:
 		r.fail(t.at, "startsWith() wants one item, found %d", found)
 	case t.kind == startsTest && found == 1 && !valueless(r.nodes[base]):
