@@ -388,7 +388,9 @@ func (t *test) holds(r *evaluation, n fhir.Node) bool {
 	case t.kind == equalsTest:
 		ok = found == 1 && r.equalItems(NodeItem(r.nodes[base]), StringItem(t.text)) == yes
 	case t.kind == startsTest && found > 1:
-		r.fail(t.at, "startsWith() wants one item, found %d", found)
+		r.nodes = r.nodes[:base]
+		r.visit(n, t.steps, noLimit)
+		r.fail(t.at, "startsWith() wants one item, found %d", len(r.nodes)-base)
 	case t.kind == startsTest && found == 1 && !valueless(r.nodes[base]):
 		s, _ := r.itemText(NodeItem(r.nodes[base]), t.at, "startsWith()")
 		ok = strings.HasPrefix(s, t.text)

@@ -119,7 +119,7 @@ func (c *compiler) tests(t *tree) []test {
 		return c.tests(t.args[0])
 	case t.kind == operatorTree && t.name == "and":
 		a, b := c.tests(t.args[0]), c.tests(t.args[1])
-		if a == nil || b == nil {
+		if a == nil || b == nil || slices.ContainsFunc(a, test.open) && slices.ContainsFunc(b, test.fails) {
 			return nil
 		}
 		return slices.Concat(a, b)
@@ -133,6 +133,12 @@ func (c *compiler) tests(t *tree) []test {
 	}
 	return nil
 }
+
+// open tells whether a test may be neither true nor false: what stands behind and is worked out then, too.
+func (t test) open() bool { return t.kind == equalsTest || t.kind == startsTest }
+
+// fails tells whether a test may fail.
+func (t test) fails() bool { return t.kind == startsTest }
 
 // local tells whether there are tests, and all of them begin at the node.
 func local(tests []test) bool {
