@@ -152,7 +152,7 @@ func (r *evaluation) pushValue(at int, v value) {
 func (r *evaluation) move(p pair, v, w value) {
 	unit, ok := movingUnit(w)
 	if !ok {
-		r.fail(p.at, "a date does not move by '%s'", w.unit)
+		r.fail(p.at, "a date moves by years, months, weeks, days and parts of a day, and by no other unit")
 		return
 	}
 	n := w.dec
