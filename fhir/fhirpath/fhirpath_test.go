@@ -301,7 +301,7 @@ func TestReplaceMatchesStopsWhereItsResultGetsTooLong(t *testing.T) {
 		_, err = e.Eval(&fhirpath.Context{}, on)
 		runtime.ReadMemStats(&after)
 		require.ErrorContains(t, err, "a text of more than 1048576 bytes", expression)
-		assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(64<<20), expression)
+		assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(512<<20), "%s: without a bound it takes gigabytes", expression)
 	}
 	assert.Equal(t, "b-aaa", eval(t, nil, "'aaa'.replaceMatches('^a(a)', 'b-$1$1')", on))
 	assert.Equal(t, "-a-b-", eval(t, nil, "'ab'.replaceMatches('x*', '-')", on))

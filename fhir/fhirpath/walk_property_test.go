@@ -216,7 +216,7 @@ func TestQuickWaysGiveWhatStepsGiveOnAnyResource(t *testing.T) {
 		find := func(string) (fhir.Node, bool) { return other.Root(), true }
 		w.slow = Context{Resource: root, Variables: slots, Resolve: find, Seen: func(fhir.Node) {}}
 		w.quick.Resource, w.quick.Variables, w.quick.Resolve = root, slots, find
-		for range 8 {
+		for range 60 {
 			src := randomExpression(t, 2)
 			e, err := Compile(src, "x", "a.b")
 			if err != nil || strings.Contains(src, "value.ofType") && (!w.focus.Same(root) || typ == "" || give >= 3) {

@@ -64,6 +64,9 @@ func editsOf(text string) map[string]string {
 }
 
 func TestEveryEditOfALineOfTheStarterTablesIsListed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("some thousand edits, each loaded")
+	}
 	src, base, listed := starterSource(t), starterTables(t), 0
 	for name, file := range src {
 		for what, text := range editsOf(string(file.Data)) {
