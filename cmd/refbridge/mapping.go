@@ -9,6 +9,7 @@ import (
 
 	"refbridge/config"
 	"refbridge/mapping"
+	"refbridge/mapping/lint"
 )
 
 // mappingCmd are the commands for people who write and review mapping tables. None of them writes to a source or a target.
@@ -44,6 +45,24 @@ func (p *program) tablesInUse(named string) (string, error) {
 		fmt.Fprintf(p.err, "refbridge: mapping with %s\n", p.tablesName(dir))
 	}
 	return dir, nil
+}
+
+// warnOfFaults tells on stderr of errors that lint finds in tables that load: a misspelt field is mapped as any other, and refused
+// by the org. What lint cannot read is for lint to say.
+func (p *program) warnOfFaults(dir string) {
+	target, err := lint.DefaultSnapshot()
+	if err != nil {
+		return
+	}
+	report, err := lint.Check(tablesIn(dir), target)
+	if err != nil || report.Count(lint.Error) == 0 {
+		return
+	}
+	command := "refbridge mapping lint"
+	if dir != "" {
+		command += " --tables " + shortPath(dir)
+	}
+	fmt.Fprintf(p.err, "refbridge: lint finds %s in these tables: %s\n", mapping.Plural(report.Count(lint.Error), "error"), command)
 }
 
 // tablesFolder gives the folder of the tables: the one that is named, else that of the configuration file; empty for the

@@ -48,6 +48,7 @@ func (c *mappingCoverageCmd) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
+	p.warnOfFaults(dir)
 	s, err := p.samples(c.sampleFlags)
 	if err != nil {
 		return err

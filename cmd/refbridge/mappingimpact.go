@@ -50,6 +50,7 @@ func (c *mappingImpactCmd) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
+	p.warnOfFaults(folder)
 	s, err := p.samples(c.sampleFlags)
 	if err != nil {
 		return err

@@ -28,8 +28,8 @@ network and no configuration; docs/tables.md says what each finding means. Field
 tables declares them, or refbridge describe --save org.json takes them from the org, for --snapshot.
 
 An error stops records or loses data. A warning may, and can be meant. sync, run, backfill and plan ask the same of the org
-that they write to: tables with an error never run there. Two checks are left to the records that they concern: unknown-value
-and too-long.
+that they write to, and do not run tables that would be refused whole fields or objects there; other errors hold the
+records that they concern.
 
 Example: refbridge mapping lint --tables tables --snapshot org.json
 

@@ -81,9 +81,14 @@ func TestCasesThatHoldDoNotHideWhatLintFinds(t *testing.T) {
 	require.NoError(t, os.WriteFile(name, bytes.Replace(text, []byte("\ngone:\n"), []byte("\ngone:\n  - {field: Nowhere__c, to: x}\n"), 1), 0o600))
 	code, out, errOut := refbridge(t, "mapping", "test").all()
 	assert.Equal(t, exitDone, code, out)
-	assert.Equal(t, "refbridge: lint finds 1 error in these tables: refbridge mapping lint\n", errOut)
+	assert.Equal(t, "refbridge: lint finds 1 error in these tables: refbridge mapping lint --tables tables\n", errOut)
 	_, _, errOut = refbridge(t, "mapping", "test", "--json", "--tables", "tables").all()
 	assert.Empty(t, errOut)
+	require.NoError(t, os.WriteFile("in.ndjson", []byte(`{"resourceType":"ServiceRequest","id":"1"}`), 0o600))
+	for _, args := range [][]string{{"coverage", "--in", "in.ndjson"}, {"impact", "--base", "tables", "--in", "in.ndjson"}, {"show"}, {"run", "--in", "in.ndjson", "--out", "-"}} {
+		_, _, errOut = refbridge(t, append([]string{"mapping"}, args...)...).all()
+		assert.Contains(t, errOut, "refbridge: lint finds 1 error in these tables: refbridge mapping lint --tables tables\n", "%v", args)
+	}
 }
 
 func TestLintEndsByTheWorstThatItFound(t *testing.T) {

@@ -63,6 +63,9 @@ func (c mappingRunCmd) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
+	if c.Target == batch.Records { // what a body takes was checked when its tables were loaded
+		p.warnOfFaults(dir)
+	}
 	if c.Target != batch.Records && !slices.Contains(tables.BodyNames(), c.Target) {
 		return hinted{fmt.Errorf("the tables make no %s body", c.Target), "a table says body: " + c.Target + "; --target records makes records"}
 	}

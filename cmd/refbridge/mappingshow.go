@@ -39,6 +39,7 @@ func (c *mappingShowCmd) Run(_ context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
+	p.warnOfFaults(dir)
 	examples, err := review.Examples()
 	if err != nil {
 		return err

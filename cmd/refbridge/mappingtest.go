@@ -13,7 +13,6 @@ import (
 	"refbridge/ers"
 	"refbridge/mapping"
 	"refbridge/mapping/cases"
-	"refbridge/mapping/lint"
 )
 
 type mappingTestCmd struct {
@@ -53,6 +52,9 @@ func (c *mappingTestCmd) once(p *program, dir string) error {
 	if err != nil {
 		return err
 	}
+	if !c.JSON {
+		p.warnOfFaults(dir)
+	}
 	list, err := tableCases(dir)
 	if err != nil {
 		return err
@@ -63,7 +65,7 @@ func (c *mappingTestCmd) once(p *program, dir string) error {
 	if err := cases.Check(set, list); err != nil {
 		return err
 	}
-	failed, unlinted := 0, c.unlinted(dir)
+	failed := 0
 	for _, one := range list {
 		failures := tested(set, one)
 		if len(failures) > 0 {
@@ -75,34 +77,11 @@ func (c *mappingTestCmd) once(p *program, dir string) error {
 	}
 	if !c.JSON {
 		fmt.Fprintf(p.out, "%s, %d failed\n", mapping.Plural(len(list), "case"), failed)
-		fmt.Fprint(p.err, unlinted)
 	}
 	if failed > 0 {
 		return exit(exitError)
 	}
 	return nil
-}
-
-// unlinted is a line about errors that lint finds beside what the cases show, empty where there are none. What lint cannot read is for
-// lint to say.
-func (c *mappingTestCmd) unlinted(dir string) string {
-	var tables fs.FS = mapping.Default()
-	if dir != "" {
-		tables = os.DirFS(dir)
-	}
-	target, err := lint.DefaultSnapshot()
-	if err != nil {
-		return ""
-	}
-	report, err := lint.Check(tables, target)
-	if err != nil || report.Count(lint.Error) == 0 {
-		return ""
-	}
-	command := "refbridge mapping lint"
-	if c.Tables != "" {
-		command += " --tables " + shortPath(dir)
-	}
-	return fmt.Sprintf("refbridge: lint finds %s in these tables: %s\n", mapping.Plural(report.Count(lint.Error), "error"), command)
 }
 
 // tableCases reads the cases beside the tables of a folder, none where there are none: an author may not have written any yet.
