@@ -37,19 +37,23 @@ func (a *app) fit(src config.Source) func(context.Context) error {
 			idle[t.File] = true
 		}
 	}
-	var last error
+	verdict := error(hinted{errors.New("the tables were changed after they were read and before they were checked against the org"),
+		"start refbridge again"})
 	return func(ctx context.Context) error {
 		if on, _, err := mapping.Read(tablesIn(a.cfg.Tables), mapping.Options{}); err != nil || on.Hash() != a.tables.Hash() {
-			return last // somebody is editing; what runs was checked when it was read
+			return verdict // somebody is editing: what runs is what was judged before
 		}
 		found, err := a.misfits(ctx, idle, a.target.Describe)
 		if err == nil && len(found) > 0 {
 			found, err = a.misfits(ctx, idle, a.target.DescribeAgain)
 		}
-		if last = err; err == nil && len(found) > 0 {
-			last = unfit(found)
+		if err != nil {
+			return err // the org gave no answer, which says nothing of the tables
 		}
-		return last
+		if verdict = nil; len(found) > 0 {
+			verdict = unfit(found)
+		}
+		return verdict
 	}
 }
 

@@ -2,12 +2,14 @@ package main
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -119,4 +121,25 @@ func TestAFieldThatMayNotBeWrittenStopsTheTablesBeforeAnythingIsWritten(t *testi
 	granted = true
 	w.run(exitDone, "sync")
 	assert.Equal(t, 4, len(w.org.Rows("ClinicalServiceRequest")))
+}
+
+func TestTablesThatSomebodyIsEditingStayJudgedAsTheyRun(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setting{referrals: 1})
+	require.Zero(t, refbridge(t, "init", filepath.Join(w.dir, "own")).code)
+	const name = "own/tables/service-request.yaml"
+	right := w.read(name)
+	w.write("refbridge.yaml", w.read("refbridge.yaml")+"\ntables: own/tables\n")
+	p := &program{out: io.Discard, err: io.Discard, now: time.Now, config: filepath.Join(w.dir, "refbridge.yaml")}
+	a, err := p.open(t.Context(), writing)
+	require.NoError(t, err)
+	defer a.close()
+	fit := a.flows[0].Fit
+
+	w.write(name, right+"\n# half a sen")
+	require.ErrorContains(t, fit(t.Context()), "before they were checked against the org", "nobody has judged what runs")
+	w.write(name, right)
+	require.NoError(t, fit(t.Context()))
+	w.write(name, "object: [")
+	require.NoError(t, fit(t.Context()), "what runs was right, and still runs")
 }
