@@ -177,3 +177,15 @@ func TestACodeOfTwoSystemsIsNotGuessed(t *testing.T) {
 	_, ok = v.Find(Coding{"urn:c", "y"})
 	assert.False(t, ok, "another system is another code")
 }
+
+func TestThePlaceOfAFaultNamesNoElementThatCouldBeAboutAPerson(t *testing.T) {
+	set, err := Load(files("a.yaml", "object: X__c\nsource: ServiceRequest\nkey: {field: K__c, from: \"'k'\"}\nrows:\n"+
+		"  - {field: F__c, from: children().where($this = 'yy'), transform: \"truncate(1, hold)\"}\n"), Options{})
+	require.NoError(t, err)
+	for name, element := range map[string]string{"language": "ServiceRequest.language", "Zebedee Quill": "ServiceRequest", "NHS9434765919": "ServiceRequest"} {
+		_, err := set.Map(Input{Focus: resource(t, []byte(`{"resourceType":"ServiceRequest","`+name+`":"yy"}`)), Variables: map[string]string{"source": "s"}})
+		var faults Faults
+		require.ErrorAs(t, err, &faults, name)
+		assert.Equal(t, element, faults[0].Element)
+	}
+}
