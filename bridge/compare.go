@@ -146,7 +146,11 @@ func (c *comparison) step(ctx context.Context, s *Step) error {
 func (c *comparison) takenBefore(s *Step, w *Write) bool {
 	first, taken := c.planned[recordID(w.Object, w.Key)]
 	if !taken {
-		return false
+		_, w.shared = c.planner.foreseen.wanted(w)
+		if w.shared {
+			w.Action = Same
+		}
+		return w.shared
 	}
 	w.shared = true
 	w.Action, w.Fields, w.Send, w.Have, w.Image.ID = first.Action, first.Fields, first.Send, first.Have, first.Image.ID
@@ -191,7 +195,8 @@ func (c *comparison) present(s *Step, v sobject.Value) bool {
 	if _, planned := c.planned[id]; planned {
 		return true
 	}
-	return slices.ContainsFunc(s.Writes, func(w *Write) bool { return recordID(w.Object, w.Key) == id })
+	return c.planner.foreseen.has(id) ||
+		slices.ContainsFunc(s.Writes, func(w *Write) bool { return recordID(w.Object, w.Key) == id })
 }
 
 // write decides what is sent for one record.
@@ -209,6 +214,9 @@ func (c *comparison) write(s *Step, w *Write) {
 	}
 	if !there {
 		c.create(w)
+		if written, _ := c.planner.foreseen.wanted(w); written {
+			w.Action = Update // an earlier batch of this dry run would have created it
+		}
 		return
 	}
 	c.update(s, w, have, image)

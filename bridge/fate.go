@@ -264,18 +264,17 @@ func gravest(faults mapping.Faults) mapping.Fault {
 	return faults[0]
 }
 
-// reopens tells whether a held record with this reason waits for a change of tables or describe.
-func reopens(code string) bool {
-	switch code {
-	case codeUnknownCode, codeMapping, codeData, codePatientIdentity, codeUnknownError, codeUnreadable:
-		return true
+// releases returns the reasons whose records are tried again after a change of the tables, of what describe says of the org, or both.
+func releases(tables, described bool) []string {
+	var out []string
+	if tables {
+		out = append(out, codeUnknownCode, codeMapping, codePatientIdentity, codeUnreadable, codeData, codeUnknownError)
 	}
-	return false
-}
-
-// ofOrg tells whether a reason lies in the org: it may be gone when describe says something else.
-func ofOrg(code string) bool {
-	return code == codeData || code == codePermission || code == codeUnknownError
+	if described {
+		out = append(out, codeData, codePermission, codeUnknownError)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // stopped tells whether an error only says that the run was asked to end.

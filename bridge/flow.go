@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"refbridge/fhir"
@@ -101,15 +100,8 @@ func (f *Flow) Observe(ctx context.Context) error {
 
 // refresh marks every live record to be read again: leaving a worklist says nothing of what happened to a referral.
 func (f *Flow) refresh(ctx context.Context) error {
-	if f.Refresh == 0 {
-		return nil
-	}
-	last, err := f.Ledger.Cursor(ctx, f.Name, "refreshed")
-	if err != nil {
+	if due, err := f.refreshDue(ctx); err != nil || !due {
 		return err
-	}
-	if t, err := time.Parse(time.RFC3339, last); err == nil && f.Now().Sub(t) < f.Refresh {
-		return nil
 	}
 	live, err := f.Ledger.Live(ctx, f.Name)
 	if err != nil {
@@ -119,6 +111,16 @@ func (f *Flow) refresh(ctx context.Context) error {
 		return err
 	}
 	return f.Ledger.SetCursor(ctx, f.Name, ledger.Cursor{Name: "refreshed", Value: f.Now().UTC().Format(time.RFC3339)})
+}
+
+// refreshDue reports whether the live records are to be read again now.
+func (f *Flow) refreshDue(ctx context.Context) (bool, error) {
+	if f.Refresh == 0 {
+		return false, nil
+	}
+	last, err := f.Ledger.Cursor(ctx, f.Name, "refreshed")
+	t, bad := time.Parse(time.RFC3339, last)
+	return bad != nil || f.Now().Sub(t) >= f.Refresh, err
 }
 
 // Sight marks records to be read at their source.
@@ -262,13 +264,13 @@ func (f *Flow) fit(ctx context.Context) error {
 // apply takes every record that was due when it began, each once: one that waits for the next run cannot keep the others
 // from their turn.
 func (f *Flow) apply(ctx context.Context, report *Report) error {
-	began := f.Now()
 	planner, err := f.marked(ctx)
 	if err != nil {
 		return err
 	}
+	turns := turns{flow: f, turn: ledger.Turn{At: f.Now(), Read: true}}
 	for {
-		work, err := f.Ledger.Ready(ctx, f.Name, began, planBatch)
+		work, err := turns.next(ctx)
 		if err != nil || len(work) == 0 {
 			return err
 		}
@@ -278,9 +280,10 @@ func (f *Flow) apply(ctx context.Context, report *Report) error {
 		}
 		res, err := f.Applier.Apply(ctx, plan)
 		report.add(res)
-		if err != nil || plan.decided() == 0 {
+		if err != nil {
 			return err
 		}
+		turns.waiting = plan.deferred()
 	}
 }
 
@@ -333,93 +336,47 @@ func (r *Report) add(o Result) {
 }
 
 // release gives held records another try when what they may have waited for has changed: the tables, or what describe says of
-// the org's objects. It costs a describe only where something waits for one.
+// the org's objects. Both are noted at each sync, also where nothing is held: the next change is a change then.
 func (f *Flow) release(ctx context.Context) error {
-	held, err := f.Ledger.Entries(ctx, ledger.Filter{Source: f.Name, Fates: []ledger.Fate{ledger.Held}})
-	if err != nil || len(held) == 0 {
-		return err
-	}
-	tables, err := f.changed(ctx, "tables", f.Planner.Tables.Hash())
+	codes, err := f.released(ctx, f.changed)
 	if err != nil {
 		return err
 	}
-	described := false
-	if f.Describe != nil && slices.ContainsFunc(held, func(e ledger.Entry) bool { return ofOrg(e.Reason.Code) }) {
-		hash, err := f.Describe(ctx)
-		if err != nil {
-			return f.Planner.refused(ctx, err, "describe the objects of the tables")
-		}
-		if described, err = f.changed(ctx, "describe", hash); err != nil {
-			return err
-		}
-	}
-	for _, e := range held {
-		if tables && reopens(e.Reason.Code) || described && ofOrg(e.Reason.Code) {
-			if _, err := f.Ledger.Release(ctx, f.Name, e.Ref.Current()); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	_, err = f.Ledger.Release(ctx, f.Name, codes)
+	return err
 }
 
-// changed compares a hash with the one that was noted before, and notes it. The first one is no change.
+// released returns the reasons whose records are tried again now. compare says whether a hash differs from the one noted.
+func (f *Flow) released(ctx context.Context, compare func(ctx context.Context, name, hash string) (bool, error)) ([]string, error) {
+	tables, err := compare(ctx, "tables", f.Planner.Tables.Hash())
+	if err != nil || f.Describe == nil {
+		return releases(tables, false), err
+	}
+	hash, err := f.Describe(ctx)
+	if err != nil {
+		if stopped(ctx, err) {
+			return nil, err
+		}
+		return releases(tables, false), nil // the org says nothing now: what waits for it waits on
+	}
+	described, err := compare(ctx, "describe", hash)
+	return releases(tables, described), err
+}
+
+// changed compares a hash with the one that was noted before, and notes it.
 func (f *Flow) changed(ctx context.Context, name, hash string) (bool, error) {
 	before, err := f.Ledger.Cursor(ctx, f.Name, name)
 	if err != nil || before == hash {
 		return false, err
 	}
-	return before != "", f.Ledger.SetCursor(ctx, f.Name, ledger.Cursor{Name: name, Value: hash})
+	return differs(before, hash), f.Ledger.SetCursor(ctx, f.Name, ledger.Cursor{Name: name, Value: hash})
 }
 
-// Plan is a dry run: what Sync would do now with what the ledger and its inbox hold. It changes nothing anywhere.
-func (f *Flow) Plan(ctx context.Context, limit int) (Plan, error) {
-	if err := f.fit(ctx); err != nil {
-		return Plan{}, err
-	}
-	work, err := f.due(ctx, limit)
-	if err != nil {
-		return Plan{}, err
-	}
-	planner, err := f.marked(ctx)
-	if err != nil {
-		return Plan{}, err
-	}
-	return planner.Inbound(ctx, work)
+// differing is changed without a note.
+func (f *Flow) differing(ctx context.Context, name, hash string) (bool, error) {
+	before, err := f.Ledger.Cursor(ctx, f.Name, name)
+	return differs(before, hash), err
 }
 
-// due is the ledger's due work and what stands in answers that are not read yet.
-func (f *Flow) due(ctx context.Context, limit int) ([]ledger.Work, error) {
-	work, err := f.Ledger.Due(ctx, f.Name, limit)
-	if err != nil {
-		return nil, err
-	}
-	answers, err := f.Ledger.Unread(ctx, f.Name)
-	if err != nil {
-		return nil, err
-	}
-	taken := map[fhir.Reference]bool{}
-	for _, w := range work {
-		taken[w.Ref.Current()] = true
-	}
-	for _, a := range answers {
-		seen, err := f.Poller.Sightings(a)
-		if err != nil {
-			continue // Observe will list it
-		}
-		for _, s := range seen {
-			if taken[s.Ref.Current()] || limit > 0 && len(work) >= limit {
-				continue
-			}
-			taken[s.Ref.Current()] = true
-			known, err := f.Ledger.Known(ctx, f.Name, s.Ref.Current())
-			if err != nil {
-				return nil, err
-			}
-			if known.Version == "" || known.Version != s.Ref.Version {
-				work = append(work, ledger.Work{Source: f.Name, Ref: s.Ref, Body: s.Body, Known: known, First: a.Received})
-			}
-		}
-	}
-	return work, nil
-}
+// differs reports whether a hash is news: the first one ever noted is none.
+func differs(before, now string) bool { return before != "" && before != now }

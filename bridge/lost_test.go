@@ -20,7 +20,7 @@ import (
 
 func (w *world) wardWork(status string) ledger.Work {
 	require.NoError(w.t, w.ward.Poll(w.t.Context()))
-	due, err := w.ledger.Due(w.t.Context(), "ward", 0)
+	due, err := w.ledger.Due(w.t.Context(), "ward", ledger.Turn{})
 	require.NoError(w.t, err)
 	for _, d := range due {
 		if d.Ref.Type == "ServiceRequest" && bytes.Contains(d.Body, []byte(`"status":"`+status+`"`)) {

@@ -8,6 +8,7 @@
 package bridge
 
 import (
+	"slices"
 	"time"
 
 	"refbridge/fhir"
@@ -120,6 +121,17 @@ func (s *Step) Changes() bool {
 	return false
 }
 
+// Add sums up two plans, or two batches of one.
+func (c *Counts) Add(o Counts) {
+	c.Create += o.Create
+	c.Update += o.Update
+	c.Same += o.Same
+	c.Held += o.Held
+	c.Dead += o.Dead
+	c.Superseded += o.Superseded
+	c.Writes += o.Writes
+}
+
 // Counts sums up the plan.
 func (p Plan) Counts() Counts {
 	var c Counts
@@ -153,15 +165,23 @@ func (s *Step) writes() int {
 	return n
 }
 
-// decided counts the steps that this plan moves on; the others come again with the next batch, or wait to be read.
-func (p Plan) decided() int {
-	n := 0
+// deferred returns the work of the steps that come again with the next batch.
+func (p Plan) deferred() []ledger.Work {
+	var out []ledger.Work
 	for _, s := range p.Steps {
-		if !s.skip && !s.deferred {
-			n++
+		if s.deferred && s.Fate == ledger.Pending {
+			out = append(out, s.Work)
 		}
 	}
-	return n
+	return out
+}
+
+// without leaves out the steps that come again with the next batch.
+func (p Plan) without(waiting []ledger.Work) Plan {
+	if len(waiting) > 0 {
+		p.Steps = slices.DeleteFunc(slices.Clone(p.Steps), func(s *Step) bool { return s.deferred && s.Fate == ledger.Pending })
+	}
+	return p
 }
 
 // hold stops the step with a reason; the record stays visible and is tried again at next.

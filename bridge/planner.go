@@ -69,6 +69,7 @@ type Planner struct {
 
 	// unsettled are the records that an earlier run may have written without living to tell: what differs in them may be ours.
 	unsettled map[string]bool
+	foreseen  foreseen // of a dry run
 }
 
 // Inbound plans one batch of work. One record's failure is in its Step; the error is for what stops the whole run

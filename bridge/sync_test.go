@@ -43,10 +43,9 @@ func TestADryRunChangesNothingAnywhere(t *testing.T) {
 	w := newWorld(t, setting{referrals: 20})
 	require.NoError(t, w.eRS.Poll(t.Context()))
 	before := w.statement()
-	plan, err := w.eRS.Plan(t.Context(), 0)
-	require.NoError(t, err)
-	assert.Len(t, plan.Steps, 20)
-	assert.Positive(t, plan.Counts().Writes)
+	steps, counts := w.plan(w.eRS)
+	assert.Len(t, steps, 20)
+	assert.Positive(t, counts.Writes)
 	assert.Equal(t, before, w.statement())
 	assert.Zero(t, w.org.Writes())
 }

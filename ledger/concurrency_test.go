@@ -44,7 +44,7 @@ func (w *world) walk(ctx context.Context, g int, spent *atomic.Int64) error {
 		}
 		err = errors.Join(err, w.Observe(ctx, Answer{Source: "ers"}, []Sighting{{Ref: r}}))
 		_, kept := w.Keep(ctx, "ers", ref(r.ID, "1"), body(r.ID, "1", "active"))
-		_, due := w.Due(ctx, "ers", 3)
+		_, due := w.Due(ctx, "ers", Turn{Limit: 3})
 		s, counted := w.Statement(ctx)
 		if !s.Balanced() {
 			counted = fmt.Errorf("not balanced: %+v", s)

@@ -2,7 +2,7 @@ package ledger
 
 import (
 	"context"
-	"math"
+	"fmt"
 	"strings"
 	"time"
 
@@ -49,34 +49,37 @@ type Work struct {
 	Known    Known
 }
 
-const selectDue = selectVersions + ` WHERE source = $1 AND fate IN ('pending', 'held', 'unknown') AND next_try <= $2
-	AND (version = '' OR (
-		EXISTS (SELECT 1 FROM refs r WHERE r.source = versions.source AND r.type = versions.type AND r.id = versions.id
-			AND r.newest = versions.version)
-		AND NOT EXISTS (SELECT 1 FROM versions m WHERE m.source = versions.source AND m.type = versions.type AND m.id = versions.id
-			AND m.version = '' AND m.fate IN ('pending', 'held', 'unknown') AND m.next_try <= $2)))
-	ORDER BY first_seen, type, id LIMIT $3`
-
-// Due gives the refs of a source that wait for a decision now: pending, held or unknown ones whose next try has come,
-// the newest version of each ref only, or its mark while there is one. In the order of their first sighting, then by
-// ref. limit 0 = all.
-func (l *Ledger) Due(ctx context.Context, source string, limit int) ([]Work, error) {
-	return l.due(ctx, selectDue, source, l.now(), limit)
+// Turn says which work somebody asks for.
+type Turn struct {
+	At    time.Time // what is due then; zero = now
+	Read  bool      // only what has its body
+	Codes []string  // what is held for one of these reasons counts as due, whatever its next try
+	After Place     // only what comes behind this; the zero Place is before everything
+	Limit int       // 0 = all
 }
 
-// Ready gives what Due gave at a time as far as its body is there. A run that asks with the time of its start gets each
-// record once, whatever it does with it.
-func (l *Ledger) Ready(ctx context.Context, source string, at time.Time, limit int) ([]Work, error) {
-	return l.due(ctx, strings.Replace(selectDue, "ORDER BY", "AND body IS NOT NULL ORDER BY", 1), source, at, limit)
+// Place is where a work stands in the order of their turns.
+type Place struct {
+	first    int64
+	typ, id  string
+	occupied bool
 }
 
-func (l *Ledger) due(ctx context.Context, query, source string, at time.Time, limit int) ([]Work, error) {
-	if limit <= 0 {
-		limit = math.MaxInt32
+// Place returns where a work stands, for the next Turn.
+func (w Work) Place() Place { return Place{toMillis(w.First), w.Ref.Type, w.Ref.ID, true} }
+
+// Due returns the refs of a source that wait for a decision: pending, held or unknown ones whose next try has come,
+// the newest version of each ref only, or its mark while there is one. They come in the order of their first sighting,
+// then by ref. A run that asks batch by batch, each behind the last and all for the time of its start, is given each
+// record once, whatever it does with it, and each batch costs what it holds, however many are behind it.
+func (l *Ledger) Due(ctx context.Context, source string, t Turn) ([]Work, error) {
+	if t.At.IsZero() {
+		t.At = l.now()
 	}
+	query, args := t.query(source)
 	var out []Work
 	err := l.view(ctx, "list due work", func(q querier) error {
-		rows, err := list[versionRow](ctx, q, query, source, toMillis(at), limit)
+		rows, err := list[versionRow](ctx, q, query, args...)
 		for i := 0; err == nil && i < len(rows); i++ {
 			var w Work
 			w, err = l.work(ctx, q, &rows[i])
@@ -90,17 +93,44 @@ func (l *Ledger) due(ctx context.Context, query, source string, at time.Time, li
 	return out, nil
 }
 
-// ToRead gives what Due gives as far as its body is not there: marks, and versions that were only named.
+// query returns the statement of a turn. The condition on fate is, word for word, that of the index versions_open.
+func (t Turn) query(source string) (string, []any) {
+	args := []any{source, toMillis(t.At)}
+	due := `next_try <= $2`
+	if len(t.Codes) > 0 {
+		due = `(next_try <= $2 OR fate = 'held' AND reason_code IN (` + placeholders(3, len(t.Codes)) + `))`
+		for _, c := range t.Codes {
+			args = append(args, c)
+		}
+	}
+	text := selectVersions + ` WHERE source = $1 AND fate IN ('pending', 'held', 'unknown') AND ` + due + `
+	AND (version = '' OR (
+		EXISTS (SELECT 1 FROM refs r WHERE r.source = versions.source AND r.type = versions.type AND r.id = versions.id
+			AND r.newest = versions.version)
+		AND NOT EXISTS (SELECT 1 FROM versions m WHERE m.source = versions.source AND m.type = versions.type AND m.id = versions.id
+			AND m.version = '' AND m.fate IN ('pending', 'held', 'unknown') AND m.next_try <= $2)))`
+	if t.Read {
+		text += ` AND body IS NOT NULL`
+	}
+	if t.After.occupied {
+		text += ` AND (first_seen, type, id) > (` + placeholders(len(args)+1, 3) + `)`
+		args = append(args, t.After.first, t.After.typ, t.After.id)
+	}
+	text += ` ORDER BY first_seen, type, id`
+	if t.Limit > 0 {
+		text += fmt.Sprintf(` LIMIT $%d`, len(args)+1)
+		args = append(args, t.Limit)
+	}
+	return text, args
+}
+
+// ToRead returns what Due returns as far as its body is not there: marks, and versions that were only named.
 func (l *Ledger) ToRead(ctx context.Context, source string) ([]Work, error) {
+	query, args := Turn{At: l.now()}.query(source)
+	query = strings.Replace(query, ` ORDER BY`, ` AND body IS NULL ORDER BY`, 1)
 	var out []Work
 	err := l.view(ctx, "list what is to be read", func(q querier) error {
-		var bare []versionRow
-		err := each(ctx, q, func(v versionRow, bad error) error {
-			if len(v.body) == 0 {
-				bare = append(bare, v)
-			}
-			return bad
-		}, selectDue, source, toMillis(l.now()), math.MaxInt32)
+		bare, err := list[versionRow](ctx, q, query, args...)
 		for i := 0; err == nil && i < len(bare); i++ {
 			var w Work
 			w, err = l.work(ctx, q, &bare[i])

@@ -98,7 +98,7 @@ func (w *world) settle(s ...Settlement) {
 
 func (w *world) due() []string {
 	w.t.Helper()
-	work, err := w.Due(w.t.Context(), "ers", 0)
+	work, err := w.Due(w.t.Context(), "ers", Turn{})
 	w.must(err)
 	out := []string{}
 	for _, x := range work {
@@ -209,7 +209,7 @@ func TestAReaderWorksBesideAWriterAndAfterItAndCannotWrite(t *testing.T) {
 	w := newWorld(t)
 	r := w.reader()
 	w.observe(Sighting{Ref: ref("1", "1"), Body: body("1", "1", "active")})
-	work, err := r.Due(t.Context(), "ers", 0)
+	work, err := r.Due(t.Context(), "ers", Turn{})
 	require.NoError(t, err)
 	require.Len(t, work, 1)
 	assert.Equal(t, body("1", "1", "active"), work[0].Body)
@@ -253,7 +253,7 @@ func TestAWrongKeyIsNoticedAtOpenAndFencesNobody(t *testing.T) {
 
 func TestANewerSchemaIsRefusedByWritersAndReaders(t *testing.T) {
 	w := newWorld(t)
-	_, err := w.raw().Exec(`INSERT INTO schema_version (version, applied) VALUES (2, 0)`)
+	_, err := w.raw().Exec(`INSERT INTO schema_version (version, applied) VALUES (1000, 0)`)
 	require.NoError(t, err)
 	require.NoError(t, w.Close())
 	for _, readOnly := range []bool{false, true} {
@@ -262,7 +262,7 @@ func TestANewerSchemaIsRefusedByWritersAndReaders(t *testing.T) {
 		_, err := Open(t.Context(), o)
 		assert.ErrorIs(t, err, ErrSchema)
 	}
-	_, err = w.raw().Exec(`DELETE FROM schema_version WHERE version = 2`)
+	_, err = w.raw().Exec(`DELETE FROM schema_version WHERE version = 1000`)
 	require.NoError(t, err)
 	w.open()
 }

@@ -60,10 +60,10 @@ func TestTheNewestVersionOfARefIsDueOnceAndInTheOrderOfSighting(t *testing.T) {
 		"ReferralRequest/3/_history/1 pending 0",
 	}, w.due())
 	assert.Equal(t, Statement{Observed: 4, Pending: 4}, w.statement())
-	work, err := w.Due(t.Context(), "ers", 1)
+	work, err := w.Due(t.Context(), "ers", Turn{Limit: 1})
 	require.NoError(t, err)
 	assert.Len(t, work, 1)
-	work, err = w.Due(t.Context(), "fhir", 0)
+	work, err = w.Due(t.Context(), "fhir", Turn{})
 	require.NoError(t, err)
 	assert.Empty(t, work, "another source")
 }
@@ -89,7 +89,7 @@ func TestASightingWithoutVersionAndBodyIsReadOnceHoweverOftenItIsSeen(t *testing
 	fresh, err := w.Keep(t.Context(), "ers", ref("1", "4"), body("1", "4", "active"))
 	require.NoError(t, err)
 	assert.True(t, fresh)
-	work, err := w.Due(t.Context(), "ers", 0)
+	work, err := w.Due(t.Context(), "ers", Turn{})
 	require.NoError(t, err)
 	require.Len(t, work, 1)
 	assert.Equal(t, ref("1", "4"), work[0].Ref)
@@ -141,7 +141,7 @@ func TestABodyWithoutVersionGetsOneOfItsContentEvenWhenItComesBack(t *testing.T)
 	a, b := body("1", "", "active"), body("1", "", "draft")
 	for _, content := range [][]byte{a, a, b, b, a, a, b} {
 		w.observe(Sighting{Ref: ref("1"), Body: content})
-		work, err := w.Due(t.Context(), "ers", 0)
+		work, err := w.Due(t.Context(), "ers", Turn{})
 		require.NoError(t, err)
 		if len(work) == 0 {
 			continue
@@ -203,7 +203,7 @@ func TestTheSameVersionWithOtherContentIsHeldAndReopenAppliesTheNewContent(t *te
 
 		_, err = w.Reopen(t.Context(), "ers", ref("1"))
 		require.NoError(t, err)
-		work, err := w.Due(t.Context(), "ers", 0)
+		work, err := w.Due(t.Context(), "ers", Turn{})
 		require.NoError(t, err)
 		require.Len(t, work, 1)
 		assert.Equal(t, body("1", "5", "draft"), work[0].Body)
@@ -221,7 +221,7 @@ func TestTheSameContentWrittenInAnotherWayIsTheSameContent(t *testing.T) {
 func TestAReadFillsTheVersionThatWasOnlyHintedAt(t *testing.T) {
 	w := newWorld(t)
 	w.observe(Sighting{Ref: ref("1", "5")})
-	work, err := w.Due(t.Context(), "ers", 0)
+	work, err := w.Due(t.Context(), "ers", Turn{})
 	require.NoError(t, err)
 	require.Len(t, work, 1)
 	assert.Nil(t, work[0].Body)
@@ -230,7 +230,7 @@ func TestAReadFillsTheVersionThatWasOnlyHintedAt(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, fresh)
 	w.restart()
-	work, err = w.Due(t.Context(), "ers", 0)
+	work, err = w.Due(t.Context(), "ers", Turn{})
 	require.NoError(t, err)
 	require.Len(t, work, 1)
 	assert.Equal(t, body("1", "5", "active"), work[0].Body)

@@ -276,7 +276,7 @@ func (m *machine) check(t *rapid.T) {
 	require.Equal(t, m.model.statement(), s)
 	require.True(t, s.Balanced())
 
-	work, err := m.ledger.Due(m.t.Context(), "ers", 0)
+	work, err := m.ledger.Due(m.t.Context(), "ers", Turn{})
 	require.NoError(t, err)
 	due := []string{}
 	for _, w := range work {

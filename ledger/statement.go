@@ -161,26 +161,42 @@ func (l *Ledger) Reopen(ctx context.Context, source string, ref fhir.Reference) 
 	return n, nil
 }
 
-// Release makes the newest held version of a ref due now and counts its attempts on: something that it waited for has
-// changed. It gives how many versions that were.
-func (l *Ledger) Release(ctx context.Context, source string, ref fhir.Reference) (int, error) {
+// releaseBatch is how many versions one transaction of Release takes.
+const releaseBatch = 200
+
+// Release makes the newest version of each ref of a source that is held for one of these reasons due now, and counts its
+// attempts on: something that it waited for has changed. It returns how many versions that were. A crash between its
+// transactions leaves some of them as they were; they are released again by whoever asks again.
+func (l *Ledger) Release(ctx context.Context, source string, codes []string) (int, error) {
 	n := 0
-	err := l.update(ctx, "release", func(t *tx) error {
-		r, _, err := loadRef(ctx, t.sql, source, ref)
-		if err != nil {
+	for len(codes) > 0 {
+		released := 0
+		err := l.update(ctx, "release", func(t *tx) (err error) {
+			released, err = t.release(ctx, source, codes)
 			return err
+		})
+		if err != nil {
+			return n, err
 		}
-		rows, err := list[versionRow](ctx, t.sql, selectVersions+thisRef+` AND version = $4 AND fate = 'held'`,
-			source, ref.Type, ref.ID, r.newest)
-		for i := 0; err == nil && i < len(rows); i++ {
-			rows[i].next = 0
-			err = t.put(ctx, &rows[i])
+		if n += released; released < releaseBatch {
+			break
 		}
-		n = len(rows)
-		return err
-	})
-	if err != nil {
-		return 0, err
 	}
 	return n, nil
+}
+
+func (t *tx) release(ctx context.Context, source string, codes []string) (int, error) {
+	args := []any{source, releaseBatch}
+	for _, c := range codes {
+		args = append(args, c)
+	}
+	rows, err := list[versionRow](ctx, t.sql, selectVersions+` WHERE source = $1 AND fate = 'held' AND next_try <> 0 AND version <> ''
+		AND reason_code IN (`+placeholders(3, len(codes))+`) AND EXISTS (SELECT 1 FROM refs r WHERE r.source = versions.source
+			AND r.type = versions.type AND r.id = versions.id AND r.newest = versions.version)
+		ORDER BY first_seen, type, id LIMIT $2`, args...)
+	for i := 0; err == nil && i < len(rows); i++ {
+		rows[i].next = 0
+		err = t.put(ctx, &rows[i])
+	}
+	return len(rows), err
 }

@@ -130,7 +130,7 @@ func TestNothingIsDecidedFromARowThatDoesNotMatchItsHash(t *testing.T) {
 	require.NoError(t, err)
 	_, err = w.raw().Exec(`UPDATE refs SET newest = '4' WHERE id = '1'`)
 	require.NoError(t, err)
-	_, err = w.Due(t.Context(), "ers", 0)
+	_, err = w.Due(t.Context(), "ers", Turn{})
 	require.ErrorIs(t, err, ErrTampered)
 	err = w.Observe(t.Context(), Answer{Source: "ers"}, []Sighting{{Ref: ref("1", "6")}})
 	require.ErrorIs(t, err, ErrTampered)

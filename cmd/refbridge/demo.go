@@ -128,16 +128,16 @@ func (d *demo) plan(ctx context.Context) error {
 	before := d.org.Writes()
 	var shown []*bridge.Step
 	for _, f := range a.flows {
-		plan, err := f.Plan(ctx, 0)
+		var counts bridge.Counts
+		err := f.Plan(ctx, 0, func(batch bridge.Plan) error {
+			counts.Add(batch.Counts())
+			shown = append(shown, changing(batch.Steps, demoDiffs-len(shown))...)
+			return nil
+		})
 		if err != nil {
 			return fmt.Errorf("plan %s: %w", f.Name, err)
 		}
-		d.out.counts(f.Name, plan.Counts())
-		for _, s := range plan.Steps {
-			if len(shown) < demoDiffs && s.Changes() {
-				shown = append(shown, s)
-			}
-		}
+		d.out.counts(f.Name, counts)
 	}
 	d.say("\nThe first %d in full (+ create, ~ update; field, value, rule):\n", len(shown))
 	for _, s := range shown {
@@ -147,6 +147,17 @@ func (d *demo) plan(ctx context.Context) error {
 		return fmt.Errorf("the dry run wrote %d records", n)
 	}
 	return nil
+}
+
+// changing returns the first n steps that change something.
+func changing(steps []*bridge.Step, n int) []*bridge.Step {
+	var out []*bridge.Step
+	for _, s := range steps {
+		if len(out) < n && s.Changes() {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 func (d *demo) apply(ctx context.Context) error {

@@ -52,14 +52,18 @@ func (c *planCmd) Run(ctx context.Context, p *program) error {
 	defer a.close()
 	changes := false
 	for _, f := range a.flows {
-		plan, err := f.Plan(ctx, c.Limit)
+		var counts bridge.Counts
+		err := f.Plan(ctx, c.Limit, func(batch bridge.Plan) error {
+			counts.Add(batch.Counts())
+			return c.print(p, batch)
+		})
 		if err != nil {
 			return fmt.Errorf("plan %s: %w", f.Name, err)
 		}
-		if err := c.print(p, f.Name, plan); err != nil {
-			return err
+		if !c.JSON {
+			newPrinter(p.out).counts(f.Name, counts)
 		}
-		changes = changes || plan.Counts().Writes > 0
+		changes = changes || counts.Writes > 0
 	}
 	if changes {
 		return exit(exitChanges)
@@ -67,7 +71,8 @@ func (c *planCmd) Run(ctx context.Context, p *program) error {
 	return nil
 }
 
-func (c *planCmd) print(p *program, flow string, plan bridge.Plan) error {
+// print prints one batch.
+func (c *planCmd) print(p *program, plan bridge.Plan) error {
 	out := newPrinter(p.out)
 	for _, s := range plan.Steps {
 		if c.JSON {
@@ -77,9 +82,6 @@ func (c *planCmd) print(p *program, flow string, plan bridge.Plan) error {
 			continue
 		}
 		out.step(s)
-	}
-	if !c.JSON {
-		out.counts(flow, plan.Counts())
 	}
 	return nil
 }
@@ -260,13 +262,7 @@ func (r *fileReport) count(rec bridge.FileRecord) {
 	if rec.Step == nil {
 		return
 	}
-	c := bridge.Plan{Steps: []*bridge.Step{rec.Step}}.Counts()
-	r.counts.Create += c.Create
-	r.counts.Update += c.Update
-	r.counts.Same += c.Same
-	r.counts.Held += c.Held
-	r.counts.Dead += c.Dead
-	r.counts.Writes += c.Writes
+	r.counts.Add(bridge.Plan{Steps: []*bridge.Step{rec.Step}}.Counts())
 }
 
 func (r *fileReport) json(name string, rec bridge.FileRecord) error {
