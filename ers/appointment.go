@@ -68,7 +68,7 @@ func (n *normaliser) appointmentID() (id string, numbered bool) {
 		return n.ubrn, false
 	}
 	ref, err := fhir.ParseReference(*text)
-	if err != nil || ref.Type != "Appointment" {
+	if err != nil || ref.Type != "Appointment" || ref.Base != "" {
 		n.fail(pointer, "not a reference to an Appointment")
 	}
 	return ref.ID, true
@@ -183,10 +183,12 @@ func (n *normaliser) supportingInfo() []r4.Reference {
 
 func related(ref fhir.Reference) r4.Reference {
 	typ := ref.Type
-	switch typ {
-	case "ReferralRequest":
+	switch {
+	case ref.Base != "": // on another server the number would be another request's
+		return r4.Reference{Reference: new(ref.Current().String())}
+	case typ == "ReferralRequest":
 		typ = "ServiceRequest"
-	case "CommunicationRequest":
+	case typ == "CommunicationRequest":
 	default:
 		return r4.Reference{Reference: new(ref.Current().String())}
 	}

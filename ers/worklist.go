@@ -44,6 +44,9 @@ func worklistEntry(e fhir.Node) (fhir.Reference, error) {
 	if err != nil {
 		return fhir.Reference{}, fmt.Errorf("item.reference: %w", err)
 	}
+	if ref.Base != "" { // e-RS writes ReferralRequest/{ubrn}; what is on another server is no referral of this worklist
+		return fhir.Reference{}, errors.New("item.reference: an absolute URL, not a referral of this server")
+	}
 	if err := referral(ref); err != nil {
 		return fhir.Reference{}, fmt.Errorf("item.reference: %w", err)
 	}

@@ -71,6 +71,15 @@ func TestABadEntryDoesNotHarmItsNeighbours(t *testing.T) {
 	assert.Empty(t, got[9].Ref.Version)
 }
 
+func TestFinding_SEC1_AWorklistEntryOfAnotherServerIsNoReferralOfThisOne(t *testing.T) {
+	got, err := ReadWorklist([]byte(list(`{"item":{"reference":"https://other.example/STU3/ReferralRequest/000000081234"}}`, review("000000081235", "1"))))
+	require.NoError(t, err)
+	require.Len(t, got, 2)
+	assert.ErrorContains(t, got[0].Err, "absolute URL")
+	assert.Zero(t, got[0].Ref)
+	assert.NoError(t, got[1].Err)
+}
+
 func TestABodyThatIsNoListIsAnError(t *testing.T) {
 	for name, body := range map[string]string{
 		"cut":     list(review("000000081234", "1"))[:300],

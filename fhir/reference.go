@@ -3,11 +3,13 @@ package fhir
 import (
 	"fmt"
 	"strings"
+	"unicode"
 )
 
 // Reference names one resource of a server, and where it matters one version of it:
 // ServiceRequest/42 or ReferralRequest/000000070001/_history/5.
 type Reference struct {
+	Base    string // service base URL without a slash at its end; empty = the server, or the Bundle, that holds the reference
 	Type    string // resource type
 	ID      string // logical id, [A-Za-z0-9.-]{1,64}; for e-RS the UBRN with its leading zeros
 	Version string // meta.versionId without quotes or W/; empty = whatever is current
@@ -22,10 +24,10 @@ func ParseReference(s string) (Reference, error) {
 	if typ == "_history" && id != "" {
 		r.Version = id
 		rest, id = cutLast(rest)
-		_, typ = cutLast(rest)
+		rest, typ = cutLast(rest)
 	}
-	r.Type, r.ID = typ, id
-	if !r.valid() {
+	r.Base, r.Type, r.ID = strings.TrimRight(rest, "/"), typ, id
+	if !r.valid() || r.Base == "" && strings.HasPrefix(s, "//") {
 		return Reference{}, fmt.Errorf("not a literal FHIR reference (%d characters)", len(s))
 	}
 	return r, nil
@@ -38,7 +40,38 @@ func cutLast(s string) (before, last string) {
 }
 
 func (r Reference) valid() bool {
-	return typeName(r.Type) && idShaped(r.ID) && (r.Version == "" || idShaped(r.Version))
+	return typeName(r.Type) && idShaped(r.ID) && (r.Version == "" || idShaped(r.Version)) && (r.Base == "" || baseShaped(r.Base))
+}
+
+// baseShaped reports whether a text has the shape of a service base URL: http or https, and a host.
+func baseShaped(s string) bool {
+	scheme, rest, found := strings.Cut(s, "://")
+	return found && (strings.EqualFold(scheme, "https") || strings.EqualFold(scheme, "http")) && rest != "" && rest[0] != '/' &&
+		!strings.ContainsAny(rest, " ?#\"\\") && !strings.ContainsFunc(rest, unicode.IsControl)
+}
+
+// SameBase reports whether two service base URLs name one server. Whether it is http or https, the case of the host, the
+// port that the scheme has anyway and a slash at the end make no difference; paths are compared as they are.
+func SameBase(a, b string) bool {
+	if a == b {
+		return true
+	}
+	hostA, pathA := splitBase(a)
+	hostB, pathB := splitBase(b)
+	return hostA != "" && pathA == pathB && strings.EqualFold(hostA, hostB)
+}
+
+func splitBase(base string) (host, path string) {
+	scheme, rest, found := strings.Cut(base, "://")
+	if !found {
+		return "", ""
+	}
+	host, path, _ = strings.Cut(rest, "/")
+	port := ":80"
+	if strings.EqualFold(scheme, "https") {
+		port = ":443"
+	}
+	return strings.TrimSuffix(host, port), strings.TrimRight(path, "/")
 }
 
 // idShaped tells whether a text has the shape of an id: [A-Za-z0-9.-]{1,64}.
@@ -52,14 +85,27 @@ func idShaped(s string) bool {
 }
 
 // Current is the same reference without a version.
-func (r Reference) Current() Reference { return Reference{Type: r.Type, ID: r.ID} }
+func (r Reference) Current() Reference {
+	r.Version = ""
+	return r
+}
 
-// String gives Type/ID, with /_history/Version where the version is known.
+// Local is the same reference as its own server writes it, without the base: what keys of the ledger are made of.
+func (r Reference) Local() Reference {
+	r.Base = ""
+	return r
+}
+
+// String returns Type/ID, with the base before it and /_history/Version behind it where they are known.
 func (r Reference) String() string {
-	if r.Version == "" {
-		return r.Type + "/" + r.ID
+	s := r.Type + "/" + r.ID
+	if r.Base != "" {
+		s = r.Base + "/" + s
 	}
-	return r.Type + "/" + r.ID + "/_history/" + r.Version
+	if r.Version != "" {
+		s += "/_history/" + r.Version
+	}
+	return s
 }
 
 // ETag gives the version as If-Match wants it: W/"5". It is empty where the version is unknown.

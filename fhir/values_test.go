@@ -18,8 +18,9 @@ func TestLiteralReferencesAreRead(t *testing.T) {
 	for src, want := range map[string]Reference{
 		"Patient/1": {Type: "Patient", ID: "1"},
 		"ReferralRequest/000000070001/_history/5":       {Type: "ReferralRequest", ID: "000000070001", Version: "5"},
-		"https://fhir.example.org/R4/Patient/a-b.c":     {Type: "Patient", ID: "a-b.c"},
-		"https://fhir.example.org/Patient/1/_history/2": {Type: "Patient", ID: "1", Version: "2"},
+		"https://fhir.example.org/R4/Patient/a-b.c":     {Base: "https://fhir.example.org/R4", Type: "Patient", ID: "a-b.c"},
+		"https://fhir.example.org/Patient/1/_history/2": {Base: "https://fhir.example.org", Type: "Patient", ID: "1", Version: "2"},
+		"http://fhir.example.org:8080/a/b//Patient/1":   {Base: "http://fhir.example.org:8080/a/b", Type: "Patient", ID: "1"},
 		"/Patient/1": {Type: "Patient", ID: "1"},
 	} {
 		got, err := ParseReference(src)
@@ -32,7 +33,8 @@ func TestOtherReferencesAreRefusedWithoutRepeatingThem(t *testing.T) {
 	for _, src := range []string{
 		"", "#p1", "Patient", "Patient/", "/1", "patient/1", "Patient/1/", "Patient/a b", "Patient/1?x=9990000018", "Patient/1#x", "Patient/1\n",
 		"urn:uuid:61ebe359-bfdc-4613-8bf2-c5e300945f0a", "Patient/" + strings.Repeat("1", 65), "Patient/1/_history/", "_history/1", "Patient/_history/1",
-		"Patient/1/_history/1/2", "Pa tient/1", "Patient?identifier=https://fhir.nhs.uk/Id/nhs-number|9990000018",
+		"Patient/1/_history/1/2", "Pa tient/1", "r4/Patient/1", "../Patient/1", "//host/Patient/1", "https:///Patient/1", "https://Patient/1", "ftp://h/Patient/1",
+		"https://h/a?b/Patient/1", "https://h/a#b/Patient/1", "https://h\n/Patient/1", "?x/Patient/1", "Patient?identifier=https://fhir.nhs.uk/Id/nhs-number|9990000018",
 	} {
 		_, err := ParseReference(src)
 		require.Error(t, err, "%q", src)
@@ -45,11 +47,38 @@ func TestReferencesAndETagsAreWrittenAsTheyAreRead(t *testing.T) {
 	assert.Equal(t, "Patient/1/_history/7", r.String())
 	assert.Equal(t, "Patient/1", r.Current().String())
 	assert.Equal(t, `W/"7"`, r.ETag())
+	r.Base = "https://h/r4"
+	assert.Equal(t, "https://h/r4/Patient/1/_history/7", r.String())
+	assert.Equal(t, "https://h/r4/Patient/1", r.Current().String(), "another server's stays another server's")
+	assert.Equal(t, "Patient/1", r.Current().Local().String())
 	assert.Empty(t, r.Current().ETag())
 	for etag, want := range map[string]string{
 		`W/"7"`: "7", `"7"`: "7", `W/"a.b-c"`: "a.b-c", "": "", "7": "", `W/7`: "", `W/""`: "", `w/"7"`: "", `W/"7`: "", `"a b"`: "", `*`: "", `"7", "8"`: "",
 	} {
 		assert.Equal(t, want, VersionOfETag(etag), etag)
+	}
+}
+
+func TestTwoBasesOfOneServerAreTheSame(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		same bool
+	}{
+		{"https://h/r4", "https://h/r4", true},
+		{"https://h/r4", "https://H/r4/", true},
+		{"https://h/r4", "http://h/r4", true},
+		{"https://h:443/r4", "https://h/r4", true},
+		{"http://h:80", "http://h", true},
+		{"https://h:80/r4", "https://h/r4", false},
+		{"https://h/r4", "https://h/R4", false},
+		{"https://h/r4", "https://h/r4/x", false},
+		{"https://h/r4", "https://i/r4", false},
+		{"", "", true},
+		{"", "https://h", false},
+		{"urn:x", "urn:y", false},
+	} {
+		assert.Equal(t, c.same, SameBase(c.a, c.b), "%s %s", c.a, c.b)
+		assert.Equal(t, c.same, SameBase(c.b, c.a), "%s %s", c.b, c.a)
 	}
 }
 

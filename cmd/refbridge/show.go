@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
+	"refbridge/config"
 	"refbridge/fhir"
 	"refbridge/ledger"
 	"refbridge/mapping"
@@ -32,7 +34,10 @@ func (a *app) reference(ctx context.Context, source, text string) (fhir.Referenc
 	if err != nil {
 		return ref, hinted{errors.New("neither a UBRN nor Type/id"), "refbridge show 000000070001, or show ServiceRequest/42"}
 	}
-	return ref.Current(), nil
+	if ref.Base != "" && !slices.ContainsFunc(a.cfg.Sources, func(s config.Source) bool { return fhir.SameBase(s.BaseURL, ref.Base) }) {
+		return ref, hinted{errors.New("this is a record of a server that is no source here"), "its sources stand in the configuration with their base_url"}
+	}
+	return ref.Current().Local(), nil
 }
 
 func (a *app) byToken(ctx context.Context, source, token string) (fhir.Reference, error) {
