@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"time"
 
 	"refbridge/fhir"
 	"refbridge/ledger"
@@ -111,25 +110,15 @@ func (t *turns) inbox(ctx context.Context) error {
 	return nil
 }
 
-// Outlook is what a dry run cannot plan: how old its knowledge is, and what the next sync asks the source first.
-type Outlook struct {
-	LastPoll time.Time // zero = never
-	ToRead   int       // records that are to be read at the source before they are decided on
-}
-
-// Outlook says how old what the ledger holds of the source is.
-func (f *Flow) Outlook(ctx context.Context) (out Outlook, err error) {
-	if out.LastPoll, err = f.LastPoll(ctx); err != nil {
-		return out, err
-	}
+// ToRead returns how many records the next sync reads at the source before it decides on them: a dry run does not.
+func (f *Flow) ToRead(ctx context.Context) (int, error) {
 	due, err := f.refreshDue(ctx)
 	if err != nil {
-		return out, err
+		return 0, err
 	}
 	bare, err := f.Ledger.ToRead(ctx, f.Name)
 	if err != nil || !due {
-		out.ToRead = len(bare)
-		return out, err
+		return len(bare), err
 	}
 	live, err := f.Ledger.Live(ctx, f.Name)
 	again := map[fhir.Reference]bool{}
@@ -139,6 +128,5 @@ func (f *Flow) Outlook(ctx context.Context) (out Outlook, err error) {
 	for _, ref := range live {
 		again[ref.Current()] = true
 	}
-	out.ToRead = len(again)
-	return out, err
+	return len(again), err
 }

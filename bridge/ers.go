@@ -46,6 +46,19 @@ func (e *ERS) Poll(ctx context.Context, in inbox) error {
 	return failed
 }
 
+// Cost says what the next Poll takes out of the ration of the worklists, a line for each service.
+func (e *ERS) Cost(ctx context.Context) ([]string, error) {
+	var out []string
+	for _, service := range e.Services {
+		left, err := e.Client.WorklistsLeft(ctx, service)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, fmt.Sprintf("service %s: %d of the %d worklist calls left today", service, min(left, len(e.Lists)), left))
+	}
+	return out, nil
+}
+
 // Sightings reads a worklist answer: one sighting an entry. An entry that cannot be read has no UBRN to hold it under, so
 // it is reported with the answer.
 func (e *ERS) Sightings(a ledger.Answer) ([]ledger.Sighting, error) {

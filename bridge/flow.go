@@ -50,8 +50,16 @@ type Flow struct {
 // planBatch is how many records are planned together: enough for full Salesforce calls, few enough for constant memory.
 const planBatch = 200
 
-// Poll asks the source once and notes what it said.
+// Poll asks the source once and notes what it said, and since when it cannot be asked.
 func (f *Flow) Poll(ctx context.Context) error {
+	err := f.poll(ctx)
+	if stopped(ctx, err) {
+		return err
+	}
+	return errors.Join(err, f.notePoll(ctx, err))
+}
+
+func (f *Flow) poll(ctx context.Context) error {
 	failed := f.Poller.Poll(ctx, flowInbox{f})
 	if err := f.Observe(ctx); err != nil {
 		return errors.Join(failed, err)
@@ -183,13 +191,6 @@ func (f *Flow) ReopenHeld(ctx context.Context) (int, error) {
 		opened += n
 	}
 	return opened, nil
-}
-
-// LastPoll gives when Poll last ended well; the zero time = never.
-func (f *Flow) LastPoll(ctx context.Context) (time.Time, error) {
-	mark, err := f.Ledger.Cursor(ctx, f.Name, "polled")
-	at, _ := time.Parse(time.RFC3339, mark)
-	return at, err
 }
 
 // Report sums up one Sync.

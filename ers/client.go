@@ -43,6 +43,7 @@ type Config struct {
 // the call, never an extra one.
 type ration interface {
 	Spend(ctx context.Context, name, day string, limit int) error
+	Spent(ctx context.Context, name, day string) (int, error)
 }
 
 // Client calls e-RS for one application. It is safe for concurrent use.
@@ -124,6 +125,8 @@ const (
 	AppointmentSlotIssues List = "APPOINTMENT_SLOT_ISSUES"
 )
 
+const worklistPath = "/STU3/ReferralRequest/$ers.fetchworklist"
+
 // Worklist fetches one worklist of one service (A008). The call is rationed, "up to two times per day" for a service:
 // the ration is spent before the request leaves, and the call is never retried, so a failed attempt is spent too. The
 // one replay after a refused token spends again. The body comes back as received, for the inbox; ReadWorklist reads it.
@@ -138,13 +141,29 @@ func (c *Client) Worklist(ctx context.Context, service string, list List) ([]byt
 	a, err := c.do(ctx, call{
 		name:   "A008 fetch worklist",
 		method: http.MethodPost,
-		path:   "/STU3/ReferralRequest/$ers.fetchworklist",
+		path:   worklistPath,
 		body:   worklistBody(service, list),
 		before: func(ctx context.Context) error {
-			return c.ration.Spend(ctx, "a008/"+service, c.now().In(c.london).Format(time.DateOnly), c.daily)
+			name, day := c.budget(service)
+			return c.ration.Spend(ctx, name, day, c.daily)
 		},
 	})
 	return a.body, err
+}
+
+// budget names the ration of a service today.
+func (c *Client) budget(service string) (name, day string) {
+	return "a008/" + service, c.now().In(c.london).Format(time.DateOnly)
+}
+
+// WorklistsLeft returns how many calls of Worklist the ration of a service has left today. It makes no call.
+func (c *Client) WorklistsLeft(ctx context.Context, service string) (int, error) {
+	if c.ration == nil {
+		return 0, nil
+	}
+	name, day := c.budget(service)
+	spent, err := c.ration.Spent(ctx, name, day)
+	return max(0, c.daily-spent), err
 }
 
 var (

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/go-resty/resty/v2"
@@ -158,15 +159,24 @@ func ReadOnly(next http.RoundTripper, tokenURL string) http.RoundTripper {
 	return readOnly{next: next, token: tokenURL}
 }
 
+// PollOnly is ReadOnly that lets the worklist call A008 pass too: it changes nothing at e-RS, and spends its ration.
+func PollOnly(next http.RoundTripper, tokenURL string) http.RoundTripper {
+	out := ReadOnly(next, tokenURL).(readOnly)
+	out.poll = true
+	return out
+}
+
 type readOnly struct {
 	next  http.RoundTripper
 	token string
+	poll  bool // A008 may pass
 }
 
 // RoundTrip implements http.RoundTripper.
 func (o readOnly) RoundTrip(r *http.Request) (*http.Response, error) {
 	signIn := r.Method == http.MethodPost && r.URL.String() == o.token
-	if r.Method == http.MethodGet || r.Method == http.MethodHead || signIn {
+	poll := o.poll && r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, worklistPath)
+	if r.Method == http.MethodGet || r.Method == http.MethodHead || signIn || poll {
 		return o.next.RoundTrip(r)
 	}
 	if r.Body != nil {

@@ -117,6 +117,8 @@ func (b *budget) Spend(_ context.Context, name, day string, limit int) error {
 	return nil
 }
 
+func (b *budget) Spent(context.Context, string, string) (int, error) { return len(b.asked), nil }
+
 var mustKey = sync.OnceValue(func() *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

@@ -34,3 +34,13 @@ func (l *Ledger) Spend(ctx context.Context, name, day string, limit int) error {
 		return t.put(ctx, &budgetRow{name: name, day: day, spent: b.spent + 1})
 	})
 }
+
+// Spent returns how many calls were taken out of the budget of a name and a day.
+func (l *Ledger) Spent(ctx context.Context, name, day string) (int, error) {
+	var b budgetRow
+	err := l.view(ctx, "read a budget", func(q querier) (err error) {
+		b, _, err = get[budgetRow](ctx, q, selectBudgets+` WHERE name = $1 AND day = $2`, name, day)
+		return err
+	})
+	return int(b.spent), err
+}

@@ -44,6 +44,7 @@ type access uint8
 const (
 	writing  access = iota
 	planning        // the ledger is opened read-only, and the transports refuse every mutating request
+	polling         // as planning, but what the sources say is written to the ledger, and worklists are asked for
 	looking         // the ledger only, read-only: nothing is called
 )
 
@@ -81,11 +82,11 @@ func (p *program) join(ctx context.Context, cfg *config.Config, a access) (*app,
 	if out.tables, err = loadTables(cfg.Tables, patientKey); err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(cfg.Ledger.Path); a != writing && errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(cfg.Ledger.Path); (a == planning || a == looking) && errors.Is(err, fs.ErrNotExist) {
 		return nil, hinted{fmt.Errorf("there is no ledger yet at %s", cfg.Ledger.Path),
-			"refbridge sync makes it with the first poll; refbridge plan --from FILE needs none"}
+			"refbridge plan --poll makes it, and shows what a first sync would do; plan --from FILE needs none"}
 	}
-	out.ledger, err = ledger.Open(ctx, ledger.Options{Path: cfg.Ledger.Path, Key: key, Now: p.now, ReadOnly: a != writing})
+	out.ledger, err = ledger.Open(ctx, ledger.Options{Path: cfg.Ledger.Path, Key: key, Now: p.now, ReadOnly: a != writing && a != polling})
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +140,7 @@ func (a *app) connect(p *program, mode access, patientKey []byte) error {
 	s := a.cfg.Salesforce
 	c := sfdc.Config{LoginURL: s.LoginURL, ClientID: s.ClientID, ClientSecret: secret, Username: s.Username, Key: private,
 		Version: s.APIVersion, Reserve: s.Reserve, Now: p.now, Logger: a.logger}
-	if mode == planning {
+	if mode != writing {
 		c.Transport = sfdc.ReadOnly(http.DefaultTransport)
 	}
 	if a.target, err = sfdc.New(c); err != nil {
@@ -224,8 +225,11 @@ func (a *app) fromERS(p *program, src config.Source, mode access, f *bridge.Flow
 	}
 	c := ers.Config{BaseURL: src.BaseURL, TokenURL: src.TokenURL, ClientID: src.ClientID, KeyID: src.KeyID, Key: key,
 		Rate: src.Rate, Ration: a.ledger, Now: p.now, Logger: a.logger}
-	if mode == planning {
+	switch mode {
+	case planning:
 		c.Transport = ers.ReadOnly(http.DefaultTransport, src.TokenURL)
+	case polling:
+		c.Transport = ers.PollOnly(http.DefaultTransport, src.TokenURL)
 	}
 	client, err := ers.New(c)
 	if err != nil {
@@ -245,7 +249,7 @@ func (a *app) fromFHIR(p *program, src config.Source, mode access, f *bridge.Flo
 	}
 	c := rest.Config{BaseURL: src.BaseURL, TokenURL: src.TokenURL, ClientID: src.ClientID, KeyID: src.KeyID, Key: key,
 		Now: p.now, Logger: a.logger}
-	if mode == planning {
+	if mode != writing {
 		c.Transport = rest.ReadOnly(http.DefaultTransport, src.TokenURL)
 	}
 	client, err := rest.New(c)

@@ -26,6 +26,7 @@ const (
 	exitDone        = 0
 	exitError       = 1
 	exitChanges     = 2   // plan: there is something to do
+	exitOverdue     = 4   // statement: it balances, and a source was not read in time
 	exitUsage       = 64  // the command line is wrong
 	exitLocked      = 75  // another refbridge writes to this ledger
 	exitInterrupted = 130 // by a signal, before it was through

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"time"
 
 	"refbridge/bridge"
 	"refbridge/config"
@@ -24,51 +25,119 @@ type planCmd struct {
 	From  string `help:"Plan resources in a file or folder, or - for standard input, with no network at all." placeholder:"FILE|DIR|-"`
 	JSON  bool   `name:"json" help:"One JSON object a line."`
 	Limit int    `help:"At most so many records." placeholder:"N"`
+	Poll  bool   `help:"Ask the sources first. What they say is kept, and the next sync uses it; nothing is written to Salesforce."`
 }
 
 // Help is printed below the flags.
 func (planCmd) Help() string {
-	return `Without --from it plans what the ledger and its inbox hold: it reads e-RS, the FHIR servers and Salesforce, and
-changes nothing. With --from it maps files with no network: R4 ServiceRequest, Appointment, Bundle or NDJSON, STU3
+	return `Without --from it prints what the next sync would do with what the ledger and its inbox hold. It reads Salesforce,
+asks the sources for nothing and changes nothing. --poll asks the sources first, on the first day too: FHIR servers freely,
+e-RS within its ration of worklist calls, which is said before it is spent. The answers are written to the ledger, and what a
+source could not give is held with its reason; nothing is written to Salesforce or to a source. With --from it maps files with no network: R4 ServiceRequest, Appointment, Bundle or NDJSON, STU3
 ReferralRequest and worklists as e-RS sends them; the diff is against the last-synced image where the ledger has one.
 
 The output holds patient data.
 
-Example: refbridge plan --from referral.json
+Example: refbridge plan --poll
+         refbridge plan --from referral.json
 
 Exit codes: 0 nothing to do, 2 there are changes (with --from also what only waits for its patient), 1 error or a
-record that cannot be read, 64 usage.`
+record that cannot be read, 64 usage, 75 --poll: another refbridge writes to this ledger.`
 }
 
 // Run is the command.
 func (c *planCmd) Run(ctx context.Context, p *program) error {
-	if c.From != "" {
+	switch {
+	case c.From != "" && c.Poll:
+		return misused("plan takes --from or --poll", "files are planned without any network")
+	case c.From != "":
 		return c.files(ctx, p)
 	}
-	a, err := p.open(ctx, planning)
+	mode := planning
+	if c.Poll {
+		mode = polling
+	}
+	a, err := p.open(ctx, mode)
 	if err != nil {
 		return err
 	}
 	defer a.close()
-	changes := false
-	for _, f := range a.flows {
-		var counts bridge.Counts
-		err := f.Plan(ctx, c.Limit, func(batch bridge.Plan) error {
-			counts.Add(batch.Counts())
-			return c.print(p, batch)
-		})
-		if err != nil {
-			return fmt.Errorf("plan %s: %w", f.Name, err)
-		}
-		if !c.JSON {
-			newPrinter(p.out).counts(f.Name, counts)
-		}
-		changes = changes || counts.Writes > 0
+	var failed error
+	for i := 0; c.Poll && i < len(a.flows); i++ {
+		// A source that cannot be read does not hide what the others say, nor what is known of it already.
+		failed = errors.Join(failed, p.ask(ctx, a.flows[i]))
 	}
-	if changes {
+	changes := 0
+	for _, f := range a.flows {
+		n, err := c.flow(ctx, p, a, f)
+		if err != nil {
+			return errors.Join(failed, fmt.Errorf("plan %s: %w", f.Name, err))
+		}
+		changes += n
+	}
+	if failed == nil && changes > 0 {
 		return exit(exitChanges)
 	}
+	return failed
+}
+
+// ask polls one source, and says before what it spends.
+func (p *program) ask(ctx context.Context, f *bridge.Flow) error {
+	cost, err := f.Cost(ctx)
+	if err != nil {
+		return err
+	}
+	for _, line := range cost {
+		fmt.Fprintf(p.err, "%s: this poll spends, for %s\n", f.Name, line)
+	}
+	if err := f.Poll(ctx); err != nil {
+		return fmt.Errorf("poll %s: %w", f.Name, err)
+	}
 	return nil
+}
+
+// flow prints the plan of one flow as it is made, and returns how many records it would write.
+func (c *planCmd) flow(ctx context.Context, p *program, a *app, f *bridge.Flow) (int, error) {
+	var counts bridge.Counts
+	err := f.Plan(ctx, c.Limit, func(batch bridge.Plan) error {
+		counts.Add(batch.Counts())
+		return c.print(p, batch)
+	})
+	if err != nil {
+		return 0, err
+	}
+	fresh, err := f.Freshness(ctx)
+	if err != nil {
+		return 0, err
+	}
+	unread, err := f.ToRead(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if c.JSON {
+		return counts.Writes, line(p.out, outlookJSON{Flow: f.Name, LastPoll: fresh.LastPoll, ToRead: unread, Writes: counts.Writes})
+	}
+	out := newPrinter(p.out)
+	out.counts(f.Name, counts)
+	out.outlook(f.Name, a.when(fresh.LastPoll), unread)
+	return counts.Writes, nil
+}
+
+// outlookJSON ends the plan of a flow: how old what it rests on is.
+type outlookJSON struct {
+	Flow     string    `json:"flow"`
+	LastPoll time.Time `json:"lastPoll,omitzero"`
+	ToRead   int       `json:"toRead"` // records that the next sync reads at the source first
+	Writes   int       `json:"writes"`
+}
+
+// outlook says what a plan rests on.
+func (p printer) outlook(flow, lastPoll string, unread int) {
+	text := flow + ": last polled " + lastPoll
+	if unread > 0 {
+		text += fmt.Sprintf("; the next sync first reads %s at the source", mapping.Plural(unread, "record"))
+	}
+	fmt.Fprintln(p.w, wrap(text, 2))
 }
 
 // print prints one batch.

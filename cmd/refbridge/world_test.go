@@ -249,7 +249,7 @@ func TestASyncBringsEveryReferralInAndASecondOneWritesNothing(t *testing.T) {
 	// Before: e-RS has 12 referrals of which five are troublesome, the FHIR server 10 of which three are. Nothing is synced.
 	w := newWorld(t, setting{referrals: 12, messy: true, ward: 10})
 	r := w.run(exitError, "plan")
-	assert.Contains(t, r.err, "refbridge: hint: refbridge sync")
+	assert.Contains(t, r.err, "refbridge: hint: refbridge plan --poll")
 	r = w.run(exitDone, "sync")
 	assert.Regexp(t, `(?m)^ers: 7 applied, 4 held, 1 dead, 0 unknown; [1-9]\d* records written; 0 carried back$`, r.out)
 	assert.Regexp(t, `(?m)^ward: \d+ applied, \d+ held, 0 dead, 0 unknown; [1-9]\d* records written; 0 carried back$`, r.out)
