@@ -2,6 +2,8 @@ package daemon
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/robfig/cron/v3"
@@ -12,36 +14,89 @@ type Schedule interface {
 	Next(after time.Time) time.Time
 }
 
-const everyHour = 1<<24 - 1 // the bits of SpecSchedule.Hour for 0 to 23
-
-// Parse reads a schedule in cron syntax (five fields, or @every 10m, @hourly …) for a time zone. The parser is
-// robfig/cron's; around it stand the cases that it gets wrong: it panics on CRON_TZ without fields, accepts days that
-// never come (0 0 30 2 *), and where the clocks change it leaves a daily job out in spring and runs it twice in autumn.
-// Here a job of a fixed hour runs exactly once a day: at the next valid time when its own does not exist.
+// Parse reads a schedule in cron syntax (five fields, or @every 10m, @hourly …) for a time zone; CRON_TZ=Zone or TZ=Zone before the
+// fields names another one. The day of the week is 0 to 7, and both ends are Sunday (crontab(5)). The parser is robfig/cron's;
+// around it stand the cases that it gets wrong: it panics on CRON_TZ without fields, refuses a 7, accepts days that never come (0 0
+// 30 2 *), and where the clocks change it leaves a daily job out in spring and runs it twice in autumn. Here a job of fixed hours
+// and minutes runs exactly once at each of them: at the next valid time when its own does not exist. One whose minute or hour
+// begins with a star keeps its pace over the change, as cron(8) does.
 func Parse(spec string, zone *time.Location) (s Schedule, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			s, err = nil, fmt.Errorf("schedule %q is not cron syntax", spec)
 		}
 	}()
-	parsed, err := cron.ParseStandard(spec)
+	fields := strings.Fields(spec)
+	if len(fields) > 0 && (strings.HasPrefix(fields[0], "CRON_TZ=") || strings.HasPrefix(fields[0], "TZ=")) {
+		_, name, _ := strings.Cut(fields[0], "=")
+		if zone, err = time.LoadLocation(name); err != nil || name == "" || name == "Local" {
+			return nil, fmt.Errorf("schedule %q: no such time zone", spec)
+		}
+		fields = fields[1:]
+	}
+	if len(fields) == 5 {
+		fields[4] = sundays(fields[4])
+	}
+	parsed, err := cron.ParseStandard(strings.Join(fields, " "))
 	if err != nil {
 		return nil, fmt.Errorf("schedule %q: %w", spec, err)
 	}
-	fields, ok := parsed.(*cron.SpecSchedule)
+	times, ok := parsed.(*cron.SpecSchedule)
 	if !ok {
 		return parsed, nil // @every: an interval knows no clock
 	}
-	fields.Location = zone
-	if fields.Next(time.Unix(0, 0)).IsZero() {
+	times.Location = zone
+	if times.Next(time.Unix(0, 0)).IsZero() {
 		return nil, fmt.Errorf("schedule %q never comes", spec)
 	}
-	if fields.Hour&everyHour == everyHour {
-		return fields, nil
+	if len(fields) == 5 && (fields[0][0] == '*' || fields[1][0] == '*') || fields[0] == "@hourly" {
+		return times, nil
 	}
-	wall := *fields
+	wall := *times
 	wall.Location = time.UTC
 	return fixedHour{wall: &wall, zone: zone}, nil
+}
+
+// sundays writes the day 7 of a field of days as the day 0, alone or as the end of a range: 5-7 is 5-6,0. What is no such field stays
+// as it is, for the parser to refuse.
+func sundays(field string) string {
+	var out []string
+	for part := range strings.SplitSeq(field, ",") {
+		days, step, stepped := strings.Cut(part, "/")
+		from, to, ranged := strings.Cut(days, "-")
+		switch {
+		case !ranged && days == "7":
+			days = "0"
+		case ranged && to == "7" && from == "7":
+			days = "0"
+		case ranged && to == "7" && !stepped && from == "0":
+			days = "0-6"
+		case ranged && to == "7" && !stepped:
+			days = from + "-6,0"
+		case ranged && to == "7":
+			days = stepsTo7(from, step)
+			stepped = false
+		}
+		if stepped {
+			days += "/" + step
+		}
+		out = append(out, days)
+	}
+	return strings.Join(out, ",")
+}
+
+// stepsTo7 lists the days of a range that ends with 7 and has a step; what is not numbers comes back for the parser to refuse.
+func stepsTo7(from, step string) string {
+	first, err := strconv.Atoi(from)
+	by, bad := strconv.Atoi(step)
+	if err != nil || bad != nil || by < 1 || first < 0 || first > 7 {
+		return from + "-7/" + step
+	}
+	var days []string
+	for d := first; d <= 7; d += by {
+		days = append(days, strconv.Itoa(d%7))
+	}
+	return strings.Join(days, ",")
 }
 
 // fixedHour counts on the clock on the wall, in which every day has 24 hours, and only then asks which instant it is.

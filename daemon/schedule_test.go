@@ -60,3 +60,61 @@ func TestParseRefusesWhatPanicsOrNeverComes(t *testing.T) {
 		assert.Error(t, err, "%q", spec)
 	}
 }
+
+func TestFinding_inputs_B12_AZoneBeforeTheFieldsIsKept(t *testing.T) {
+	for _, c := range []struct{ spec, after, want string }{
+		{"CRON_TZ=America/New_York 0 7 * * *", "2026-06-01T00:00:00Z", "2026-06-01T11:00:00Z"},
+		{"TZ=America/New_York 0 7 * * *", "2026-01-10T00:00:00Z", "2026-01-10T12:00:00Z"},
+		{"CRON_TZ=Asia/Tokyo */10 3 * * *", "2026-06-01T12:00:00Z", "2026-06-01T18:00:00Z"},
+		{"CRON_TZ=Asia/Tokyo @daily", "2026-06-01T12:00:00Z", "2026-06-01T15:00:00Z"},
+		{"0 7 * * *", "2026-06-01T00:00:00Z", "2026-06-01T06:00:00Z"},
+	} {
+		s, err := Parse(c.spec, london(t))
+		require.NoError(t, err, c.spec)
+		assert.Equal(t, c.want, s.Next(at(t, c.after)).UTC().Format(time.RFC3339), c.spec)
+	}
+	for _, spec := range []string{"CRON_TZ=Europe/Nowhere 0 7 * * *", "CRON_TZ= 0 7 * * *", "CRON_TZ=Local 0 7 * * *", "TZ=Europe/London"} {
+		_, err := Parse(spec, london(t))
+		assert.Error(t, err, spec)
+	}
+}
+
+func TestFinding_inputs_B20_SundayIsTheSeventhDayToo(t *testing.T) {
+	// 2026-06-01 is a Monday.
+	for _, c := range []struct {
+		spec string
+		want []int // days of June 2026 on which it runs
+	}{
+		{"0 12 * * 7", []int{7, 14}},
+		{"0 12 * * 0", []int{7, 14}},
+		{"0 12 * * 5-7", []int{5, 6, 7, 12, 13, 14}},
+		{"0 12 * * 1,7", []int{1, 7, 8, 14}},
+		{"0 12 * * 7-7", []int{7, 14}},
+		{"0 12 * * 0-7", []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14}},
+		{"0 12 * * 1-7/2", []int{1, 3, 5, 7, 8, 10, 12, 14}},
+		{"0 12 * * sun", []int{7, 14}},
+	} {
+		s, err := Parse(c.spec, time.UTC)
+		require.NoError(t, err, c.spec)
+		var days []int
+		for now := s.Next(at(t, "2026-06-01T00:00:00Z")); now.Before(at(t, "2026-06-15T00:00:00Z")); now = s.Next(now) {
+			days = append(days, now.Day())
+		}
+		assert.Equal(t, c.want, days, c.spec)
+	}
+	for _, spec := range []string{"0 12 * * 8", "0 12 * * 6-8", "0 12 * * 7-9", "0 12 * * x-7/2", "0 12 * * 1-7/0"} {
+		_, err := Parse(spec, time.UTC)
+		assert.Error(t, err, spec)
+	}
+}
+
+func TestFinding_inputs_B20_AScheduleOfEveryTenMinutesInSomeHoursKeepsItsPaceInAutumn(t *testing.T) {
+	s, err := Parse("*/10 0-6 * * *", london(t))
+	require.NoError(t, err)
+	now := at(t, "2026-10-24T23:00:00Z")
+	for range 6 * 7 {
+		next := s.Next(now)
+		require.Equal(t, 10*time.Minute, next.Sub(now), "after %s", now)
+		now = next
+	}
+}
