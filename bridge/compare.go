@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"refbridge/fhir"
 	"refbridge/ledger"
 	"refbridge/sfdc"
 	"refbridge/sfdc/sobject"
@@ -254,7 +255,8 @@ func (c *comparison) update(s *Step, w *Write, have, image sobject.Record) {
 			w.Kept = append(w.Kept, f.Name)
 		case conflict:
 			s.hold(ledger.Reason{Code: codeConflict, Field: f.Name, Rule: w.rules[i].FileLine(),
-				Text: "both the source and Salesforce changed this field since the last sync"}, c.planner.Now().Add(nextRun))
+				Text:   "both the source and Salesforce changed this field since the last sync; make one side equal to the other",
+				Detail: fhir.Private(fmt.Sprintf("the source says %s, Salesforce says %s", shown(f.Value), shown(there)))}, c.planner.Now().Add(nextRun))
 			return
 		case otherPatient:
 			s.die(ledger.Reason{Code: codePatientChanged, Field: f.Name,
@@ -279,6 +281,17 @@ func (c *comparison) asRef(there, want sobject.Value) sobject.Value {
 		return want
 	}
 	return there
+}
+
+// shown is a value for the operator's terminal.
+func shown(v sobject.Value) string {
+	switch {
+	case v.IsNull():
+		return "(empty)"
+	case v.Kind() == sobject.Ref:
+		return v.Key()
+	}
+	return v.Reveal()
 }
 
 // decision is what happens to one field of a record that is there.

@@ -27,6 +27,8 @@ type Reason struct {
 	Text  string // for people, no personal data
 	Rule  string // "service-request.yaml:42"
 	Field string // "Status"
+	// Detail is what the values behind it are, for the operator's own terminal: kept encrypted, and read by Detail alone.
+	Detail fhir.Private
 }
 
 // Sighting is one entry of an answer.

@@ -62,6 +62,9 @@ func (t *tx) settle(ctx context.Context, s Settlement) error {
 	if err := t.move(ctx, &v, s.Fate, s.Reason, r.digest); err != nil {
 		return err
 	}
+	if err := t.keepDetail(ctx, &v, s.Reason.Detail); err != nil {
+		return err
+	}
 	if err := t.put(ctx, &r); err != nil {
 		return err
 	}

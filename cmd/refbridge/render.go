@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"refbridge/bridge"
@@ -38,6 +39,9 @@ func (p printer) reason(s *bridge.Step) {
 	fmt.Fprintf(p.w, "  %s %s\n", p.paint("31", "!"), wrap(s.Reason.Text+" ["+s.Reason.Code+"]", 4))
 	if s.Reason.Field != "" || s.Reason.Rule != "" {
 		fmt.Fprintf(p.w, "    %s\n", strings.TrimSpace(s.Reason.Field+" "+s.Reason.Rule))
+	}
+	if s.Reason.Detail != "" {
+		fmt.Fprintf(p.w, "    %s\n", wrap(oneLine(s.Reason.Detail.Reveal()), 4))
 	}
 }
 
@@ -81,6 +85,12 @@ func show(v sobject.Value) string {
 	return strings.ReplaceAll(strings.ReplaceAll(v.Reveal(), "\r", ""), "\n", "⏎")
 }
 
+// oneLine makes a text of a far end harmless for a terminal: what is no graphic character is shown as its escape.
+func oneLine(text string) string {
+	quoted := strconv.QuoteToGraphic(text)
+	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
+}
+
 // shortHash cuts a key that is a hash, as those of code records are; other keys stay.
 func shortHash(key string) string {
 	if len(key) == 40 && !strings.Contains(key, ".") {
@@ -107,6 +117,8 @@ type reasonJSON struct {
 	Text  string `json:"text"`
 	Field string `json:"field,omitempty"`
 	Rule  string `json:"rule,omitempty"`
+	// Detail is the values behind it, for the operator's own terminal.
+	Detail string `json:"detail,omitempty"`
 }
 
 type writeJSON struct {
@@ -144,7 +156,7 @@ func reasonOf(r ledger.Reason) *reasonJSON {
 	if r.Code == "" {
 		return nil
 	}
-	return &reasonJSON{Code: r.Code, Text: r.Text, Field: r.Field, Rule: r.Rule}
+	return &reasonJSON{Code: r.Code, Text: r.Text, Field: r.Field, Rule: r.Rule, Detail: r.Detail.Reveal()}
 }
 
 func pointer(v sobject.Value) *string {

@@ -107,6 +107,9 @@ func (c *showCmd) Run(ctx context.Context, p *program) error {
 		}
 		for _, e := range entries {
 			found = true
+			if err := a.recall(ctx, &e); err != nil {
+				return err
+			}
 			if err := c.entry(p, e); err != nil {
 				return err
 			}
@@ -131,6 +134,12 @@ func (c *showCmd) entry(p *program, e ledger.Entry) error {
 	return nil
 }
 
+// recall adds the values behind a reason: they are for this terminal and for no log.
+func (a *app) recall(ctx context.Context, e *ledger.Entry) (err error) {
+	e.Reason.Detail, err = a.ledger.Detail(ctx, *e)
+	return err
+}
+
 func printEntry(w io.Writer, e ledger.Entry) {
 	fmt.Fprintf(w, "%s %s  %s", e.Source, e.Ref, e.Fate)
 	if e.Attempts > 1 {
@@ -141,6 +150,9 @@ func printEntry(w io.Writer, e ledger.Entry) {
 		fmt.Fprintf(w, "    %s\n", wrap(e.Reason.Text+" ["+e.Reason.Code+"]", 4))
 		if e.Reason.Rule != "" || e.Reason.Field != "" {
 			fmt.Fprintf(w, "    %s\n", strings.TrimSpace(e.Reason.Field+" "+e.Reason.Rule))
+		}
+		if e.Reason.Detail != "" {
+			fmt.Fprintf(w, "    %s\n", wrap(oneLine(e.Reason.Detail.Reveal()), 4))
 		}
 	}
 	switch {

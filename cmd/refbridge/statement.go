@@ -80,6 +80,11 @@ func (a *app) statement(ctx context.Context, p *program, json bool) error {
 	if err != nil {
 		return err
 	}
+	for i := range open {
+		if err := a.recall(ctx, &open[i]); err != nil {
+			return err
+		}
+	}
 	var back []ledger.Writeback
 	for _, src := range a.cfg.Sources {
 		b, err := a.ledger.Writebacks(ctx, src.Name, ledger.Reported, ledger.Waiting, ledger.Approved, ledger.Sent, ledger.Unclear)
