@@ -21,9 +21,6 @@ import (
 	"refbridge/sfdc/sobject"
 )
 
-// watchOverlap is how far back each look at Salesforce reaches: a commit can become visible later than its stamp.
-const watchOverlap = 5 * time.Minute
-
 // The codes of reasons on the way back.
 const (
 	codeNotCarried   = "not-carried"     // no rule of the tables carries this change
@@ -114,38 +111,6 @@ func (r *Reconciler) Run(ctx context.Context) (Back, error) {
 	return Back{Done: done, Divergent: len(open)}, err
 }
 
-// watch compares what changed with the last-synced images and proposes; then the cursor moves. A crash between the two
-// proposes the same again, which is the same row.
-func (r *Reconciler) watch(ctx context.Context, o mapping.Object) error {
-	name := "changed:" + o.Name
-	mark, err := r.Ledger.Cursor(ctx, r.Flow, name)
-	if err != nil {
-		return err
-	}
-	since, _ := time.Parse(time.RFC3339Nano, mark)
-	if !since.IsZero() {
-		since = since.Add(-watchOverlap)
-	}
-	rows, err := r.Target.Changed(ctx, sfdc.Selection{Object: o.Name, KeyField: o.KeyField, Fields: o.Fields, Refs: o.Refs},
-		since, r.Flow+".")
-	if err != nil {
-		return r.halted(ctx, err, "read changes of "+o.Name)
-	}
-	newest := since
-	for _, row := range rows {
-		if err := r.propose(ctx, o, row); err != nil {
-			return err
-		}
-		if row.Modified.After(newest) {
-			newest = row.Modified
-		}
-	}
-	if len(rows) == 0 {
-		return nil
-	}
-	return r.Ledger.SetCursor(ctx, r.Flow, ledger.Cursor{Name: name, Value: newest.UTC().Format(time.RFC3339Nano)})
-}
-
 // recheck looks again at what is only reported: the configuration may allow it now, what was missing may have been given, or
 // the two sides may agree by now.
 func (r *Reconciler) recheck(ctx context.Context, o mapping.Object) error {
@@ -170,9 +135,9 @@ func (r *Reconciler) recheck(ctx context.Context, o mapping.Object) error {
 	now := map[string]sobject.Record{}
 	for _, row := range rows {
 		now[row.Key.Value] = row
-		if err := r.propose(ctx, o, row); err != nil {
-			return err
-		}
+	}
+	if err := r.compare(ctx, o, rows); err != nil {
+		return err
 	}
 	return r.withdraw(ctx, open, now)
 }
@@ -207,11 +172,22 @@ func (r *Reconciler) halted(ctx context.Context, err error, what string) error {
 	return fmt.Errorf("%w: %s in Salesforce: %w", ErrHalted, what, err)
 }
 
-func (r *Reconciler) propose(ctx context.Context, o mapping.Object, now sobject.Record) error {
-	image, ok, err := r.Ledger.Image(ctx, o.Name, now.Key.Value)
-	if err != nil || !ok {
-		return err
+// compare proposes what follows from rows that differ from their last-synced images.
+func (r *Reconciler) compare(ctx context.Context, o mapping.Object, rows []sobject.Record) error {
+	keys := make([]string, len(rows))
+	for i, row := range rows {
+		keys[i] = row.Key.Value
 	}
+	images, err := r.Ledger.ImagesByKey(ctx, o.Name, keys)
+	for i := 0; err == nil && i < len(rows); i++ {
+		if image, known := images[keys[i]]; known {
+			err = r.propose(ctx, o, image, rows[i])
+		}
+	}
+	return err
+}
+
+func (r *Reconciler) propose(ctx context.Context, o mapping.Object, image, now sobject.Record) error {
 	changed := changes(image, now, r.Tables.BackFields(o.Name))
 	if len(changed) == 0 {
 		return nil
@@ -385,7 +361,7 @@ func (r *Reconciler) proposeAgain(ctx context.Context, d decided) error {
 	if d.now.Object == "" {
 		return nil
 	}
-	return r.propose(ctx, d.object, d.now)
+	return r.compare(ctx, d.object, []sobject.Record{d.now})
 }
 
 func (r *Reconciler) decideAgain(ctx context.Context, w ledger.Writeback) (decided, error) {
