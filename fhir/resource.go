@@ -174,6 +174,16 @@ func below(path, name string) string {
 type Bundle struct {
 	Focus   []Resource // mapped in this order
 	Related []Resource // found by reference only, for example the Patient
+	// Resolver finds what references of these resources point to; nil: what is among them.
+	Resolver *Resolver
+}
+
+// References returns the resolver of the bundle's references.
+func (b Bundle) References() *Resolver {
+	if b.Resolver != nil {
+		return b.Resolver
+	}
+	return NewResolver("", b.Focus, b.Related)
 }
 
 // Digest is the content of everything in the bundle.

@@ -27,8 +27,9 @@ type Context struct {
 	// Variables gives the value of a %variable by its place among the names that Compile was told of: a single node, or where
 	// that is Missing a collection. nil: all are empty.
 	Variables func(place int) (fhir.Node, Collection)
-	// Resolve finds what a reference points to, beyond contained resources; nil finds nothing.
-	Resolve func(reference string) (fhir.Node, bool)
+	// Resolve finds what a reference points to, where that is not exactly one contained resource; nil finds nothing. from is the
+	// element that the reference stands in, Missing where its text was computed.
+	Resolve func(reference string, from fhir.Node) (fhir.Node, bool)
 	// Seen, where it is not nil, is told of every node that a step of a path reaches: elements, extensions, resources that
 	// references point to. Coverage of real data is counted with it.
 	Seen func(fhir.Node)

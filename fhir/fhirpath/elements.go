@@ -115,30 +115,37 @@ func reference(n fhir.Node) string {
 // come from Resolve itself, and else %resource.
 func (r *evaluation) resolve(reference string, from fhir.Node) fhir.Node {
 	if id, ok := strings.CutPrefix(reference, "#"); ok {
-		if to := r.contained(enclosing(from), id); to.Exists() {
+		to, twice := r.contained(enclosing(from), id)
+		if !to.Exists() {
+			to, twice = r.contained(r.resource(), id)
+		}
+		if to.Exists() && !twice {
 			return to
 		}
-		return r.contained(r.resource(), id)
 	}
 	if r.context.Resolve == nil {
 		return fhir.Node{}
 	}
-	to, _ := r.context.Resolve(reference)
+	to, _ := r.context.Resolve(reference, from)
 	return to
 }
 
-// contained gives the contained resource with an id; # alone is the resource that contains.
-func (r *evaluation) contained(resource fhir.Node, id string) fhir.Node {
+// contained gives the contained resource with an id, and whether another one has it too; # alone is the resource that contains.
+func (r *evaluation) contained(resource fhir.Node, id string) (found fhir.Node, twice bool) {
 	if id == "" {
-		return resource
+		return resource, false
 	}
 	list := resource.Member(nameContained)
 	for c := head(list); c.Exists() && r.step(); c = next(list, c) {
-		if c.Member(nameID).Text() == id {
-			return c
+		if c.Member(nameID).Text() != id {
+			continue
 		}
+		if found.Exists() {
+			return found, true
+		}
+		found = c
 	}
-	return fhir.Node{}
+	return found, false
 }
 
 func buildChildren(_ *compiler, _ call) (op, shape) {

@@ -176,7 +176,7 @@ func TestResolveLooksAmongContainedResourcesThenAsksTheContext(t *testing.T) {
 	other := focus(t, `{"resourceType": "Practitioner", "id": "77", "name": [{"family": "Marsh"}],
 		"contained": [{"resourceType": "Organization", "id": "p1", "identifier": [{"value": "R1H"}]}],
 		"extension": [{"url": "https://example.org/at", "valueReference": {"reference": "#p1"}}]}`)
-	c := &fhirpath.Context{Resource: on, Resolve: func(reference string) (fhir.Node, bool) {
+	c := &fhirpath.Context{Resource: on, Resolve: func(reference string, _ fhir.Node) (fhir.Node, bool) {
 		return other, reference == "Practitioner/77"
 	}}
 	assert.Equal(t, "Marsh", eval(t, c, `requester.resolve().name.family`, on))

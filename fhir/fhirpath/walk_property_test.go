@@ -213,7 +213,7 @@ func TestQuickWaysGiveWhatStepsGiveOnAnyResource(t *testing.T) {
 		}
 		give := rapid.IntRange(0, 4).Draw(t, "variable")
 		slots := func(int) (fhir.Node, Collection) { return variableFor(give, root, other.Root()) }
-		find := func(string) (fhir.Node, bool) { return other.Root(), true }
+		find := func(string, fhir.Node) (fhir.Node, bool) { return other.Root(), true }
 		w.slow = Context{Resource: root, Variables: slots, Resolve: find, Seen: func(fhir.Node) {}}
 		w.quick.Resource, w.quick.Variables, w.quick.Resolve = root, slots, find
 		for range 60 {
