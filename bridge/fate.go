@@ -19,6 +19,10 @@ import (
 // The codes of reasons: stable, for filters and alarms. docs/fates.md explains each to an operator.
 const (
 	codePatientIdentity = "patient-identity"      // missing, malformed or wrong NHS number
+	codeForeign         = "reference-foreign"     // a reference to a resource of another server
+	codeAmbiguous       = "reference-ambiguous"   // a reference that fits two resources
+	codeVersion         = "reference-version"     // a reference to a version that did not come along
+	codeUnresolved      = "reference-unresolved"  // a reference that leads to nothing that came along
 	codePatientMissing  = "patient-not-found"     // no Account for the NHS number
 	codePatientTwice    = "patient-found-twice"   // two Accounts for the NHS number
 	codePatientChanged  = "patient-changed"       // a known referral came with another NHS number
@@ -176,6 +180,9 @@ func ofSource(err error, w ledger.Work, now time.Time) verdict {
 	if errors.As(err, &f) {
 		return ofStatus(f.Status, f, w, now)
 	}
+	if v, ok := ofReference(err, now); ok {
+		return v
+	}
 	if errors.Is(err, errPatientURL) {
 		return verdict{fate: ledger.Held, reason: ledger.Reason{Code: codePatientIdentity, Text: err.Error()}}
 	}
@@ -183,6 +190,26 @@ func ofSource(err error, w ledger.Work, now time.Time) verdict {
 		return again(w, ledger.Reason{Code: codeUnreadable, Text: err.Error()}, now)
 	}
 	return again(w, ledger.Reason{Code: codeSource, Text: "the source could not be reached"}, now)
+}
+
+// ofReference judges a patient who cannot be read because of the reference that a referral names them by.
+func ofReference(err error, now time.Time) (verdict, bool) {
+	held := func(code, text string) (verdict, bool) {
+		return verdict{fate: ledger.Held, reason: ledger.Reason{Code: code, Text: text}}, true
+	}
+	switch {
+	case errors.Is(err, fhir.ErrForeign):
+		return held(codeForeign, "the referral names a patient of another server, and no patient of this one is taken for them; "+
+			"name them by NHS number too, or set base_url to the address that the server calls its own")
+	case errors.Is(err, fhir.ErrVersion):
+		return held(codeVersion, "the referral names a version of its patient that is not the server's current one; "+
+			"name them by NHS number too, or refer to the Patient without /_history")
+	case errors.Is(err, fhir.ErrUnresolved):
+		v, ok := held(codeUnresolved, "the server does not have the patient that the referral names; the referral waits until it has")
+		v.next = now.Add(notVisibleWait)
+		return v, ok
+	}
+	return verdict{}, false
 }
 
 func ofERS(e *ers.Error, w ledger.Work, now time.Time) verdict {
@@ -250,13 +277,16 @@ func ofMapping(err error, w ledger.Work) verdict {
 		r.Code = codeUnknownCode
 	case mapping.PatientIdentity:
 		r.Code = codePatientIdentity
+	case mapping.ReferenceForeign, mapping.ReferenceAmbiguous, mapping.ReferenceVersion, mapping.ReferenceUnresolved:
+		r.Code = string(f.Kind)
 	}
 	return verdict{fate: ledger.Held, reason: r}
 }
 
 // gravest picks the fault to show: who the patient is comes before what a code means, and that before the rest.
 func gravest(faults mapping.Faults) mapping.Fault {
-	for _, kind := range []mapping.FaultKind{mapping.PatientIdentity, mapping.UnknownCode} {
+	for _, kind := range []mapping.FaultKind{mapping.PatientIdentity, mapping.ReferenceAmbiguous, mapping.ReferenceForeign,
+		mapping.ReferenceVersion, mapping.ReferenceUnresolved, mapping.UnknownCode} {
 		if i := slices.IndexFunc(faults, func(f mapping.Fault) bool { return f.Kind == kind }); i >= 0 {
 			return faults[i]
 		}
@@ -268,7 +298,8 @@ func gravest(faults mapping.Faults) mapping.Fault {
 func releases(tables, described bool) []string {
 	var out []string
 	if tables {
-		out = append(out, codeUnknownCode, codeMapping, codePatientIdentity, codeUnreadable, codeData, codeUnknownError)
+		out = append(out, codeUnknownCode, codeMapping, codePatientIdentity, codeUnreadable, codeData, codeUnknownError,
+			codeForeign, codeAmbiguous, codeVersion, codeUnresolved)
 	}
 	if described {
 		out = append(out, codeData, codePermission, codeUnknownError)

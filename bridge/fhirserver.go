@@ -1,11 +1,11 @@
 package bridge
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -134,24 +134,37 @@ func (f *FHIRServer) Sightings(a ledger.Answer) ([]ledger.Sighting, error) {
 	if err != nil {
 		return nil, err
 	}
-	included := map[string]fhir.Resource{}
+	var came []fhir.Resource
 	for _, e := range entries {
-		if e.Err == nil && e.Mode == "include" {
-			included[e.Resource.Reference().Current().String()] = e.Resource
+		if e.Err == nil {
+			came = append(came, e.Resource)
 		}
 	}
+	page := fhir.NewResolver(f.Base, came)
 	var out []ledger.Sighting
 	for i, e := range entries {
 		switch {
 		case e.Err != nil:
 			out = append(out, unreadable(a.ID, i, e.Err))
 		case e.Mode != "include" && e.Resource.Type() == a.Kind:
-			subject, _ := fhir.ParseReference(e.Resource.Root().Get("subject").Get("reference").Text())
-			patient := included[subject.Current().String()]
-			out = append(out, ledger.Sighting{Ref: observed(e.Resource, patient), Body: collection(e.Resource, patient)})
+			patient := patientOn(page, e.Resource)
+			out = append(out, ledger.Sighting{Ref: observed(e.Resource, patient), Body: f.collection(e.Resource, patient)})
 		}
 	}
 	return out, nil
+}
+
+// patientOn returns the Patient that a referral is about, where it came on the same page. Where its reference leads to another
+// server, or to two resources, nothing is taken: Normalise finds out why.
+func patientOn(page *fhir.Resolver, focus fhir.Resource) fhir.Resource {
+	text := focus.Root().Get("subject").Get("reference").Text()
+	if text == "" || text[0] == '#' {
+		return fhir.Resource{}
+	}
+	if patient, err := page.Resolve(focus, text); err == nil && patient.Type() == "Patient" {
+		return patient
+	}
+	return fhir.Resource{}
 }
 
 // patientMark stands in a version between the resource's own and its patient's.
@@ -174,17 +187,24 @@ func ownVersion(ref fhir.Reference) fhir.Reference {
 	return ref
 }
 
-// collection wraps a resource and what it refers to, each as received.
-func collection(focus, related fhir.Resource) []byte {
-	var b bytes.Buffer
-	b.WriteString(`{"resourceType":"Bundle","type":"collection","entry":[{"resource":`)
-	b.Write(focus.Raw())
+// collection wraps a resource and what it refers to, each as received, under its fullUrl: that of the page, else what this
+// server reads it by.
+func (f *FHIRServer) collection(focus, related fhir.Resource) []byte {
+	b := []byte(`{"resourceType":"Bundle","type":"collection","entry":[`)
+	b = f.appendEntry(b, focus)
 	if related.Exists() {
-		b.WriteString(`},{"resource":`)
-		b.Write(related.Raw())
+		b = f.appendEntry(append(b, ','), related)
 	}
-	b.WriteString(`}]}`)
-	return b.Bytes()
+	return append(b, "]}"...)
+}
+
+func (f *FHIRServer) appendEntry(b []byte, r fhir.Resource) []byte {
+	at := r.Reference().Current()
+	at.Base = f.Base
+	b = append(b, `{"fullUrl":`...)
+	b = fhir.AppendJSONString(b, cmp.Or(r.FullURL(), at.String()))
+	b = append(b, `,"resource":`...)
+	return append(append(b, r.Raw()...), '}')
 }
 
 // Read reads the resource, and the patient that a referral is about.
@@ -194,23 +214,56 @@ func (f *FHIRServer) Read(ctx context.Context, ref fhir.Reference) (fhir.Referen
 		return fhir.Reference{}, nil, err
 	}
 	related, err := f.subject(ctx, r)
-	return observed(r, related), collection(r, related), err
+	return observed(r, related), f.collection(r, related), err
 }
 
-// errPatientURL says that reading the patient would put an NHS number into a URL, or leave this server.
-var errPatientURL = errors.New("the patient is named by a reference that is not read: by NHS number, or on another server")
+// errPatientURL says that reading the patient would put an NHS number into a URL.
+var errPatientURL = errors.New("the patient is named by a reference that is not read: its id is an NHS number, and URLs end in logs")
 
+// subject reads the Patient that a referral is about from this server. It reads none where the tables will find it without: a
+// contained one, or an NHS number beside a reference that leads nowhere.
 func (f *FHIRServer) subject(ctx context.Context, r fhir.Resource) (fhir.Resource, error) {
-	text := r.Root().Get("subject").Get("reference").Text()
-	subject, err := fhir.ParseReference(text)
+	subject, err := fhir.ParseReference(r.Root().Get("subject").Get("reference").Text())
 	if err != nil || subject.Type != "Patient" {
-		return fhir.Resource{}, nil // contained or logical: nothing to read
+		return fhir.Resource{}, nil
 	}
-	relative := strings.HasPrefix(text, "Patient/") || strings.HasPrefix(text, f.Base+"/Patient/")
-	if _, err := fhir.ParseNHSNumber(subject.ID); err == nil || !relative {
+	patient, err := f.patient(ctx, r, subject)
+	if err != nil && leadsNowhere(err) && namedByNumber(r) {
+		return fhir.Resource{}, nil
+	}
+	return patient, err
+}
+
+// patient reads a Patient that a resource of this server refers to.
+func (f *FHIRServer) patient(ctx context.Context, from fhir.Resource, subject fhir.Reference) (fhir.Resource, error) {
+	here := fhir.NewResolver(f.Base)
+	if !here.Own(from, subject) || !fhir.SameBase(here.Home(from), f.Base) {
+		return fhir.Resource{}, fhir.ErrForeign
+	}
+	if _, err := fhir.ParseNHSNumber(subject.ID); err == nil {
 		return fhir.Resource{}, errPatientURL
 	}
-	return f.Client.Read(ctx, subject.Current())
+	patient, err := f.Client.Read(ctx, subject.Current().Local())
+	var refused *rest.Error
+	if errors.As(err, &refused) && (refused.Status == http.StatusNotFound || refused.Status == http.StatusGone) {
+		return fhir.Resource{}, fhir.ErrUnresolved
+	}
+	if err == nil && subject.Version != "" && patient.VersionID() != subject.Version {
+		return fhir.Resource{}, fhir.ErrVersion
+	}
+	return patient, err
+}
+
+// leadsNowhere reports whether an error says that a reference has no resource.
+func leadsNowhere(err error) bool {
+	return errors.Is(err, fhir.ErrForeign) || errors.Is(err, fhir.ErrVersion) || errors.Is(err, fhir.ErrUnresolved)
+}
+
+// namedByNumber reports whether a referral names its patient by NHS number beside the reference.
+func namedByNumber(r fhir.Resource) bool {
+	id := r.Root().Get("subject").Get("identifier")
+	system := id.Get("system").Text()
+	return (system == fhir.SystemNHSNumber || system == fhir.SystemNHSNumberSTU3) && id.Get("value").Exists()
 }
 
 // Normalise gives the resources of a collection: the first is the focus. A patient that the page did not include is read.
@@ -238,6 +291,7 @@ func (f *FHIRServer) Normalise(ctx context.Context, body []byte) (fhir.Bundle, b
 			b.Related = append(b.Related, patient)
 		}
 	}
+	b.Resolver = fhir.NewResolver(f.Base, b.Focus, b.Related)
 	return b, false, nil
 }
 

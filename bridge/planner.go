@@ -139,8 +139,9 @@ func (p *Planner) mapStep(ctx context.Context, s *Step) error {
 	}
 	var all mapping.Union
 	var faults mapping.Faults
+	resolver := s.Bundle.References()
 	for _, focus := range s.Bundle.Focus {
-		out, err := p.Tables.Map(mapping.Input{Focus: focus, Related: s.Bundle.Related, Now: p.Now(),
+		out, err := p.Tables.Map(mapping.Input{Focus: focus, Related: s.Bundle.Related, Resolver: resolver, Now: p.Now(),
 			Variables: map[string]string{"source": p.Flow, "run": run, "patientMode": string(p.Policy.Patient),
 				"system": p.Policy.System}})
 		var some mapping.Faults

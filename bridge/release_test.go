@@ -13,9 +13,11 @@ func TestWhatAChangeOfTablesOrOrgLetsBeTriedAgain(t *testing.T) {
 		want              []string
 	}{
 		{"nothing changed", false, false, nil},
-		{"the tables changed", true, false, []string{codeMapping, codePatientIdentity, codeUnknownError, codeData, codeUnknownCode, codeUnreadable}},
+		{"the tables changed", true, false, []string{codeMapping, codePatientIdentity, codeUnknownError, codeData, codeUnknownCode, codeUnreadable,
+			codeForeign, codeAmbiguous, codeVersion, codeUnresolved}},
 		{"the org changed", false, true, []string{codePermission, codeUnknownError, codeData}},
-		{"both", true, true, []string{codeMapping, codePatientIdentity, codePermission, codeUnknownError, codeData, codeUnknownCode, codeUnreadable}},
+		{"both", true, true, []string{codeMapping, codePatientIdentity, codePermission, codeUnknownError, codeData, codeUnknownCode, codeUnreadable,
+			codeForeign, codeAmbiguous, codeVersion, codeUnresolved}},
 	} {
 		assert.ElementsMatch(t, c.want, releases(c.tables, c.described), c.name)
 	}

@@ -60,6 +60,13 @@ func NewResolver(base string, resources ...[]Resource) *Resolver {
 	return r
 }
 
+// among is the same resolver among other resources.
+func (r *Resolver) among(resources ...[]Resource) *Resolver {
+	out := NewResolver(r.Base, resources...)
+	out.More = r.More
+	return out
+}
+
 // Resolve returns the resource that a reference of another one points to. The error is ErrForeign, ErrAmbiguous, ErrVersion or
 // ErrUnresolved.
 func (r *Resolver) Resolve(from Resource, reference string) (Resource, error) {
@@ -67,7 +74,7 @@ func (r *Resolver) Resolve(from Resource, reference string) (Resource, error) {
 		return Contained(from, id)
 	}
 	w := r.wanted(from, reference)
-	found, err := w.among(r.candidates(w))
+	found, err := w.chosen(r.candidates(w))
 	if err == nil || errors.Is(err, ErrAmbiguous) || r.More == nil || !w.literal {
 		return found, err
 	}
@@ -75,17 +82,17 @@ func (r *Resolver) Resolve(from Resource, reference string) (Resource, error) {
 	if len(more) == 0 {
 		return found, err
 	}
-	return w.among(append(r.candidates(w), more...))
+	return w.chosen(append(r.candidates(w), more...))
 }
 
 // Own reports whether a literal reference of a resource names a record of the resource's own server: it is relative, or its
 // base is that of the resource.
 func (r *Resolver) Own(from Resource, ref Reference) bool {
-	return ref.Base == "" || SameBase(ref.Base, r.home(from))
+	return ref.Base == "" || SameBase(ref.Base, r.Home(from))
 }
 
-// home is the base of the server that a resource comes from, empty where that is not known.
-func (r *Resolver) home(from Resource) string { return cmp.Or(from.base(), r.Base) }
+// Home returns the base of the server that a resource comes from, empty where that is not known.
+func (r *Resolver) Home(from Resource) string { return cmp.Or(from.base(), r.Base) }
 
 // wanted is what a reference asks for.
 type wanted struct {
@@ -97,7 +104,7 @@ type wanted struct {
 }
 
 func (r *Resolver) wanted(from Resource, reference string) wanted {
-	w := wanted{url: reference, home: r.home(from)}
+	w := wanted{url: reference, home: r.Home(from)}
 	ref, err := ParseReference(reference)
 	if err != nil {
 		return w
@@ -150,7 +157,7 @@ func (w wanted) fits(c Resource) fit {
 	case sameURL:
 		return byURL
 	case !w.literal:
-		if id, ok := strings.CutPrefix(w.url, "urn:uuid:"); ok && full == "" && id != "" && c.ID() == id {
+		if id, ok := strings.CutPrefix(w.url, "urn:uuid:"); ok && full == "" && len(id) == 36 && c.ID() == id {
 			return byURL
 		}
 		return unfit
@@ -164,8 +171,8 @@ func (w wanted) fits(c Resource) fit {
 	return byName
 }
 
-// among chooses the one resource that is meant.
-func (w wanted) among(candidates []Resource) (Resource, error) {
+// chosen is the one resource that is meant.
+func (w wanted) chosen(candidates []Resource) (Resource, error) {
 	var exact, named []Resource
 	others := false
 	for _, c := range candidates {

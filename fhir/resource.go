@@ -178,6 +178,15 @@ type Bundle struct {
 	Resolver *Resolver
 }
 
+// With returns the bundle with more resources to be found by reference.
+func (b Bundle) With(related ...Resource) Bundle {
+	b.Related = append(slices.Clip(b.Related), related...)
+	if b.Resolver != nil {
+		b.Resolver = b.Resolver.among(b.Focus, b.Related)
+	}
+	return b
+}
+
 // References returns the resolver of the bundle's references.
 func (b Bundle) References() *Resolver {
 	if b.Resolver != nil {

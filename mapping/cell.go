@@ -96,9 +96,11 @@ func (m *Mapper) field(c *cell, w *Row) {
 	}
 	before := len(m.faults)
 	var f found
+	m.lost = lost{}
 	m.gather(&f, &w.Source, &w.Place, w.Field)
 	c.from, c.source = f.from, f.origin
 	switch {
+	case m.ambiguous(w.Place, f.from, w.Field):
 	case w.Values != nil:
 		c.set(m.listed(w.Values, &f, w.Place, w.Field))
 	case f.n == 1 && (f.isText || f.one().Primitive()):
@@ -116,6 +118,8 @@ func (m *Mapper) field(c *cell, w *Row) {
 		}
 	}
 	switch {
+	case c.kind == sobject.Null && w.Required && m.lost.err != nil:
+		m.addLost(w.Place, f.from, w.Field)
 	case c.kind == sobject.Null && w.Required:
 		m.add(w.Place, f.from, w.Field, w.missing())
 	case w.flag && c.kind != sobject.Null && c.kind != sobject.Bool:

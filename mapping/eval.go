@@ -3,7 +3,6 @@ package mapping
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"refbridge/fhir"
 	"refbridge/fhir/fhirpath"
@@ -194,8 +193,10 @@ func (m *Mapper) eval(p *Path, field string) fhirpath.Collection {
 // holds tells whether a condition is true. As in FHIRPath, nothing is false and values that are no boolean are true.
 func (m *Mapper) holds(p *Path) bool {
 	m.depth++
+	m.lost = lost{}
 	yes, err := p.Expr.Holds(m.context(), m.item)
 	m.depth--
+	m.ambiguous(p.Place, p, "")
 	if err != nil {
 		m.add(p.Place, p, "", notWorkedOut(err))
 	}
@@ -230,8 +231,12 @@ func (m *Mapper) slot(i int) (fhir.Node, fhirpath.Collection) {
 	}
 	if !m.lets[i].done {
 		m.lets[i].done = true
+		outer := m.lost
+		m.lost = lost{}
 		m.lets[i].node, m.lets[i].items = m.let(&m.table.Lets[i])
+		m.lets[i].lost, m.lost = m.lost, outer
 	}
+	m.lose(m.lets[i].lost)
 	return m.lets[i].node, m.lets[i].items
 }
 
@@ -246,6 +251,7 @@ func (m *Mapper) let(l *Let) (fhir.Node, fhirpath.Collection) {
 	before := c.Steps()
 	defer m.locate(len(m.faults), &f.origin)
 	m.gather(&f, &l.Source, &l.Place, "")
+	m.ambiguous(l.Place, f.from, "")
 	m.steps += c.Steps() - before
 	if l.Values == nil && f.n == 1 && f.node.Exists() {
 		return f.node, nil
@@ -263,41 +269,11 @@ func (m *Mapper) let(l *Let) (fhir.Node, fhirpath.Collection) {
 	}
 }
 
-// resolve finds a resource beyond the contained ones: the focus itself or a related one, by Type/id. A urn:uuid is
-// matched with the logical id, as related resources come without their fullUrl.
-func (m *Mapper) resolve(reference string) (fhir.Node, bool) {
-	uuid, isURN := strings.CutPrefix(reference, "urn:uuid:")
-	ref, err := fhir.ParseReference(reference)
-	if err != nil && !isURN {
-		return fhir.Node{}, false
-	}
-	if matches(m.in.Focus, ref, uuid, isURN) {
-		return m.in.Focus.Root(), true
-	}
-	m.steps += len(m.in.Related)
-	for _, r := range m.in.Related {
-		if matches(r, ref, uuid, isURN) {
-			if m.in.Reached != nil {
-				m.in.Reached(r)
-			}
-			return r.Root(), true
-		}
-	}
-	return fhir.Node{}, false
-}
-
-func matches(r fhir.Resource, ref fhir.Reference, uuid string, isURN bool) bool {
-	if isURN {
-		return uuid != "" && r.ID() == uuid
-	}
-	return r.Type() == ref.Type && r.ID() == ref.ID
-}
-
 // locate notes in the faults since before where in the resource they are: at the element that the value began with, or else at that
 // of forEach.
 func (m *Mapper) locate(before int, origin *fhir.Node) {
 	at := *origin
-	if !at.Exists() && m.item.Parent().Exists() {
+	if !at.Exists() && !m.item.Same(m.in.Focus.Root()) {
 		at = m.item
 	}
 	for i := before; i < len(m.faults); i++ {

@@ -19,8 +19,13 @@ const (
 	UnknownCode     FaultKind = "unknown-code"     // a code that its value table does not list: add a row
 	PatientIdentity FaultKind = "patient-identity" // NHS number missing, malformed, with a wrong check digit, or two of them
 	RequiredMissing FaultKind = "required-missing" // the source has nothing for a field that must have a value
-	TooLong         FaultKind = "too-long"         // a text that does not fit and may not be cut
-	BadValue        FaultKind = "bad-value"        // a value that cannot become what the field takes
+	// A reference that leads to no resource, by the reason of fhir.Resolver.
+	ReferenceForeign    FaultKind = "reference-foreign"
+	ReferenceAmbiguous  FaultKind = "reference-ambiguous"
+	ReferenceVersion    FaultKind = "reference-version"
+	ReferenceUnresolved FaultKind = "reference-unresolved"
+	TooLong             FaultKind = "too-long"  // a text that does not fit and may not be cut
+	BadValue            FaultKind = "bad-value" // a value that cannot become what the field takes
 )
 
 // Fault is one thing that a person has to put right, with the place in the tables that found it. Nothing in it is

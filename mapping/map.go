@@ -14,12 +14,14 @@ import (
 // Input is what one Map reads.
 type Input struct {
 	Focus   fhir.Resource
-	Related []fhir.Resource // found by reference only: by Type/id, whatever stands before it
+	Related []fhir.Resource // found by reference only
+	// Resolver finds what references point to; nil: what is among Focus and Related, by fullUrl or by Type/id.
+	Resolver *fhir.Resolver
 	// Variables are the %names that the caller sets: source (needed where records are made: the first part of every key),
 	// run, patientMode, system.
 	Variables map[string]string
 	Now       time.Time // what now() and today() give
-	// Reached, where it is not nil, is told of each related resource that a path comes to.
+	// Reached, where it is not nil, is told of each other resource that a path comes to.
 	Reached func(fhir.Resource)
 }
 

@@ -32,6 +32,11 @@ type Mapper struct {
 	nodes    []fhir.Node // of a forEach
 	codings  []Coding
 
+	lost     lost            // the gravest of the references that led nowhere, since the row began
+	lostAt   []fhir.Node     // the elements that refer, of those that are a fault
+	followed []resolution    // references of this resource
+	reached  []fhir.Resource // resources that references led to
+
 	steps int  // that this resource has taken, beside those of the first Context
 	limit int  // that it may take
 	over  bool // they are too many
@@ -45,6 +50,7 @@ type Mapper struct {
 
 type letValue struct {
 	done  bool
+	lost  lost      // the gravest of the references that led nowhere
 	node  fhir.Node // the value, where it is a single element; else
 	items fhirpath.Collection
 }
@@ -87,6 +93,7 @@ func (m *Mapper) Map(in Input) (Output, error) {
 func (m *Mapper) begin(in Input) {
 	m.in = in
 	m.faults, m.texts, m.items, m.depth = m.faults[:0], m.texts[:0], m.items[:0], 0
+	m.lost, m.lostAt, m.followed, m.reached = lost{}, clearAll(m.lostAt), clearAll(m.followed), clearAll(m.reached)
 	m.steps, m.over, m.limit = 0, false, maxRecordSteps/(1+in.Focus.Root().Widest()/16)
 	if len(m.contexts) == 0 {
 		m.newContext()
@@ -95,6 +102,12 @@ func (m *Mapper) begin(in Input) {
 		c.Reset()
 		c.Resource, c.Now = in.Focus.Root(), in.Now
 	}
+}
+
+// clearAll empties a list and lets go of what was in it.
+func clearAll[T any](list []T) []T {
+	clear(list)
+	return list[:0]
 }
 
 // forget lets go of what a resource left behind.
@@ -137,10 +150,13 @@ func (m *Mapper) run(t *Table, make func(*Table) bool) {
 		return
 	}
 	m.depth++
+	m.lost = lost{}
 	nodes, ok, err := t.ForEach.Expr.Elements(m.nodes[:0], m.context(), m.item)
 	m.depth--
 	m.nodes = nodes
 	switch {
+	case m.ambiguous(t.ForEach.Place, t.ForEach, ""):
+		return
 	case err != nil:
 		m.add(t.ForEach.Place, t.ForEach, "", notWorkedOut(err))
 		return
@@ -233,12 +249,16 @@ func (m *Mapper) fill(t *Table) {
 }
 
 func (m *Mapper) key(t *Table) (string, Rule, bool) {
+	m.lost = lost{}
 	items, from := m.collect(&t.Key.Source, t.Key.Place, t.Key.Field)
 	rule := Rule{Place: t.Key.Place, at: m.origin}
 	if from != nil {
 		rule.From = from.Text
 	}
 	switch {
+	case m.ambiguous(t.Key.Place, from, t.Key.Field):
+	case len(items) == 0 && m.lost.err != nil:
+		m.addLost(t.Key.Place, from, t.Key.Field)
 	case len(items) == 0:
 		m.add(t.Key.Place, from, t.Key.Field, &trouble{RequiredMissing, "the source has nothing to make a key of",
 			"each part of the path must give something, such as the id of the resource"})

@@ -15,7 +15,7 @@ func (m *Mapper) privateKeys() {
 		return
 	}
 	numbers := numbersIn(nil, m.in.Focus.Root())
-	for _, r := range m.in.Related {
+	for _, r := range m.reached {
 		numbers = numbersIn(numbers, r.Root())
 	}
 	for _, r := range m.out.Records {

@@ -25,7 +25,7 @@ type Sample struct {
 
 // Input gives what Map reads for one of the resources.
 func (in Sample) Input(focus fhir.Resource) Input {
-	return Input{Focus: focus, Related: in.Related, Variables: in.Variables, Now: in.Now}
+	return Input{Focus: focus, Related: in.Related, Resolver: in.References(), Variables: in.Variables, Now: in.Now}
 }
 
 // BundleOf sorts a resource of R4, or those of a Bundle, into what is mapped (ServiceRequest, Appointment) and what it may refer
@@ -51,12 +51,14 @@ func BundleOf(r fhir.Resource) (fhir.Bundle, bool) {
 			b.Related = append(b.Related, one)
 		}
 	}
+	b.Resolver = fhir.NewResolver("", b.Focus, b.Related)
 	return b, len(b.Focus) > 0
 }
 
 // MapAll maps every resource of a sample, each record once. As in a sync, one fault holds all of it.
 func (s *Set) MapAll(in Sample) ([]Mapped, Faults) {
 	var inputs []Input
+	in.Resolver = in.References() // once for all
 	for _, focus := range in.Focus {
 		inputs = append(inputs, in.Input(focus))
 	}

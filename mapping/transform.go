@@ -94,8 +94,8 @@ func newTransform(name string, args []string) (Transform, error) {
 				cmp.Or(Nearest(args[0], fhirpath.ResourceTypes()), "for example referenceId(ServiceRequest)"))
 		}
 		t.takes = "FHIR.Reference"
-		t.apply = func(_ *Mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble) {
-			return referenceIDs(in, args[0]), nil
+		t.apply = func(m *Mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble) {
+			return m.referenceIDs(in, args[0])
 		}
 		return t, nil
 	}
@@ -377,19 +377,4 @@ func (m *Mapper) letters(s string, low, high byte, change func(string) string) s
 		m.texts = append(m.texts, c)
 	}
 	return m.computed(from)
-}
-
-// referenceIDs gives the logical ids of those references (Reference elements or texts) that name a resource of the type.
-func referenceIDs(in fhirpath.Collection, typ string) fhirpath.Collection {
-	var out fhirpath.Collection
-	for _, item := range in {
-		text := item.Text()
-		if item.Node().Kind() == fhir.Object {
-			text = item.Node().Get("reference").Text()
-		}
-		if ref, err := fhir.ParseReference(text); err == nil && ref.Type == typ {
-			out = append(out, fhirpath.StringItem(ref.ID))
-		}
-	}
-	return out
 }

@@ -153,37 +153,28 @@ func (w *Watcher) item(t *Table, use Use) {
 // drop marks what a table leaves out, and with a reference what it points to.
 func (w *Watcher) drop(n fhir.Node, use Use) {
 	w.sink.Reads(n, use)
-	for reference := range references(n) {
-		if to := w.target(reference); !to.Same(w.m.in.Focus.Root()) {
+	for reference, from := range references(n) {
+		if to := w.target(reference, from); !to.Same(w.m.in.Focus.Root()) {
 			w.sink.Reads(to, use)
 		}
 	}
 }
 
 // target gives the resource that a reference points to, Missing where it did not come along.
-func (w *Watcher) target(reference string) fhir.Node {
-	local, ok := strings.CutPrefix(reference, "#")
-	if !ok {
-		to, _ := w.m.resolve(reference)
-		return to
-	}
-	for c := range w.m.in.Focus.Root().Get("contained").Items() {
-		if c.Get("id").Text() == local {
-			return c
-		}
-	}
-	return fhir.Node{}
+func (w *Watcher) target(reference string, from fhir.Node) fhir.Node {
+	to, _ := w.m.resolve(reference, from)
+	return to
 }
 
-// references walks the references below a node.
-func references(n fhir.Node) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		if to := n.Get("reference"); to.Kind() == fhir.String && !yield(to.Text()) {
+// references walks the references below a node, each with the element that it stands in.
+func references(n fhir.Node) iter.Seq2[string, fhir.Node] {
+	return func(yield func(string, fhir.Node) bool) {
+		if to := n.Get("reference"); to.Kind() == fhir.String && !yield(to.Text(), n) {
 			return
 		}
 		for m := n.First(); m.Exists(); m = m.Next() {
-			for to := range references(m) {
-				if !yield(to) {
+			for to, from := range references(m) {
+				if !yield(to, from) {
 					return
 				}
 			}

@@ -1,7 +1,6 @@
 package mapping
 
 import (
-	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
@@ -33,17 +32,14 @@ func input(t testing.TB, name string) Input {
 	t.Helper()
 	src, err := os.ReadFile(filepath.Join("testdata", "golden", name+".json"))
 	require.NoError(t, err)
-	var bundle struct {
-		Entry []struct {
-			Resource json.RawMessage `json:"resource"`
-		} `json:"entry"`
-	}
-	require.NoError(t, json.Unmarshal(src, &bundle))
-	require.NotEmpty(t, bundle.Entry)
+	bundle := resource(t, src)
 	in := Input{Now: time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC), Variables: world(name)}
-	for _, e := range bundle.Entry {
-		in.Related = append(in.Related, resource(t, e.Resource))
+	for e := range bundle.Root().Get("entry").Items() {
+		one, err := fhir.ResourceAt(e.Get("resource"))
+		require.NoError(t, err)
+		in.Related = append(in.Related, one)
 	}
+	require.NotEmpty(t, in.Related)
 	in.Focus, in.Related = in.Related[0], in.Related[1:]
 	return in
 }

@@ -100,7 +100,7 @@ func tested(set *mapping.Set, c cases.Case) []cases.Failure {
 		if err != nil {
 			return []cases.Failure{{Line: c.Line, Message: err.Error()}}
 		}
-		in.Focus, in.Related, ok = b.Focus, append(b.Related, c.Related...), true
+		in.Bundle, ok = b.With(c.Related...), true
 	}
 	if !ok {
 		return []cases.Failure{{Line: c.Line, Message: "the input holds nothing that is mapped"}}

@@ -66,6 +66,6 @@ func (c Case) Sample() (mapping.Sample, bool) {
 	s := mapping.Sample{Variables: c.Variables, Now: c.Now}
 	b, ok := mapping.BundleOf(c.Input)
 	s.Bundle = b
-	s.Related = append(s.Related, c.Related...)
+	s.Bundle = s.With(c.Related...)
 	return s, ok
 }

@@ -37,6 +37,7 @@ func Make(s *mapping.Set, name string, in mapping.Sample, key []byte) (Made, err
 		return made, fmt.Errorf("the name of the case has no letter or digit")
 	}
 	invent := newSynthesiser(key)
+	invent.resolver = in.References()
 	list, err := invent.all(slices.Concat(in.Focus, in.Related))
 	if err != nil {
 		return made, err

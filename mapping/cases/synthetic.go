@@ -54,6 +54,7 @@ type synthesiser struct {
 	path        []byte
 	replaced    []Replaced
 	secrets     secrets
+	resolver    *fhir.Resolver // of the real record's references
 	elements    elements
 	kept        []kept
 	numbers     []kept

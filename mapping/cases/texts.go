@@ -38,7 +38,9 @@ func (s *synthesiser) text(n fhir.Node) string {
 	case name == "id":
 		s.note("id", was)
 		return s.shaped(was)
-	case name == "reference" || name == "fullUrl":
+	case name == "reference":
+		return s.reference(s.relative(n, was))
+	case name == "fullUrl":
 		return s.reference(was)
 	case in == "Identifier" && name == "value":
 		return s.identifier(ownerOf(n), was)
@@ -163,6 +165,24 @@ func (s *synthesiser) identifier(in fhir.Node, was string) string {
 	}
 	s.note("identifier", was)
 	return s.shaped(was)
+}
+
+// relative is Type/id in place of a URL of the record's own server, or of a urn that is the fullUrl of what came along: in a case
+// resources stand without their fullUrl. What leads to another server still does.
+func (s *synthesiser) relative(n fhir.Node, was string) string {
+	if s.resolver == nil || !strings.Contains(was, ":") {
+		return was
+	}
+	from := fhir.Referrer(n)
+	ref, err := fhir.ParseReference(was)
+	to, unresolved := s.resolver.Resolve(from, was)
+	switch {
+	case err == nil && (s.resolver.Own(from, ref) || unresolved == nil):
+		return ref.Local().String()
+	case err != nil && unresolved == nil && to.ID() != "" && !strings.HasSuffix(was, ":"+to.ID()):
+		return to.Reference().Current().String()
+	}
+	return was
 }
 
 // reference keeps the type, and the tie to the resource that is meant.

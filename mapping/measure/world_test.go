@@ -1,7 +1,6 @@
 package measure
 
 import (
-	"encoding/json"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -74,18 +73,15 @@ func golden(t testing.TB, name string) mapping.Sample {
 	t.Helper()
 	src, err := os.ReadFile(filepath.Join("..", "testdata", "golden", name+".json"))
 	require.NoError(t, err)
-	var bundle struct {
-		Entry []struct {
-			Resource json.RawMessage `json:"resource"`
-		} `json:"entry"`
+	var in mapping.Sample
+	for e := range resource(t, src).Root().Get("entry").Items() {
+		r, err := fhir.ResourceAt(e.Get("resource"))
+		require.NoError(t, err)
+		in.Related = append(in.Related, r)
 	}
-	require.NoError(t, json.Unmarshal(src, &bundle))
-	require.NotEmpty(t, bundle.Entry)
-	in := sample(t, string(bundle.Entry[0].Resource))
+	require.NotEmpty(t, in.Related)
+	in.Focus, in.Related = in.Related[:1], in.Related[1:]
 	in.Variables = world(name)
-	for _, e := range bundle.Entry[1:] {
-		in.Related = append(in.Related, resource(t, e.Resource))
-	}
 	return in
 }
 

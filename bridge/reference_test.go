@@ -1,0 +1,124 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"refbridge/fhir"
+	"refbridge/fhir/rest"
+	"refbridge/ledger"
+	"refbridge/mapping"
+)
+
+// pageOf is a search page of referrals, each with its subject, and of included patients by fullUrl.
+func pageOf(base string, subjects map[string]string, patients ...[2]string) []byte {
+	var entries []string
+	for id, subject := range subjects {
+		entries = append(entries, fmt.Sprintf(`{"fullUrl":"%s/ServiceRequest/%s","search":{"mode":"match"},"resource":{"resourceType":"ServiceRequest",
+			"id":"%s","meta":{"versionId":"1"},"status":"active","intent":"order","subject":%s}}`, base, id, id, subject))
+	}
+	for _, p := range patients {
+		entries = append(entries, fmt.Sprintf(`{"fullUrl":"%s","search":{"mode":"include"},"resource":%s}`, p[0], p[1]))
+	}
+	return []byte(`{"resourceType":"Bundle","type":"searchset","entry":[` + strings.Join(entries, ",") + `]}`)
+}
+
+func person(id, version, number string) string {
+	return fmt.Sprintf(`{"resourceType":"Patient","id":"%s","meta":{"versionId":"%s"},
+		"identifier":[{"system":"https://fhir.nhs.uk/Id/nhs-number","value":"%s"}]}`, id, version, number)
+}
+
+// TestFinding_server_MP1_ALivePageLinksNobodyToAPatientOfAnotherServer polls nothing: it reads a page as it stands in the
+// inbox, and asks what the tables make of each referral, or why it is held. The server holds Patient/2 (version 4) beside the page.
+func TestFinding_server_MP1_ALivePageLinksNobodyToAPatientOfAnotherServer(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/fhir+json")
+		if r.URL.Path != "/r4/Patient/2" {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		_, _ = w.Write([]byte(person("2", "4", "9990000034")))
+	}))
+	defer server.Close()
+	base := server.URL + "/r4"
+	client, err := rest.New(rest.Config{BaseURL: base, Now: time.Now})
+	require.NoError(t, err)
+	f := &FHIRServer{Client: client, Base: base, Now: time.Now}
+	tables, err := mapping.Load(mapping.Default(), mapping.Options{})
+	require.NoError(t, err)
+	p := Planner{Flow: "ward", Source: f, Tables: tables, Now: time.Now}
+	const number = `"identifier":{"system":"https://fhir.nhs.uk/Id/nhs-number","value":"9990000042"}`
+	for name, c := range map[string]struct{ subject, number, code string }{
+		"relative":                      {`{"reference":"Patient/1"}`, "9990000018", ""},
+		"absolute, this server":         {`{"reference":"` + base + `/Patient/1"}`, "9990000018", ""},
+		"another server":                {`{"reference":"https://gp.example/fhir/Patient/1"}`, "", codeForeign},
+		"another server's, included":    {`{"reference":"https://lab.example/fhir/Patient/9"}`, "9990000026", ""},
+		"another path of this server":   {`{"reference":"` + server.URL + `/other/Patient/1"}`, "", codeForeign},
+		"another server, and a number":  {`{"reference":"https://gp.example/fhir/Patient/1",` + number + `}`, "9990000042", ""},
+		"this server's, another number": {`{"reference":"Patient/1",` + number + `}`, "", codePatientIdentity},
+		"the included version":          {`{"reference":"Patient/1/_history/7"}`, "9990000018", ""},
+		"not on the page":               {`{"reference":"Patient/2"}`, "9990000034", ""},
+		"not on the page, its version":  {`{"reference":"Patient/2/_history/4"}`, "9990000034", ""},
+		"not on the page, another one":  {`{"reference":"Patient/2/_history/3"}`, "", codeVersion},
+		"not there":                     {`{"reference":"Patient/3"}`, "", codeUnresolved},
+		"not there, and a number":       {`{"reference":"Patient/3",` + number + `}`, "9990000042", ""},
+		"its id is an NHS number":       {`{"reference":"Patient/9990000018"}`, "", codePatientIdentity},
+	} {
+		page := pageOf(base, map[string]string{"x": c.subject}, [2]string{base + "/Patient/1", person("1", "7", "9990000018")},
+			[2]string{"https://lab.example/fhir/Patient/9", person("9", "1", "9990000026")})
+		seen, err := f.Sightings(ledger.Answer{Kind: "ServiceRequest", Body: page})
+		require.NoError(t, err)
+		require.Len(t, seen, 1, name)
+		assert.NotContains(t, seen[0].Ref.String(), "://", "a key of the ledger has no base")
+		s := &Step{Work: ledger.Work{Source: "ward", Ref: seen[0].Ref, Body: seen[0].Body}, Fate: ledger.Pending}
+		require.NoError(t, p.prepare(context.Background(), s))
+		assert.Equal(t, c.code, s.Reason.Code, "%s: %s", name, s.Reason.Text)
+		got := ""
+		if s.Fate == ledger.Pending {
+			got = s.nhsNumber()
+		}
+		assert.Equal(t, c.number, got, name)
+	}
+}
+
+// A body that an older version stored has no fullUrl, and may hold the wrong patient.
+func TestFinding_SEC1_AStoredBodyWithAnothersPatientIsHeld(t *testing.T) {
+	f := &FHIRServer{Base: "https://mine.example/r4"}
+	body := `{"resourceType":"Bundle","type":"collection","entry":[{"resource":{"resourceType":"ServiceRequest","id":"x","status":"active","intent":"order",
+		"subject":{"reference":"https://gp.example/fhir/Patient/1"}}},{"resource":` + person("1", "1", "9990000018") + `}]}`
+	b, _, err := f.Normalise(context.Background(), []byte(body))
+	require.NoError(t, err)
+	tables, err := mapping.Load(mapping.Default(), mapping.Options{})
+	require.NoError(t, err)
+	_, err = tables.Map(mapping.Input{Focus: b.Focus[0], Related: b.Related, Resolver: b.References(), Variables: map[string]string{"source": "s"}})
+	require.Error(t, err)
+	assert.Equal(t, codeForeign, ofMapping(err, ledger.Work{}).reason.Code)
+}
+
+func TestEachLostReferenceOfAPatientHasItsReason(t *testing.T) {
+	now := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		err  error
+		code string
+		next time.Time
+	}{
+		{fmt.Errorf("read: %w", fhir.ErrForeign), codeForeign, time.Time{}},
+		{fhir.ErrVersion, codeVersion, time.Time{}},
+		{fhir.ErrUnresolved, codeUnresolved, now.Add(notVisibleWait)},
+		{errors.New("other"), codeSource, now.Add(time.Minute)},
+	} {
+		v := ofSource(c.err, ledger.Work{}, now)
+		assert.Equal(t, ledger.Held, v.fate)
+		assert.Equal(t, c.code, v.reason.Code)
+		assert.Equal(t, c.next, v.next, c.code)
+	}
+}

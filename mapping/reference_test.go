@@ -1,0 +1,152 @@
+package mapping
+
+import (
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"refbridge/fhir"
+)
+
+// bundled maps the first resource of a Bundle with the starter tables.
+func bundled(t *testing.T, entries ...string) (Output, error) {
+	t.Helper()
+	r := resource(t, []byte(`{"resourceType":"Bundle","type":"collection","entry":[`+strings.Join(entries, ",")+`]}`))
+	b, ok := BundleOf(r)
+	require.True(t, ok)
+	in := Sample{Bundle: b, Variables: map[string]string{"source": "ward", "patientMode": "link", "run": "live"}}
+	return starterTables(t).Map(in.Input(b.Focus[0]))
+}
+
+func entry(fullURL, resource string) string {
+	return `{"fullUrl":"` + fullURL + `","resource":` + resource + `}`
+}
+
+func requestFor(subject string) string {
+	return entry("https://a.example/r4/ServiceRequest/s", `{"resourceType":"ServiceRequest","id":"s","status":"active","intent":"order","subject":`+subject+`}`)
+}
+
+func someone(id, number string) string {
+	return `{"resourceType":"Patient","id":"` + id + `","identifier":[{"system":"https://fhir.nhs.uk/Id/nhs-number","value":"` + number + `"}]}`
+}
+
+func TestFinding_inputs_B10_APatientIsFoundByAddressAndALostOneHasItsOwnReason(t *testing.T) {
+	const uuid, number = "urn:uuid:5f0c2a44-8a6e-4a52-9d0c-3f1b7d1e2a10", `"identifier":{"system":"https://fhir.nhs.uk/Id/nhs-number","value":"9990000042"}`
+	mine := entry("https://a.example/r4/Patient/1", someone("1", "9990000018"))
+	others := entry("https://b.example/r4/Patient/1", someone("1", "9990000026"))
+	for name, c := range map[string]struct {
+		subject  string
+		entries  []string
+		patient  string
+		kind     FaultKind
+		noNumber bool // whether the message may say that there is no NHS number
+	}{
+		"by fullUrl":                  {`{"reference":"` + uuid + `"}`, []string{entry(uuid, someone("1", "9990000018"))}, "9990000018", "", false},
+		"by the base of the referral": {`{"reference":"Patient/1"}`, []string{others, mine}, "9990000018", "", false},
+		"by URL":                      {`{"reference":"https://b.example/r4/Patient/1"}`, []string{others, mine}, "9990000026", "", false},
+		"foreign":                     {`{"reference":"https://b.example/r4/Patient/1"}`, []string{mine}, "", ReferenceForeign, false},
+		"unresolved":                  {`{"reference":"Patient/1"}`, nil, "", ReferenceUnresolved, false},
+		"a uuid that is not there":    {`{"reference":"` + uuid + `"}`, []string{mine}, "", ReferenceUnresolved, false},
+		"ambiguous":                   {`{"reference":"Patient/1"}`, []string{mine, mine[:len(mine)-2] + `,"active":false}}`}, "", ReferenceAmbiguous, false},
+		"ambiguous, with a number":    {`{"reference":"Patient/1",` + number + `}`, []string{mine, mine[:len(mine)-2] + `,"active":false}}`}, "", ReferenceAmbiguous, false},
+		"another version":             {`{"reference":"Patient/1/_history/2"}`, []string{mine}, "", ReferenceVersion, false},
+		"unresolved, with a number":   {`{"reference":"Patient/1",` + number + `}`, nil, "9990000042", "", false},
+		"foreign, with a number":      {`{"reference":"https://b.example/r4/Patient/1",` + number + `}`, []string{mine}, "9990000042", "", false},
+		"found, with another number":  {`{"reference":"Patient/1",` + number + `}`, []string{mine}, "", PatientIdentity, false},
+		"found, without a number":     {`{"reference":"Patient/1"}`, []string{entry("https://a.example/r4/Patient/1", `{"resourceType":"Patient","id":"1"}`)}, "", PatientIdentity, true},
+		"contained":                   {`{"reference":"#p"},"contained":[` + someone("p", "9990000018") + `]`, []string{mine}, "9990000018", "", false},
+		"contained twice":             {`{"reference":"#p"},"contained":[` + someone("p", "9990000018") + "," + someone("p", "9990000026") + `]`, nil, "", ReferenceAmbiguous, false},
+	} {
+		out, err := bundled(t, append([]string{requestFor(c.subject)}, c.entries...)...)
+		if c.kind != "" {
+			found := faults(t, err)
+			assert.Equal(t, c.kind, found[0].Kind, name)
+			assert.Len(t, found, 1, name)
+			assert.Equal(t, c.noNumber, strings.Contains(found[0].Message, "NHS number is missing"), name)
+			if strings.HasPrefix(string(c.kind), "reference-") {
+				assert.Equal(t, "ServiceRequest.subject", found[0].Element, name)
+			}
+			continue
+		}
+		require.NoError(t, err, name)
+		assert.Equal(t, c.patient, lookedUp(out), name)
+	}
+}
+
+// lookedUp is the NHS number that the referral is looked up by.
+func lookedUp(out Output) string {
+	for _, m := range out.Records {
+		if v, ok := m.Record.Get("PatientId"); ok && m.Record.Object == "ClinicalServiceRequest" {
+			return v.LookupKey()
+		}
+	}
+	return ""
+}
+
+func TestFinding_inputs_B19_AnAppointmentHangsUnderOneReferralOrNone(t *testing.T) {
+	const uuid = "urn:uuid:5f0c2a44-8a6e-4a52-9d0c-3f1b7d1e2a10"
+	request := entry(uuid, `{"resourceType":"ServiceRequest","id":"u1","status":"active","intent":"order"}`)
+	for basedOn, want := range map[string]string{
+		`{"reference":"ServiceRequest/r1"}`:                                                         "ward.sr.r1",
+		`{"reference":"https://a.example/r4/ServiceRequest/r1"}`:                                    "ward.sr.r1",
+		`{"reference":"ServiceRequest/r1/_history/3"}`:                                              "ward.sr.r1",
+		`{"reference":"` + uuid + `"}`:                                                              "ward.sr.u1",
+		`{"reference":"CarePlan/1"},{"reference":"ServiceRequest/r1"}`:                              "ward.sr.r1",
+		`{"reference":"ServiceRequest/r1"},{"reference":"ServiceRequest/r1/_history/2"}`:            "ward.sr.r1",
+		`{"reference":"ServiceRequest/r1"},{"reference":"ServiceRequest/r2"}`:                       "! bad-value",
+		`{"reference":"https://b.example/r4/ServiceRequest/r1"}`:                                    "! reference-foreign",
+		`{"reference":"ServiceRequest/r1"},{"reference":"https://b.example/r4/ServiceRequest/r2"}`:  "! reference-foreign",
+		`{"reference":"urn:uuid:0d3c1f6e-52a7-4b9a-9c0e-1a2b3c4d5e6f"}`:                             "! reference-unresolved",
+		`{"reference":"ServiceRequest/r1"},{"type":"ServiceRequest","reference":"urn:uuid:0d3c1f"}`: "! reference-unresolved",
+		`{"reference":"#sr"}`: "! required-missing",
+	} {
+		out, err := bundled(t, entry("https://a.example/r4/Appointment/a", `{"resourceType":"Appointment","id":"a","status":"booked",
+			"start":"2026-07-06T09:30:00Z","end":"2026-07-06T09:50:00Z","basedOn":[`+basedOn+`]}`), request)
+		if kind, held := strings.CutPrefix(want, "! "); held {
+			found := faults(t, err)
+			assert.Equal(t, FaultKind(kind), found[0].Kind, basedOn)
+			assert.Len(t, found, 1, basedOn)
+			continue
+		}
+		require.NoError(t, err, basedOn)
+		parent, _ := out.Records[0].Record.Get("ParentRecordId")
+		assert.Equal(t, want, parent.Key(), basedOn)
+	}
+}
+
+func TestALostReferenceIsAFaultWhereItsValueIsMissed(t *testing.T) {
+	for table, want := range map[string]FaultKind{
+		`rows: [{field: A__c, from: performer.resolve().name}]`:                                                                  "",
+		`rows: [{field: A__c, from: performer.resolve().name, required: true}]`:                                                  ReferenceForeign,
+		`rows: [{field: A__c, from: [performer.resolve().name, status], required: true}]`:                                        "",
+		"let: {who: performer.resolve().name}\nrows: [{field: B__c, from: status}, {field: A__c, from: '%who', required: true}]": ReferenceForeign,
+		"when: performer.resolve().exists().not()\nrows: [{field: A__c, from: status}]":                                          "",
+		"forEach: performer.resolve()\nrows: [{field: A__c, from: id}]":                                                          "",
+	} {
+		set, err := Load(fstest.MapFS{"x.yaml": {Data: []byte("object: X__c\nsource: ServiceRequest\nkey: {field: K__c, from: \"%resource.id\"}\n" + table + "\n")}}, Options{})
+		require.NoError(t, err)
+		focus := resource(t, []byte(`{"resourceType":"ServiceRequest","id":"1","status":"active","performer":[{"reference":"https://b.example/r4/Organization/1"}]}`))
+		_, err = set.Map(Input{Focus: focus, Variables: map[string]string{"source": "s"}})
+		if want == "" {
+			assert.NoError(t, err, table)
+			continue
+		}
+		assert.Equal(t, want, faults(t, err)[0].Kind, table)
+	}
+}
+
+// A value from a resource that came along may not get into a key, wherever it was found.
+func TestAKeyTakesNoNHSNumberOfAResourceFoundElsewhere(t *testing.T) {
+	set, err := Load(fstest.MapFS{"x.yaml": {Data: []byte("object: X__c\nsource: ServiceRequest\nkey: {field: K__c, from: \"subject.resolve().identifier.value\"}\nrows: [{field: A__c, from: status}]\n")}}, Options{})
+	require.NoError(t, err)
+	r := fhir.NewResolver("")
+	r.More = func(typ, id string) []fhir.Resource {
+		return []fhir.Resource{resource(t, []byte(someone(id, "9990000018")))}
+	}
+	focus := resource(t, []byte(`{"resourceType":"ServiceRequest","id":"1","status":"active","subject":{"reference":"Patient/7"}}`))
+	_, err = set.Map(Input{Focus: focus, Resolver: r, Variables: map[string]string{"source": "s"}})
+	assert.Contains(t, faults(t, err)[0].Message, "NHS number")
+}
