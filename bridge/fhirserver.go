@@ -98,7 +98,7 @@ func (f *FHIRServer) pages(ctx context.Context, in inbox, typ string, q url.Valu
 				return err
 			}
 		}
-		last, mark = page, newest(page, typ, mark)
+		last, mark = page.Body, newest(page.Entries, typ, mark)
 	}
 	if last == nil {
 		return nil
@@ -111,11 +111,7 @@ func (f *FHIRServer) answer(typ string, body []byte) ledger.Answer {
 }
 
 // newest gives the highest meta.lastUpdated of a page, by the server's own clock.
-func newest(page []byte, typ, mark string) string {
-	entries, err := rest.ReadPage(page)
-	if err != nil {
-		return mark
-	}
+func newest(entries []rest.Entry, typ, mark string) string {
 	high, _ := time.Parse(time.RFC3339Nano, mark)
 	for _, e := range entries {
 		if e.Err == nil && e.Resource.Type() == typ && e.Resource.LastUpdated().After(high) {
@@ -130,10 +126,11 @@ func newest(page []byte, typ, mark string) string {
 
 // Sightings reads a page: one sighting a matching resource, with what it refers to beside it.
 func (f *FHIRServer) Sightings(a ledger.Answer) ([]ledger.Sighting, error) {
-	entries, err := rest.ReadPage(a.Body)
+	read, err := rest.ReadPage(a.Body)
 	if err != nil {
 		return nil, err
 	}
+	entries := read.Entries
 	var came []fhir.Resource
 	for _, e := range entries {
 		if e.Err == nil {

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +9,8 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
-	"regexp"
+	"strings"
+	"time"
 
 	"github.com/go-resty/resty/v2"
 
@@ -18,108 +20,34 @@ import (
 // maxPages of one search; a server that has more has lost its way.
 const maxPages = 10_000
 
-var (
-	errType   = errors.New("not the name of a resource type")
-	errID     = errors.New("not a logical id that can stand in a URL")
-	errBundle = errors.New("not a Bundle of type searchset")
+// Page is one page of a search.
+type Page struct {
+	Body    []byte // as received
+	Entries []Entry
+	Notices []string  // codes of the OperationOutcomes on the page that are no failure: of an incomplete search, say
+	Time    time.Time // of the server's clock when it answered, zero where it did not say
+	More    bool      // a page follows
+	Err     error     // the page closes, but it is ErrGarbage: no entry is used, and the search goes on behind it
 
-	typePattern = regexp.MustCompile(`^[A-Z][A-Za-z]{1,63}$`)
-	idPattern   = regexp.MustCompile(`^[A-Za-z0-9\-.]{1,64}$`)
-)
-
-// Entry is one entry of a search page. Where Err is set the entry cannot be used; its neighbours can.
-type Entry struct {
-	Resource fhir.Resource
-	Mode     string // "match", "include" or "outcome" (Bundle.entry.search.mode); match where the server says nothing
-	Err      error  // *EntryError
+	bundle fhir.Resource // without its entries
+	next   *url.URL      // nil on the last page
 }
 
-// EntryError says what is wrong with one entry of a page.
-type EntryError struct {
-	Position int // in Bundle.entry, from 0
-	Err      error
-}
-
-// Error gives position and reason, nothing of the entry.
-func (e *EntryError) Error() string { return fmt.Sprintf("entry %d: %v", e.Position, e.Err) }
-
-// Unwrap gives the reason.
-func (e *EntryError) Unwrap() error { return e.Err }
-
-// Pages searches and gives each page whole, as received: a Bundle of type searchset that parses. It follows the next
+// Pages searches and returns each page, a complete Bundle of type searchset. It follows the next
 // links, on the origin and below the path of the base URL only (else ErrForeignLink), and ends with ErrPagingLoop
 // where they lead in a circle. After an error nothing follows: the search is not complete, whatever came before.
 // Parameters must hold no personal value: they travel in the URL.
-func (c *Client) Pages(ctx context.Context, typ string, q url.Values) iter.Seq2[[]byte, error] {
-	return func(yield func([]byte, error) bool) {
-		for p, err := range c.pages(ctx, typ, q) {
-			if !yield(p.body, err) {
-				return
-			}
-		}
-	}
-}
-
-// Search gives the resources of all pages in order: the matches, and what _include brought. An *EntryError belongs
-// to one entry and the search goes on; any other error is the last thing that comes.
-func (c *Client) Search(ctx context.Context, typ string, q url.Values) iter.Seq2[fhir.Resource, error] {
-	return func(yield func(fhir.Resource, error) bool) {
-		for p, err := range c.pages(ctx, typ, q) {
-			if err != nil {
-				yield(fhir.Resource{}, err)
-				return
-			}
-			if !p.each(yield) {
-				return
-			}
-		}
-	}
-}
-
-// ReadPage gives the entries of a page that Pages gave. It fails where the page itself cannot be trusted
-// (fhir.ErrSyntax, ErrNotFHIR).
-func ReadPage(body []byte) ([]Entry, error) {
-	bundle, err := readBundle(body)
-	if err != nil {
-		return nil, fmt.Errorf("read a search page of %d bytes: %w", len(body), err)
-	}
-	return entries(bundle), nil
-}
-
-type page struct {
-	body   []byte
-	bundle fhir.Resource
-	next   *url.URL // nil on the last page
-}
-
-func (p page) each(yield func(fhir.Resource, error) bool) bool {
-	for _, e := range entries(p.bundle) {
-		if e.Mode == "outcome" && e.Err == nil {
-			continue
-		}
-		if e.Err != nil {
-			e.Resource = fhir.Resource{}
-		}
-		if !yield(e.Resource, e.Err) {
-			return false
-		}
-	}
-	return true
-}
-
-func (c *Client) pages(ctx context.Context, typ string, q url.Values) iter.Seq2[page, error] {
-	return func(yield func(page, error) bool) {
+func (c *Client) Pages(ctx context.Context, typ string, q url.Values) iter.Seq2[Page, error] {
+	return func(yield func(Page, error) bool) {
 		if !typePattern.MatchString(typ) {
-			yield(page{}, fmt.Errorf("search: %w", errType))
+			yield(Page{}, fmt.Errorf("search: %w", errType))
 			return
 		}
-		at := c.base.JoinPath(typ)
-		at.RawQuery = q.Encode()
-		way := walk{seen: map[string]bool{}, ids: map[uint64]bool{}, seed: maphash.MakeSeed()}
-		for at != nil {
+		way := walk{seen: map[string]bool{}, rows: map[uint64]bool{}, seed: maphash.MakeSeed()}
+		for at := c.searchURL(typ, q); at != nil; {
 			p, err := c.step(ctx, &way, typ, at)
 			if err != nil {
-				yield(page{}, c.lost(err, typ, way.pages))
+				yield(Page{}, c.lost(err, typ, way.pages))
 				return
 			}
 			if !yield(p, nil) {
@@ -130,18 +58,61 @@ func (c *Client) pages(ctx context.Context, typ string, q url.Values) iter.Seq2[
 	}
 }
 
-func (c *Client) step(ctx context.Context, way *walk, typ string, at *url.URL) (page, error) {
+// Page searches and returns the first page alone, for a caller that finds the further ones by a key of its own.
+func (c *Client) Page(ctx context.Context, typ string, q url.Values) (Page, error) {
+	for p, err := range c.Pages(ctx, typ, q) {
+		return p, err
+	}
+	return Page{}, nil
+}
+
+func (c *Client) searchURL(typ string, q url.Values) *url.URL {
+	at := c.base.JoinPath(typ)
+	at.RawQuery = q.Encode()
+	return at
+}
+
+// Search returns the resources of all pages in order: the matches, and what _include brought. An *EntryError belongs
+// to one entry and the search goes on; any other error is the last thing that comes.
+func (c *Client) Search(ctx context.Context, typ string, q url.Values) iter.Seq2[fhir.Resource, error] {
+	return func(yield func(fhir.Resource, error) bool) {
+		for p, err := range c.Pages(ctx, typ, q) {
+			if err = cmp.Or(err, p.Err); err != nil {
+				yield(fhir.Resource{}, err)
+				return
+			}
+			if !p.each(yield) {
+				return
+			}
+		}
+	}
+}
+
+func (p Page) each(yield func(fhir.Resource, error) bool) bool {
+	for _, e := range p.Entries {
+		if e.Mode == "outcome" && e.Err == nil {
+			continue
+		}
+		if !yield(e.Resource, e.Err) {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *Client) step(ctx context.Context, way *walk, typ string, at *url.URL) (Page, error) {
 	if err := way.enter(at); err != nil {
-		return page{}, err
+		return Page{}, err
 	}
 	p, err := c.page(ctx, "search "+typ, at)
 	if err != nil {
-		return page{}, err
+		return Page{}, err
 	}
-	if err := way.leave(p.bundle); err != nil {
-		return page{}, err
+	if err := way.leave(p); err != nil {
+		return Page{}, err
 	}
 	p.next, err = c.next(at, p.bundle)
+	p.More = p.next != nil
 	return p, err
 }
 
@@ -157,26 +128,40 @@ func (c *Client) lost(err error, typ string, pages int) error {
 	return err
 }
 
-func (c *Client) page(ctx context.Context, call string, at *url.URL) (page, error) {
+func (c *Client) page(ctx context.Context, call string, at *url.URL) (Page, error) {
 	r := request{call: call, method: http.MethodGet, url: at}
 	answer, err := c.read(ctx, r)
 	if err != nil {
-		return page{}, err
+		return Page{}, err
 	}
-	bundle, err := resourceOf(r, answer)
-	if err != nil {
-		return page{}, err
+	if !isJSON(answer.Header().Get("Content-Type")) {
+		return Page{}, notFHIR(call, answer)
 	}
-	if !searchset(bundle) {
-		return page{}, &Error{Call: call, Status: answer.StatusCode(), cause: errBundle}
+	p, err := readPage(answer.Body())
+	if err != nil && !errors.Is(err, ErrGarbage) {
+		return Page{}, noPage(call, answer, p.bundle, err)
 	}
-	for _, e := range entries(bundle) {
-		if e.Mode == "outcome" && failed(e.Resource) {
-			codes := codesOf(issues(e.Resource))
-			return page{}, &Error{Call: call, Status: answer.StatusCode(), Codes: codes}
+	for _, e := range p.Entries {
+		if e.Mode != "outcome" {
+			continue
 		}
+		codes := codesOf(issues(e.Resource))
+		if failed(e.Resource) {
+			return Page{}, &Error{Call: call, Status: answer.StatusCode(), Codes: codes}
+		}
+		p.Notices = append(p.Notices, codes...)
 	}
-	return page{body: answer.Body(), bundle: bundle}, nil
+	p.Err = err
+	p.Time, _ = http.ParseTime(answer.Header().Get("Date"))
+	return p, nil
+}
+
+// noPage makes an error of a good answer that is no page: of the OperationOutcome that came instead, where it says what failed.
+func noPage(call string, answer *resty.Response, instead fhir.Resource, err error) error {
+	if failed(instead) {
+		return &Error{Call: call, Status: answer.StatusCode(), Codes: codesOf(issues(instead))}
+	}
+	return &Error{Call: call, Status: answer.StatusCode(), cause: err}
 }
 
 // resourceOf reads the resource in a successful answer. An OperationOutcome with an error in it makes the call a
@@ -210,55 +195,6 @@ func failed(r fhir.Resource) bool {
 	return false
 }
 
-func readBundle(body []byte) (fhir.Resource, error) {
-	bundle, err := fhir.Parse(body)
-	if err != nil {
-		return fhir.Resource{}, err
-	}
-	if !searchset(bundle) {
-		return fhir.Resource{}, fmt.Errorf("%w: %w", ErrNotFHIR, errBundle)
-	}
-	return bundle, nil
-}
-
-func searchset(r fhir.Resource) bool {
-	return r.Type() == "Bundle" && r.Root().Get("type").Text() == "searchset"
-}
-
-func entries(bundle fhir.Resource) []Entry {
-	var out []Entry
-	for n := range bundle.Root().Get("entry").Items() {
-		e := Entry{}
-		var err error
-		if e.Resource, err = fhir.ResourceAt(n.Get("resource")); err == nil {
-			e.Mode, err = modeOf(n, e.Resource)
-		}
-		if err == nil && e.Mode != "outcome" && !idPattern.MatchString(e.Resource.ID()) {
-			err = errors.New("the resource has no id")
-		}
-		if err != nil {
-			e.Err = &EntryError{Position: len(out), Err: err}
-		}
-		out = append(out, e)
-	}
-	return out
-}
-
-func modeOf(entry fhir.Node, r fhir.Resource) (string, error) {
-	mode := entry.Get("search").Get("mode")
-	switch mode.Text() {
-	case "match", "include", "outcome":
-		return mode.Text(), nil
-	}
-	switch {
-	case mode.Exists():
-		return "", errors.New("the search mode is none of R4")
-	case r.Type() == "OperationOutcome":
-		return "outcome", nil
-	}
-	return "match", nil
-}
-
 // next gives where the page's next link leads, nil on the last page.
 func (c *Client) next(at *url.URL, bundle fhir.Resource) (*url.URL, error) {
 	for link := range bundle.Root().Get("link").Items() {
@@ -273,7 +209,7 @@ func (c *Client) next(at *url.URL, bundle fhir.Resource) (*url.URL, error) {
 // seen before, or more pages than a search has. Pages without entries are allowed: servers filter after paging.
 type walk struct {
 	seen  map[string]bool
-	ids   map[uint64]bool
+	rows  map[uint64]bool // type, id and version
 	seed  maphash.Seed
 	pages int
 	stale int
@@ -291,13 +227,18 @@ func (w *walk) enter(at *url.URL) error {
 	return nil
 }
 
-func (w *walk) leave(bundle fhir.Resource) error {
-	found, fresh := false, false
-	for n := range bundle.Root().Get("entry").Items() {
-		r := n.Get("resource")
-		id := maphash.String(w.seed, r.Get("resourceType").Text()+"/"+r.Get("id").Text())
-		found, fresh = true, fresh || !w.ids[id]
-		w.ids[id] = true
+// leave notes what stood on a page. A row that changed meanwhile, and moved to a later page by that, is news.
+func (w *walk) leave(p Page) error {
+	found, fresh := p.Err != nil, false
+	for _, e := range p.Entries {
+		row := w.row(e)
+		found, fresh = true, fresh || !w.rows[row]
+		w.rows[row] = true
+	}
+	if p.Err != nil {
+		row := maphash.Bytes(w.seed, p.Body)
+		fresh = !w.rows[row]
+		w.rows[row] = true
 	}
 	if fresh || !found {
 		w.stale = 0
@@ -307,4 +248,13 @@ func (w *walk) leave(bundle fhir.Resource) error {
 		return fmt.Errorf("%w: two pages without anything new", ErrPagingLoop)
 	}
 	return nil
+}
+
+func (w *walk) row(e Entry) uint64 {
+	if e.Err != nil {
+		return maphash.Bytes(w.seed, e.Raw)
+	}
+	meta := e.Resource.Root().Get("meta")
+	name := []string{e.Resource.Type(), e.Resource.ID(), meta.Get("versionId").Text(), meta.Get("lastUpdated").Text()}
+	return maphash.String(w.seed, strings.Join(name, "\n"))
 }

@@ -48,11 +48,9 @@ func TestEveryReferralOfAServerIsFoundOnceThoughItChangesMeanwhile(t *testing.T)
 	far, c := bridge(t, fhirsim.Options{Referrals: 45, RequireToken: true}, day)
 	seen, include := map[string]int{}, map[string]int{}
 	pages := 0
-	for body, err := range c.Pages(t.Context(), "ServiceRequest", url.Values{"_include": {"ServiceRequest:subject"}, "_sort": {"_lastUpdated"}}) {
+	for page, err := range c.Pages(t.Context(), "ServiceRequest", url.Values{"_include": {"ServiceRequest:subject"}, "_sort": {"_lastUpdated"}}) {
 		require.NoError(t, err)
-		list, err := rest.ReadPage(body)
-		require.NoError(t, err)
-		for _, e := range list {
+		for _, e := range page.Entries {
 			require.NoError(t, e.Err)
 			if e.Mode == "match" {
 				seen[e.Resource.ID()]++
