@@ -66,13 +66,17 @@ func (r Resource) ID() string { return r.root.Get("id").Text() }
 // VersionID gives meta.versionId, empty where the server does not version.
 func (r Resource) VersionID() string { return r.root.Get("meta").Get("versionId").Text() }
 
-// LastUpdated gives meta.lastUpdated, the zero time where it is absent or malformed.
+// LastUpdated returns meta.lastUpdated, the zero time where it is absent or no instant of FHIR R4.
 func (r Resource) LastUpdated() time.Time {
-	t, err := time.Parse(time.RFC3339Nano, r.root.Get("meta").Get("lastUpdated").Text())
-	if err != nil {
+	text := r.root.Get("meta").Get("lastUpdated").Text()
+	at, ok := ParseInstant(text)
+	if !ok {
 		return time.Time{}
 	}
-	return t
+	if exact, err := time.Parse(time.RFC3339Nano, text); err == nil {
+		return exact
+	}
+	return at.Time()
 }
 
 // Reference gives Type/ID with the version that was read.

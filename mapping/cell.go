@@ -47,8 +47,8 @@ func (c *cell) value(text string) sobject.Value {
 	case sobject.Number:
 		return sobject.NumberValue(text)
 	case sobject.DateTime:
-		at, _ := parseInstant(text)
-		return sobject.DateTimeValue(at.time())
+		at, _ := fhir.ParseInstant(text)
+		return sobject.DateTimeValue(at.Time())
 	case sobject.Date:
 		return sobject.DateValue(text)
 	}

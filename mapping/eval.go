@@ -87,6 +87,9 @@ func (m *Mapper) transform(f *found, t *Transform) *trouble {
 		if slices.ContainsFunc(items, func(i fhirpath.Item) bool { return !t.fits(i) }) {
 			return t.unfit()
 		}
+		if i := slices.IndexFunc(items, func(i fhirpath.Item) bool { return t.times && noInstant(i) != nil }); i >= 0 {
+			return noInstant(items[i])
+		}
 		out, trouble := t.apply(m, items)
 		f.set(out)
 		return trouble
@@ -94,6 +97,11 @@ func (m *Mapper) transform(f *found, t *Transform) *trouble {
 	m.steps += len(f.text) / 64
 	if f.node.Kind() == fhir.Object && !t.fits(f.one()) {
 		return t.unfit()
+	}
+	if t.times && f.node.Exists() {
+		if trouble := noInstant(fhirpath.NodeItem(f.node)); trouble != nil {
+			return trouble
+		}
 	}
 	text, trouble := t.single(m, f.text)
 	if f.node, f.text, f.isText = (fhir.Node{}), text, true; text == "" {

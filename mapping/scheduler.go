@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"refbridge/fhir"
 	"refbridge/sfdc/sobject"
 )
 
@@ -51,7 +52,7 @@ func alternatives() string {
 // inUTC tells whether whatever the row gives is an instant in UTC.
 func (w *Row) inUTC() bool {
 	if w.otherwise.kind != sobject.Null {
-		if _, ok := parseInstant(w.otherwise.text); !ok || !strings.HasSuffix(w.otherwise.text, "Z") {
+		if _, ok := fhir.ParseInstant(w.otherwise.text); !ok || !strings.HasSuffix(w.otherwise.text, "Z") {
 			return false
 		}
 	}

@@ -2,9 +2,13 @@ package mapping
 
 import (
 	"fmt"
+	"slices"
 	"time"
 	_ "time/tzdata" // the zone of partial dates must not depend on the machine
 	"unicode/utf8"
+
+	"refbridge/fhir"
+	"refbridge/fhir/fhirpath"
 )
 
 // zoneName is where a date without a time happened: NHS services run on British time.
@@ -28,80 +32,97 @@ func outside(year int) *trouble {
 	return nil
 }
 
-// utcTransform: utc gives instants in UTC, to the millisecond. R4 lets a dateTime stop at the day, month or year: such a
-// one becomes its first moment in Europe/London, so 2026-06-15 gives 2026-06-14T23:00:00.000Z. utc(UTC) takes a day to begin
-// at midnight UTC, as systems do that know no zone, and gives nothing for a month or a year.
+// reading is how utc reads a date without a time.
+type reading struct {
+	end bool // as the end of a period: its last second, not its first moment
+	utc bool // a day is one in UTC; a month or year says nothing
+}
+
+// utcTransform: utc returns instants in UTC, to the millisecond. R4 lets a dateTime stop at the day, month or year: such a
+// one becomes its first moment in Europe/London, so 2026-06-15 becomes 2026-06-14T23:00:00.000Z. The end of a Period includes all of
+// its day, month or year (datatypes.html#Period): utc(end) returns the last second of it, 2026-06-15T22:59:59.000Z. utc(UTC) takes a
+// day to begin at midnight UTC, as systems do that know no zone, and returns nothing for a month or a year; utc(UTC, end) its last second.
 func utcTransform(args []string) (Transform, error) {
 	t := Transform{Name: "utc"}
-	switch {
-	case len(args) == 0:
-		t.each(func(m *Mapper, s string) (string, *trouble) { return m.utc(s, m.british) })
-	case len(args) == 1 && args[0] == "UTC":
-		t.each(func(m *Mapper, s string) (string, *trouble) { return m.utc(s, midnight) })
-	default:
-		return t, fmt.Errorf("utc takes nothing in brackets, or UTC for days that begin at midnight UTC")
+	how := reading{end: slices.Contains(args, "end"), utc: slices.Contains(args, "UTC")}
+	known := 0
+	for _, set := range []bool{how.end, how.utc} {
+		if set {
+			known++
+		}
 	}
+	if known != len(args) {
+		return t, fmt.Errorf("utc takes nothing in brackets, end for the end of a period, or UTC for days that begin at midnight UTC")
+	}
+	t.End = how.end
+	t.dated(func(m *Mapper, s string) (string, *trouble) { return m.utc(s, how) })
 	return t, nil
 }
 
-// utc writes an instant; partial says what becomes of a date without a time: nothing, where it is not given.
-func (m *Mapper) utc(s string, partial func(string) (at moment, given, ok bool)) (string, *trouble) {
-	at, ok := parseInstant(s)
-	given := ok
+// utc writes an instant.
+func (m *Mapper) utc(s string, how reading) (string, *trouble) {
+	at, ok := fhir.ParseInstant(s)
 	if !ok {
-		at, given, ok = partial(s)
+		var trouble *trouble
+		if at, ok, trouble = m.partial(s, how); !ok {
+			return "", trouble
+		}
 	}
-	switch {
-	case !ok:
-		return "", badValue("a text of %d characters is not a FHIR dateTime", utf8.RuneCountInString(s))
-	case !given:
-		return "", nil
-	}
-	if trouble := outside(at.year()); trouble != nil {
+	if trouble := outside(at.Year()); trouble != nil {
 		return "", trouble
 	}
 	from := len(m.texts)
-	m.texts = at.append(m.texts)
+	m.texts = at.Append(m.texts)
 	return m.computed(from), nil
 }
 
-func (m *Mapper) british(s string) (at moment, given, ok bool) {
-	t, ok := parseTime(s, m.set.zone)
-	return momentOf(t), ok, ok
-}
-
-func midnight(s string) (at moment, given, ok bool) {
-	if day, ok := parseDay(s); ok && len(s) == dayLength {
-		return moment{day: day}, true, true
+// partial reads a date without a time; it is false where that says nothing, or is none.
+func (m *Mapper) partial(s string, how reading) (at fhir.Moment, ok bool, _ *trouble) {
+	zone := m.set.zone
+	if how.utc {
+		zone = time.UTC
 	}
-	_, ok = parseTime(s, time.UTC)
-	return at, false, ok && len(s) < dayLength
-}
-
-// parseTime reads a FHIR date, a part of one, or an instant; what has no zone is in the one given.
-func parseTime(s string, zone *time.Location) (time.Time, bool) {
-	layout := time.RFC3339Nano
-	switch len(s) {
-	case len("2006-01-02"), len("2006-01"), len("2006"):
-		layout = time.DateOnly[:len(s)]
+	extent, ok := fhir.ParseExtent(s, zone)
+	switch {
+	case !ok:
+		return at, false, badValue("a text of %d characters is not a FHIR dateTime", utf8.RuneCountInString(s))
+	case how.utc && extent.Part < fhir.PartDay:
+		return at, false, nil
+	case how.end:
+		return fhir.MomentOf(extent.Last), true, nil
 	}
-	at, err := time.ParseInLocation(layout, s, zone)
-	return at, err == nil
+	return fhir.MomentOf(extent.First), true, nil
 }
 
-// date gives a day: of a full date as it stands, of an instant as it is in Europe/London. A partial date has no day
-// and gives nothing.
+// date returns a day: of a full date as it stands, of an instant as it is in Europe/London. A partial date has no day
+// and becomes nothing.
 func (m *Mapper) date(s string) (string, *trouble) {
-	if _, ok := parseDay(s); ok && len(s) == dayLength {
-		return s, outside(two(s, 0)*100 + two(s, 2))
+	if day, ok := fhir.ParseDay(s); ok && len(s) == len(time.DateOnly) {
+		return s, outside(day.Year())
 	}
-	at, ok := parseTime(s, m.set.zone)
+	extent, ok := fhir.ParseExtent(s, m.set.zone)
 	switch {
 	case !ok:
 		return "", badValue("a text of %d characters is not a FHIR date", utf8.RuneCountInString(s))
-	case len(s) < dayLength:
+	case extent.Part < fhir.PartDay:
 		return "", nil
 	}
-	at = at.In(m.set.zone)
+	at := extent.First.In(m.set.zone)
 	return at.Format(time.DateOnly), outside(at.Year())
+}
+
+// dated makes a transform of a function of one date or time. An element whose type is instant must be one: a day there, which R4 does
+// not allow, says nothing of an hour.
+func (t *Transform) dated(f func(*Mapper, string) (string, *trouble)) {
+	t.each(f)
+	t.times = true
+}
+
+// noInstant is the trouble with an element of type instant that holds less than one; nil where it holds one, or is of another type.
+func noInstant(i fhirpath.Item) *trouble {
+	if len(i.Text()) > len(time.DateOnly) || i.Type() != "FHIR.instant" {
+		return nil
+	}
+	return &trouble{BadValue, fmt.Sprintf("a text of %d characters is not a FHIR instant", utf8.RuneCountInString(i.Text())),
+		"an instant has a date, a time with seconds, and a zone, such as 2026-07-06T09:30:00+01:00: put it right at the source"}
 }

@@ -20,6 +20,8 @@ import (
 type Transform struct {
 	Name   string
 	Text   string // as written: truncate(255, hold)
+	End    bool   // it reads a date as the end of a period: utc(end)
+	times  bool   // it works on dates and times
 	takes  string // FHIR type of the structures that it works on (FHIR.Coding), or anything; empty: it works on texts
 	apply  func(*Mapper, fhirpath.Collection) (fhirpath.Collection, *trouble)
 	single func(*Mapper, string) (string, *trouble) // the same for a single text; nil where it works on more than texts
@@ -104,7 +106,7 @@ func newTransform(name string, args []string) (Transform, error) {
 	}
 	switch name {
 	case "date":
-		t.each((*Mapper).date)
+		t.dated((*Mapper).date)
 	case "patientKey":
 		t.apply = (*Mapper).patientKey
 	case "codingKey":

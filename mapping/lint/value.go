@@ -57,6 +57,7 @@ func (l *linter) value(w *mapping.Row, f sobject.FieldType) {
 	}
 	for _, p := range w.Paths {
 		l.several(w, p)
+		l.periodEnd(w, p)
 		if l.literals(w, p, f) {
 			continue
 		}
@@ -81,6 +82,15 @@ func (l *linter) several(w *mapping.Row, p *mapping.Path) {
 	if !slices.ContainsFunc(w.Transforms, folds) {
 		l.warn("several", p.Place, w.Field, fmt.Sprintf("%s can stand several times, the row takes one value: two of them hold the record", element),
 			"choose one with .first() or .where(…), or write them together with .join('; ')")
+	}
+}
+
+// periodEnd warns of the end of a Period that is read as if it were a beginning: a day in it would be over before it began.
+func (l *linter) periodEnd(w *mapping.Row, p *mapping.Path) {
+	begins := func(t mapping.Transform) bool { return t.Name == "utc" && !t.End }
+	if p.Expr.Known().Element() == "Period.end" && slices.ContainsFunc(w.Transforms, begins) {
+		l.warn("period-end", l.at(w.Place, "transform"), w.Field, "an end that is a day, a month or a year becomes its first moment: FHIR includes all of it",
+			"write utc(end), which is its last second")
 	}
 }
 

@@ -59,10 +59,14 @@ func transformWords(t mapping.Transform) string {
 	argument := strings.TrimSpace(first)
 	switch t.Name {
 	case "utc":
-		if argument == "UTC" {
-			return "as a date and time in UTC; a date alone means midnight in UTC"
+		moment, zone := "midnight", "the UK"
+		if t.End {
+			moment = "the last second of that day"
 		}
-		return "as a date and time in UTC; a date alone means midnight in the UK"
+		if argument == "UTC" {
+			zone = "UTC"
+		}
+		return "as a date and time in UTC; a date alone means " + moment + " in " + zone
 	case "truncate":
 		if strings.TrimSpace(second) == "cut" {
 			return "cut after " + argument + " characters"
