@@ -34,7 +34,7 @@ const (
 	codeDeleted         = "deleted-in-salesforce" // a person deleted the record: it is not recreated
 	codeSourceGone      = "not-visible"           // 404 at the source
 	codeRelationship    = "no-relationship"       // the source refuses this record to this organisation
-	codePatientError    = "patient-error"         // e-RS: do not attempt again
+	codePatientError    = ledger.CodePatientError
 	codeSource          = "source-unavailable"    // network, 5xx
 	codeTransient       = "salesforce-transient"  // locks, 5xx
 	codeLocked          = "record-locked"         // approval lock

@@ -89,7 +89,7 @@ func (f *Flow) read(ctx context.Context, w ledger.Work) (*ledger.Settlement, err
 	ref, body, err := f.Source.Read(ctx, w.Ref)
 	if err == nil {
 		delete(f.unread, w.Ref.Current())
-		_, err = f.Ledger.Keep(ctx, f.Name, ref, body)
+		_, err = f.Ledger.KeepAll(ctx, f.Name, []ledger.Sighting{readAs(ref, body)})
 		return nil, err
 	}
 	if stopped(ctx, err) {
@@ -115,4 +115,28 @@ func (f *Flow) banned(ctx context.Context, ref fhir.Reference) (ledger.Reason, e
 		}
 	}
 	return ledger.Reason{}, nil
+}
+
+// readAs returns what a read gave, with the times at which the source says that it changed the record and its patient.
+func readAs(ref fhir.Reference, body []byte) ledger.Sighting {
+	s := ledger.Sighting{Ref: ref, Body: body}
+	r, err := fhir.Parse(body)
+	if err != nil {
+		return s
+	}
+	if r.Type() != "Bundle" {
+		s.Updated = r.LastUpdated()
+		return s
+	}
+	for e := range r.Root().Get("entry").Items() {
+		one, err := fhir.ResourceAt(e.Get("resource"))
+		switch {
+		case err != nil:
+		case one.Type() == ref.Type && one.ID() == ref.ID:
+			s.Updated = one.LastUpdated()
+		case one.Type() == "Patient" && s.Beside.IsZero():
+			s.Beside = one.LastUpdated()
+		}
+	}
+	return s
 }

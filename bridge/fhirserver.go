@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"refbridge/fhir"
@@ -145,7 +144,8 @@ func (f *FHIRServer) Sightings(a ledger.Answer) ([]ledger.Sighting, error) {
 			out = append(out, unreadable(a.ID, i, e.Err))
 		case e.Mode != "include" && e.Resource.Type() == a.Kind:
 			patient := patientOn(page, e.Resource)
-			out = append(out, ledger.Sighting{Ref: observed(e.Resource, patient), Body: f.collection(e.Resource, patient)})
+			out = append(out, ledger.Sighting{Ref: observed(e.Resource, patient), Body: f.collection(e.Resource, patient),
+				Updated: e.Resource.LastUpdated(), Beside: patient.LastUpdated()})
 		}
 	}
 	return out, nil
@@ -164,23 +164,18 @@ func patientOn(page *fhir.Resolver, focus fhir.Resource) fhir.Resource {
 	return fhir.Resource{}
 }
 
-// patientMark stands in a version between the resource's own and its patient's.
-const patientMark = "-p"
-
 // observed names what was seen: the referral's version and, where its patient came with it, the patient's too, so that
 // new demographics under an unchanged referral are a version of their own.
 func observed(focus, patient fhir.Resource) fhir.Reference {
 	ref := focus.Reference()
-	if !patient.Exists() || ref.Version == "" {
+	if ref.Version == "" {
 		return ref
 	}
-	ref.Version += patientMark + cmp.Or(patient.VersionID(), patient.Digest().String()[:12])
-	return ref
-}
-
-// ownVersion takes the patient's part off: what If-Match needs.
-func ownVersion(ref fhir.Reference) fhir.Reference {
-	ref.Version, _, _ = strings.Cut(ref.Version, patientMark)
+	beside := ""
+	if patient.Exists() {
+		beside = cmp.Or(patient.VersionID(), patient.Digest().String()[:12])
+	}
+	ref.Version = ledger.WithPatient(ref.Version, beside)
 	return ref
 }
 
@@ -305,7 +300,9 @@ func (f *FHIRServer) Invoke(ctx context.Context, op fhir.Operation) (fhir.Refere
 	for _, p := range op.Parameters {
 		body = setMember(body, p.Name, fhir.AppendJSONString(nil, p.Code))
 	}
-	return f.Client.Update(ctx, ownVersion(op.On), body)
+	on := op.On
+	on.Version = ledger.OwnVersion(on.Version) // what If-Match needs
+	return f.Client.Update(ctx, on, body)
 }
 
 // setMember replaces or adds one top-level member of a JSON object and leaves every other byte as it is.

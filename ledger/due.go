@@ -69,7 +69,8 @@ type Place struct {
 func (w Work) Place() Place { return Place{toMillis(w.First), w.Ref.Type, w.Ref.ID, true} }
 
 // Due returns the refs of a source that wait for a decision: pending, held or unknown ones whose next try has come,
-// the newest version of each ref only, or its mark while there is one. They come in the order of their first sighting,
+// the newest version of each ref only, or what is to be read of it while there is something: its mark, or a version that
+// was only named. They come in the order of their first sighting,
 // then by ref. A run that asks batch by batch, each behind the last and all for the time of its start, is given each
 // record once, whatever it does with it, and each batch costs what it holds, however many are behind it.
 func (l *Ledger) Due(ctx context.Context, source string, t Turn) ([]Work, error) {
@@ -93,6 +94,9 @@ func (l *Ledger) Due(ctx context.Context, source string, t Turn) ([]Work, error)
 	return out, nil
 }
 
+const isNewest = `EXISTS (SELECT 1 FROM refs r WHERE r.source = versions.source AND r.type = versions.type AND r.id = versions.id
+		AND r.newest = versions.version)`
+
 // query returns the statement of a turn. The condition on fate is, word for word, that of the index versions_open.
 func (t Turn) query(source string) (string, []any) {
 	args := []any{source, toMillis(t.At)}
@@ -104,11 +108,10 @@ func (t Turn) query(source string) (string, []any) {
 		}
 	}
 	text := selectVersions + ` WHERE source = $1 AND fate IN ('pending', 'held', 'unknown') AND ` + due + `
-	AND (version = '' OR (
-		EXISTS (SELECT 1 FROM refs r WHERE r.source = versions.source AND r.type = versions.type AND r.id = versions.id
-			AND r.newest = versions.version)
+	AND (version = '' OR (fingerprint = '' OR ` + isNewest + `)
 		AND NOT EXISTS (SELECT 1 FROM versions m WHERE m.source = versions.source AND m.type = versions.type AND m.id = versions.id
-			AND m.version = '' AND m.fate IN ('pending', 'held', 'unknown') AND m.next_try <= $2)))`
+			AND m.fingerprint = '' AND m.version <> versions.version AND (m.version = '' OR versions.fingerprint <> '')
+			AND m.fate IN ('pending', 'held', 'unknown') AND m.next_try <= $2))`
 	if t.Read {
 		text += ` AND body IS NOT NULL`
 	}

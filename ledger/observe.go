@@ -4,18 +4,21 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"refbridge/fhir"
 )
 
 // Reasons that the ledger itself gives.
 const (
-	CodeOlderVersion  = "older-version"              // superseded: a higher number was applied before
-	CodeNewerVersion  = "newer-version"              // superseded: a newer version was settled
+	CodeOlderVersion  = "older-version"              // superseded: a newer one was applied before
+	CodeNewerVersion  = "newer-version"              // superseded: a newer version was settled or read
+	CodeNamedOnly     = "named-only"                 // superseded: a list named it, and a read gave another one
+	CodeSourceBehind  = "source-went-back"           // held: reads go on giving an older version than the newest
 	CodeOtherContent  = "same-version-other-content" // held: the source may have been restored from a backup
+	CodePatientError  = "patient-error"              // dead, and not read again, whoever names it
 	CodeReopened      = "reopened"                   // pending: a person asked for it
 	unreadableType    = "Unreadable"
 	versionlessPrefix = "d-"
@@ -36,12 +39,24 @@ type Sighting struct {
 	Ref    fhir.Reference // without a version where the source gives none; zero where the entry has no readable reference
 	Body   []byte         // the resource, nil where the entry is only a hint
 	Reason Reason         // with a Code: the entry is unreadable and goes to held
+
+	Updated time.Time // meta.lastUpdated of the record: the order of versions that are no numbers; zero = not said
+	Beside  time.Time // meta.lastUpdated of the patient that was seen beside it
+}
+
+func replacedBy(version string) Reason {
+	return Reason{Code: CodeNewerVersion, Text: "version " + version + " took its place"}
+}
+
+func appliedBefore(version string) Reason {
+	return Reason{Code: CodeOlderVersion, Text: "version " + version + " was applied before"}
 }
 
 // Observe records what an answer holds and marks the answer read, in one transaction. answer.ID 0 stands for sightings
-// that come from no answer; answer.Source names the source. What is known already is only seen again; a number below
-// the applied one is superseded at once; the newest version with other content than before is held. Observing twice is
-// observing once.
+// that come from no answer; answer.Source names the source. What is known already is only seen again; a version older than
+// the applied one, or than the newest whose content came, is superseded at once; the newest version with other content
+// than before is held. A version without a body is only named: it is to be read, and has no say over those that were.
+// Observing twice is observing once.
 func (l *Ledger) Observe(ctx context.Context, answer Answer, seen []Sighting) error {
 	return l.update(ctx, "observe", func(t *tx) error {
 		if answer.ID != 0 {
@@ -56,27 +71,6 @@ func (l *Ledger) Observe(ctx context.Context, answer Answer, seen []Sighting) er
 		}
 		return nil
 	})
-}
-
-// Keep stores what a read of a ref gave: the mark is cleared, a new version is observed, a version that waits for its
-// body gets it. fresh tells whether this version is still to be decided. ref.Version is the version that was read,
-// empty where the source has none.
-func (l *Ledger) Keep(ctx context.Context, source string, ref fhir.Reference, body []byte) (fresh bool, err error) {
-	err = l.update(ctx, "keep", func(t *tx) error {
-		if len(body) == 0 {
-			return fmt.Errorf("%s: %w", ref, errors.New("nothing was read"))
-		}
-		if err := t.unmark(ctx, source, ref.Current()); err != nil {
-			return fmt.Errorf("%s: %w", ref, err)
-		}
-		v, err := t.observe(ctx, source, Sighting{Ref: ref, Body: body})
-		if err != nil {
-			return fmt.Errorf("%s: %w", ref, err)
-		}
-		fresh = !v.final() && v.reason.code != CodeOtherContent
-		return nil
-	})
-	return fresh && err == nil, err
 }
 
 func (t *tx) observe(ctx context.Context, source string, s Sighting) (versionRow, error) {
@@ -94,12 +88,15 @@ func (t *tx) observe(ctx context.Context, source string, s Sighting) (versionRow
 			return versionRow{}, err
 		}
 	}
+	s.Ref.Version = sameTurn(s, r.newest)
 	v, known, err := loadVersion(ctx, t.sql, source, s.Ref)
 	if err != nil {
 		return versionRow{}, err
 	}
 	if !known {
-		v = t.first(&r, s)
+		if v, err = t.first(ctx, &r, s); err != nil {
+			return versionRow{}, err
+		}
 	}
 	if err := t.put(ctx, &r); err != nil { // before the version, which refers to it
 		return versionRow{}, err
@@ -110,7 +107,17 @@ func (t *tx) observe(ctx context.Context, source string, s Sighting) (versionRow
 	if s.Reason.Code != "" {
 		return v, nil // an unreadable entry says nothing about a version that is known
 	}
-	return v, t.again(ctx, &r, &v, s.Body)
+	return v, t.again(ctx, &r, &v, s)
+}
+
+// sameTurn returns the version under which a sighting is filed. Where the source had deleted the record and then gave it
+// again as it was, what comes with a body under the same own version belongs to the later turn.
+func sameTurn(s Sighting, newest string) string {
+	has, is := split(s.Ref.Version), split(newest)
+	if len(s.Body) == 0 || has.own != is.own || has.turn != 0 || is.turn%2 != 0 {
+		return s.Ref.Version
+	}
+	return inTurn(s.Ref.Version, is.turn)
 }
 
 // reference gives an entry without a readable reference a name of its own, so that it is counted and can be listed.
@@ -144,24 +151,78 @@ func (t *tx) versionless(ctx context.Context, r *refRow, body []byte) (string, e
 }
 
 // first makes the row of a version, or a mark, that was not known.
-func (t *tx) first(r *refRow, s Sighting) versionRow {
-	v := versionRow{source: r.source, typ: r.typ, id: r.id, version: s.Ref.Version, firstSeen: t.now, changed: t.now, fate: string(Pending)}
+func (t *tx) first(ctx context.Context, r *refRow, s Sighting) (versionRow, error) {
+	v := versionRow{source: r.source, typ: r.typ, id: r.id, version: s.Ref.Version, firstSeen: t.now, changed: t.now, fate: string(Pending),
+		updated: toMillis(s.Updated), beside: toMillis(s.Beside)}
+	if v.mark() {
+		return v, nil
+	}
+	r.versions++
+	v.seq = r.versions
+	reason, err := t.elder(ctx, r, &v)
 	switch {
-	case older(v.version, r.knownVersion):
-		v.fate = string(Superseded)
-		v.reason = cellsOf(Reason{Code: CodeOlderVersion, Text: "version " + r.knownVersion + " was applied before"})
+	case err != nil:
+		return v, err
+	case reason.Code != "":
+		v.fate, v.reason = string(Superseded), cellsOf(reason)
 	case s.Reason.Code != "":
 		v.fate, v.next, v.reason = string(Held), toMillis(Never()), cellsOf(s.Reason)
 	}
-	if !v.mark() {
-		r.versions++
-		v.seq = r.versions
-		if v.fate != string(Superseded) && !older(v.version, r.newest) {
-			r.newest = v.version
+	t.fill(&v, s)
+	switch {
+	case v.fate == string(Superseded):
+	case v.named():
+		return v, t.closeNamed(ctx, r, &v)
+	default:
+		r.newest = v.version
+	}
+	return v, nil
+}
+
+// elder returns why a version that is new to us has no say; the zero Reason = it has.
+func (t *tx) elder(ctx context.Context, r *refRow, v *versionRow) (Reason, error) {
+	known, err := stampOf(ctx, t.sql, r, r.knownVersion)
+	if err != nil {
+		return Reason{}, err
+	}
+	newest, err := stampOf(ctx, t.sql, r, r.newest)
+	switch {
+	case err != nil:
+		return Reason{}, err
+	case known.version != "" && v.stamp().before(known):
+		return appliedBefore(known.version), nil
+	case newest.version != "" && v.stamp().before(newest):
+		return replacedBy(newest.version), nil
+	}
+	return Reason{}, nil
+}
+
+// closeNamed ends the versions that were only named and not read, once v came: it was read, or is the newer name. One that
+// could not be read for good (dead) needs nobody any more when another was read.
+func (t *tx) closeNamed(ctx context.Context, r *refRow, v *versionRow) error {
+	fates := `fate IN ('pending', 'held', 'unknown')`
+	if !v.named() {
+		fates = `fate IN ('pending', 'held', 'unknown', 'dead')`
+	}
+	open, err := list[versionRow](ctx, t.sql, selectVersions+thisRef+` AND version <> '' AND version <> $4 AND fingerprint = ''
+		AND `+fates+` ORDER BY seq`, r.source, r.typ, r.id, v.version)
+	if err != nil {
+		return err
+	}
+	for i := range open {
+		reason := replacedBy(v.version)
+		switch later := !open[i].stamp().before(v.stamp()); {
+		case later && v.named():
+			v.fate, v.reason = string(Superseded), cellsOf(replacedBy(open[i].version))
+			continue
+		case later:
+			reason = Reason{Code: CodeNamedOnly, Text: "a list named it; when the record was read, the source gave version " + v.version}
+		}
+		if err := t.move(ctx, &open[i], Superseded, reason, r.digest); err != nil {
+			return err
 		}
 	}
-	t.fill(&v, s.Body)
-	return v
+	return nil
 }
 
 func (t *tx) insert(ctx context.Context, r *refRow, v *versionRow) error {
@@ -178,50 +239,80 @@ func (t *tx) insert(ctx context.Context, r *refRow, v *versionRow) error {
 // again looks at a version that is known. A body that was missing is filled in; other content under the newest
 // version's number is not believed: neither what was decided nor the new content is, until a person looks (Reopen
 // applies the new content).
-func (t *tx) again(ctx context.Context, r *refRow, v *versionRow, body []byte) error {
-	if v.mark() && v.fate == string(Dead) {
+func (t *tx) again(ctx context.Context, r *refRow, v *versionRow, s Sighting) error {
+	dead := v.fate == string(Dead) && v.reason.code != CodePatientError
+	if v.named() && (dead || v.reason.code == CodeNamedOnly) && len(s.Body) == 0 {
 		// Named again after it could not be read: whoever names it (a worklist, an operator's backfill) wants it read.
 		v.next = 0
 		return t.move(ctx, v, Pending, Reason{}, r.digest)
 	}
-	if len(body) == 0 || v.mark() {
+	if len(s.Body) == 0 || v.mark() {
 		return nil
 	}
-	print := t.box.printContent(body)
-	if v.print != "" && v.print != print {
-		if v.version != r.newest {
-			return nil // a newer version is decided or will be: this one has no say any more
+	print := t.box.printContent(s.Body)
+	switch {
+	case v.print != "" && v.print != print:
+		return t.otherContent(ctx, r, v, s, print)
+	case v.version == r.newest && (v.final() || v.body != nil):
+		return nil
+	}
+	return t.arrived(ctx, r, v, s)
+}
+
+// arrived takes the body of a version that is known and not the newest, or whose body was purged: one that was named
+// before, or one that the source has come to again after it had been put back.
+func (t *tx) arrived(ctx context.Context, r *refRow, v *versionRow, s Sighting) error {
+	newest, err := stampOf(ctx, t.sql, r, r.newest)
+	if err != nil {
+		return err
+	}
+	v.updated, v.beside = max(v.updated, toMillis(s.Updated)), max(v.beside, toMillis(s.Beside))
+	older := newest.version != "" && v.stamp().before(newest)
+	switch wasNamed := v.named(); {
+	case older && !v.final() && v.reason.code != CodeSourceBehind:
+		t.fill(v, s)
+		return t.move(ctx, v, Superseded, replacedBy(newest.version), r.digest)
+	case older || wasNamed && v.decided():
+		t.fill(v, s)
+		return t.put(ctx, v)
+	case wasNamed && v.fate != string(Pending), !wasNamed && v.final():
+		v.next = 0
+		if err := t.move(ctx, v, Pending, Reason{}, r.digest); err != nil {
+			return err
 		}
-		v.print, v.body, v.next = print, t.box.seal(body, v.place()...), toMillis(Never())
-		reason := Reason{Code: CodeOtherContent, Text: "the source sent version " + v.version + " again with other content"}
-		return t.move(ctx, v, Held, reason, r.digest)
 	}
-	if v.print != "" && (v.final() || v.body != nil) {
-		return nil
+	t.fill(v, s)
+	r.newest = v.version
+	if err := t.put(ctx, r); err != nil {
+		return err
 	}
-	t.fill(v, body)
 	return t.put(ctx, v)
 }
 
-// fill stores the body of an undecided version; of a decided one only the fingerprint is of use.
-func (t *tx) fill(v *versionRow, body []byte) {
-	if len(body) == 0 || v.mark() {
-		return
-	}
-	v.print = t.box.printContent(body)
-	if !v.final() {
-		v.body = t.box.seal(body, v.place()...)
-	}
-}
-
-// unmark forgets that a ref was to be read: it has been.
-func (t *tx) unmark(ctx context.Context, source string, current fhir.Reference) error {
-	v, found, err := loadVersion(ctx, t.sql, source, current)
-	if err != nil || !found {
+// otherContent holds the newest version when it came with other content. An older one has no say any more.
+func (t *tx) otherContent(ctx context.Context, r *refRow, v *versionRow, s Sighting, print string) error {
+	newest, err := stampOf(ctx, t.sql, r, r.newest)
+	if err != nil || v.stamp().before(newest) {
 		return err
 	}
-	t.count["observed"]--
-	t.count[v.fate]--
-	_, err = t.sql.ExecContext(ctx, `DELETE FROM versions`+thisVersion, source, v.typ, v.id, "")
-	return err
+	if r.newest != v.version { // the source was put back to an earlier version before, and has come to this one anew
+		r.newest = v.version
+		if err := t.put(ctx, r); err != nil {
+			return err
+		}
+	}
+	v.print, v.body, v.next = print, t.box.seal(s.Body, v.place()...), toMillis(Never())
+	reason := Reason{Code: CodeOtherContent, Text: "the source sent version " + v.version + " again with other content"}
+	return t.move(ctx, v, Held, reason, r.digest)
+}
+
+// fill stores the body of an undecided version; of a decided one only the fingerprint is of use.
+func (t *tx) fill(v *versionRow, s Sighting) {
+	if len(s.Body) == 0 || v.mark() {
+		return
+	}
+	v.print = t.box.printContent(s.Body)
+	if !v.final() {
+		v.body = t.box.seal(s.Body, v.place()...)
+	}
 }

@@ -59,7 +59,7 @@ func TestTheNewestVersionOfARefIsDueOnceAndInTheOrderOfSighting(t *testing.T) {
 		"ReferralRequest/1/_history/10 pending 0",
 		"ReferralRequest/3/_history/1 pending 0",
 	}, w.due())
-	assert.Equal(t, Statement{Observed: 4, Pending: 4}, w.statement())
+	assert.Equal(t, Statement{Observed: 4, Pending: 3, Superseded: 1}, w.statement())
 	work, err := w.Due(t.Context(), "ers", Turn{Limit: 1})
 	require.NoError(t, err)
 	assert.Len(t, work, 1)
@@ -236,18 +236,15 @@ func TestAReadFillsTheVersionThatWasOnlyHintedAt(t *testing.T) {
 	assert.Equal(t, body("1", "5", "active"), work[0].Body)
 }
 
-func TestAReadThatFindsAHigherVersionLeavesTheHintUntilTheHigherOneIsSettled(t *testing.T) {
+func TestAReadThatFindsAHigherVersionClosesTheNamedOne(t *testing.T) {
 	w := newWorld(t)
 	w.observe(Sighting{Ref: ref("1", "5")})
 	fresh, err := w.Keep(t.Context(), "ers", ref("1", "7"), body("1", "7", "active"))
 	require.NoError(t, err)
 	assert.True(t, fresh)
 	assert.Equal(t, []string{"ReferralRequest/1/_history/7 pending 0"}, w.due())
-	assert.Equal(t, Statement{Observed: 2, Pending: 2}, w.statement())
-
-	w.settle(Settlement{Ref: ref("1", "7"), Fate: Applied})
 	assert.Equal(t, []string{"ReferralRequest/1/_history/5 superseded newer-version"}, w.fates(ref("1", "5")))
-	assert.Equal(t, Statement{Observed: 2, Applied: 1, Superseded: 1}, w.statement())
+	assert.Equal(t, Statement{Observed: 2, Pending: 1, Superseded: 1}, w.statement())
 }
 
 func TestAReadThatFindsALowerVersionThanTheAppliedOneIsNotFresh(t *testing.T) {
@@ -265,18 +262,6 @@ func TestAReadOfNothingIsAnError(t *testing.T) {
 	_, err := w.Keep(t.Context(), "ers", ref("1", "6"), nil)
 	require.Error(t, err)
 	assert.Equal(t, Statement{}, w.statement())
-}
-
-func TestVersionsAreComparedAsNumbersOnlyWhereBothAreNumbers(t *testing.T) {
-	for _, c := range []struct {
-		a, b string
-		want bool
-	}{
-		{"9", "10", true}, {"10", "9", false}, {"10", "10", false}, {"007", "8", true}, {"8", "007", false}, {"", "1", false}, {"1", "", false},
-		{"d-1", "2", false}, {"1", "d-2", false}, {"99999999999999999999", "100000000000000000000", true}, {"-1", "2", false},
-	} {
-		assert.Equal(t, c.want, older(c.a, c.b), "%q before %q", c.a, c.b)
-	}
 }
 
 func TestASourceThatChangesFromNumbersToNoneKeepsTheLatestSightingNewest(t *testing.T) {

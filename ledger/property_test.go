@@ -24,15 +24,16 @@ type model struct {
 }
 
 type modelRef struct {
-	id, applied string
-	rows        []*modelRow // in the order of sighting
-	mark        *modelRow
+	id, applied, newest string
+	rows                []*modelRow // in the order of sighting
+	mark                *modelRow
+	behind              string // version of the first read that was behind, and when that was
+	since               time.Time
 }
 
 type modelRow struct {
-	version, content string // content: what the last body said, empty: none seen
+	version, content string // content: what the last body said, empty: none seen, it was only named
 	body             bool   // there is one to work on
-	bornOld          bool
 	fate             Fate
 	code             string
 	attempts         int
@@ -65,15 +66,9 @@ func (r *modelRef) row(version string) *modelRow {
 // lower: the model's versions are "1" to "9", so that the order of texts is the order of numbers.
 func lower(a, b string) bool { return a != "" && b != "" && a < b }
 
-func (r *modelRef) newest() *modelRow {
-	var best *modelRow
-	for _, v := range r.rows {
-		if !v.bornOld && (best == nil || lower(best.version, v.version)) {
-			best = v
-		}
-	}
-	return best
-}
+func (v *modelRow) named() bool { return v.content == "" }
+
+func (v *modelRow) become(fate Fate, code string) { v.fate, v.code = fate, code }
 
 func (m *model) sight(r *modelRef, version, content string) *modelRow {
 	if v := r.row(version); v != nil {
@@ -85,31 +80,99 @@ func (m *model) sight(r *modelRef, version, content string) *modelRow {
 		r.mark = v
 		return v
 	}
-	if lower(version, r.applied) {
-		v.fate, v.code, v.bornOld, v.body = Superseded, CodeOlderVersion, true, false
+	switch {
+	case lower(version, r.applied):
+		v.become(Superseded, CodeOlderVersion)
+	case lower(version, r.newest):
+		v.become(Superseded, CodeNewerVersion)
+	case content != "":
+		r.newest = version
+	default:
+		r.closeNamed(v)
 	}
 	r.rows = append(r.rows, v)
 	return v
 }
 
+func (r *modelRef) closeNamed(v *modelRow) {
+	for _, o := range r.rows {
+		if o == v || !o.named() || o.fate.final() && (v.named() || o.fate != Dead) {
+			continue
+		}
+		switch {
+		case lower(o.version, v.version):
+			o.become(Superseded, CodeNewerVersion)
+		case v.named():
+			v.become(Superseded, CodeNewerVersion)
+		default:
+			o.become(Superseded, CodeNamedOnly)
+		}
+	}
+}
+
 func (m *model) sightAgain(r *modelRef, v *modelRow, content string) {
 	switch {
-	case v.version == "" && v.fate == Dead:
-		v.fate, v.code, v.next = Pending, "", time.Time{}
+	case content == "" && v.named() && (v.fate == Dead || v.code == CodeNamedOnly):
+		v.become(Pending, "")
+		v.next = time.Time{}
 	case content == "" || v.version == "":
-	case v.content == "":
-		v.content, v.body = content, !v.fate.final()
-	case v.content != content && v == r.newest():
-		v.fate, v.code, v.next, v.content, v.body = Held, CodeOtherContent, Never(), content, true
-	case v.content == content && !v.fate.final():
-		v.body = true // it was decided when the body was first seen, and is open again
+	case !v.named() && v.content != content:
+		if !lower(v.version, r.newest) {
+			v.become(Held, CodeOtherContent)
+			r.newest, v.next, v.content, v.body = v.version, Never(), content, true
+		}
+	case v.version == r.newest && (v.fate.final() || v.body):
+	default:
+		m.arrived(r, v, content)
 	}
+}
+
+func (m *model) arrived(r *modelRef, v *modelRow, content string) {
+	named, older := v.named(), lower(v.version, r.newest)
+	decided := v.fate == Applied || v.fate == Superseded && v.code != CodeNamedOnly
+	v.content = content
+	switch {
+	case older && !v.fate.final() && v.code != CodeSourceBehind:
+		v.become(Superseded, CodeNewerVersion)
+		return
+	case older || named && decided:
+		return
+	case named && v.fate != Pending, !named && v.fate.final():
+		v.become(Pending, "")
+		v.next = time.Time{}
+	}
+	r.newest, v.body = v.version, true
 }
 
 func (m *model) keep(r *modelRef, version, content string) bool {
 	r.mark = nil
 	v := m.sight(r, version, content)
-	return !v.fate.final() && v.code != CodeOtherContent
+	r.closeNamed(v)
+	switch {
+	case !lower(v.version, r.newest):
+		r.behind = ""
+		r.supersede(v)
+	case v.code == CodeSourceBehind:
+	case r.behind != v.version:
+		r.behind, r.since = v.version, m.now
+	case m.now.Sub(r.since) >= behindFor:
+		for _, o := range r.rows {
+			if o.code == CodeSourceBehind && o.fate == Held {
+				o.become(Superseded, CodeNewerVersion)
+			}
+		}
+		v.become(Held, CodeSourceBehind)
+		v.body, v.next = true, Never()
+	}
+	return !v.fate.final() && v.code != CodeOtherContent && v.code != CodeSourceBehind
+}
+
+func (r *modelRef) supersede(v *modelRow) {
+	for _, o := range r.rows {
+		if lower(o.version, v.version) && !o.fate.final() {
+			o.become(Superseded, CodeNewerVersion)
+		}
+	}
 }
 
 func (m *model) settle(r *modelRef, v *modelRow, fate Fate, code string, next time.Time) {
@@ -129,25 +192,54 @@ func (m *model) settle(r *modelRef, v *modelRow, fate Fate, code string, next ti
 	if fate == Applied {
 		r.applied = v.version
 	}
-	if v == r.mark {
+	if v == r.mark || v.named() && fate != Applied {
 		return
 	}
-	for _, o := range r.rows {
-		if lower(o.version, v.version) && !o.fate.final() {
-			o.fate, o.code = Superseded, CodeNewerVersion
-		}
-	}
+	r.supersede(v)
 }
 
 func (m *model) reopen(r *modelRef) int {
-	n := 0
-	for _, v := range []*modelRow{r.mark, r.newest()} {
-		if v != nil && (v.fate == Held || v.fate == Dead || v.fate == Unknown) {
-			v.fate, v.code, v.attempts, v.next = Pending, CodeReopened, 0, time.Time{}
-			n++
+	var open []*modelRow
+	for _, v := range append(slices.Clone(r.rows), r.mark) {
+		if v == nil || v.fate != Held && v.fate != Dead && v.fate != Unknown {
+			continue
+		}
+		if v.named() || v.version == r.newest || v.code == CodeSourceBehind {
+			open = append(open, v)
 		}
 	}
-	return n
+	if i := slices.IndexFunc(open, func(v *modelRow) bool { return v.code == CodeSourceBehind }); i >= 0 {
+		open = open[i : i+1]
+		for _, o := range r.rows {
+			if o != open[0] && !o.named() && !o.fate.final() {
+				o.become(Superseded, CodeNewerVersion)
+			}
+		}
+		r.newest, r.applied = open[0].version, ""
+	}
+	for _, v := range open {
+		v.become(Pending, CodeReopened)
+		v.attempts, v.next = 0, time.Time{}
+	}
+	return len(open)
+}
+
+// toDo returns what is due of a ref: its mark, else what was only named, else the newest.
+func (m *model) toDo(r *modelRef) []*modelRow {
+	isDue := func(v *modelRow) bool { return v != nil && !v.fate.final() && !v.next.After(m.now) }
+	if isDue(r.mark) {
+		return []*modelRow{r.mark}
+	}
+	var named []*modelRow
+	for _, v := range r.rows {
+		if v.named() && isDue(v) {
+			named = append(named, v)
+		}
+	}
+	if v := r.row(r.newest); len(named) == 0 && r.newest != "" && isDue(v) {
+		return []*modelRow{v}
+	}
+	return named
 }
 
 func (m *model) due() []string {
@@ -157,12 +249,9 @@ func (m *model) due() []string {
 	}
 	var out []work
 	for _, r := range m.refs {
-		for _, v := range []*modelRow{r.mark, r.newest()} {
-			if v != nil && !v.fate.final() && !v.next.After(m.now) {
-				full := fhir.Reference{Type: "ReferralRequest", ID: r.id, Version: v.version}
-				out = append(out, work{v.first, fmt.Sprintf("%s %s %d %v", full, v.fate, v.attempts, v.body && v.version != "")})
-				break
-			}
+		for _, v := range m.toDo(r) {
+			full := fhir.Reference{Type: "ReferralRequest", ID: r.id, Version: v.version}
+			out = append(out, work{v.first, fmt.Sprintf("%s %s %d %v", full, v.fate, v.attempts, v.body && v.version != "")})
 		}
 	}
 	slices.SortFunc(out, func(a, b work) int { return cmp.Or(a.first.Compare(b.first), cmp.Compare(a.text, b.text)) })
@@ -262,7 +351,7 @@ func (m *machine) reopen(t *rapid.T) {
 }
 
 func (m *machine) restart(t *rapid.T) {
-	m.now = m.now.Add(time.Duration(rapid.IntRange(0, 90).Draw(t, "seconds")) * time.Second)
+	m.now = m.now.Add(time.Duration(rapid.IntRange(0, 90).Draw(t, "seconds")) * draw(t, "unit", time.Second, time.Minute))
 	if rapid.IntRange(0, 3).Draw(t, "really") == 0 {
 		require.NoError(t, m.ledger.Close())
 		m.open(t)

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"strings"
 
 	"refbridge/fhir"
 )
@@ -12,7 +11,7 @@ type refRow struct {
 	source, typ, id     string
 	firstSeen, lastSeen int64
 	versions            int64  // how many were ever observed
-	newest              string // empty: only marks so far
+	newest              string // of those whose content came; empty: none so far
 	knownVersion        string // last applied; empty: never
 	digest, tables      string
 	patient             string
@@ -44,23 +43,21 @@ func (r *refRow) known() Known {
 	return Known{Version: r.knownVersion, Digest: r.digest, Tables: r.tables, Patient: r.patient, Terminal: r.terminal != 0}
 }
 
-// learn takes over what a settlement says was applied. The applied version never goes down.
-func (r *refRow) learn(version string, fate Fate, k *Known) {
+// learn takes over what a settlement says was applied. It returns the version that this was.
+func (r *refRow) learn(version string, fate Fate, k *Known) string {
 	if k != nil {
 		r.digest, r.tables, r.patient, r.terminal = k.Digest, k.Tables, k.Patient, 0
 		if k.Terminal {
 			r.terminal = 1
 		}
 	}
-	if fate != Applied {
-		version = ""
-		if k != nil {
-			version = k.Version
-		}
+	switch {
+	case fate == Applied:
+		return version
+	case k != nil:
+		return k.Version
 	}
-	if version != "" && !older(version, r.knownVersion) {
-		r.knownVersion = version
-	}
+	return ""
 }
 
 func loadRef(ctx context.Context, q querier, source string, ref fhir.Reference) (refRow, bool, error) {
@@ -77,6 +74,7 @@ type versionRow struct {
 	reason                   reasonCells
 	print                    string // fingerprint of the content; empty: no body seen yet
 	body                     []byte
+	updated, beside          int64 // by the source's clock: see stamp
 }
 
 type reasonCells struct{ code, text, rule, field string }
@@ -90,20 +88,21 @@ func (r reasonCells) reason() Reason {
 func (r *versionRow) table() string { return "versions" }
 func (r *versionRow) cells() []any {
 	return []any{&r.source, &r.typ, &r.id, &r.version, &r.seq, &r.firstSeen, &r.changed, &r.fate, &r.next, &r.attempts,
-		&r.reason.code, &r.reason.text, &r.reason.rule, &r.reason.field, &r.print, &r.body}
+		&r.reason.code, &r.reason.text, &r.reason.rule, &r.reason.field, &r.print, &r.body, (*added)(&r.updated), (*added)(&r.beside)}
 }
 func (r *versionRow) upsert() string {
 	return `INSERT INTO versions (source, type, id, version, seq, first_seen, changed, fate, next_try, attempts,
-		reason_code, reason_text, reason_rule, reason_field, fingerprint, body, row_hash)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+		reason_code, reason_text, reason_rule, reason_field, fingerprint, body, updated, beside, row_hash)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
 		ON CONFLICT (source, type, id, version) DO UPDATE SET seq = excluded.seq, first_seen = excluded.first_seen, changed = excluded.changed,
 		fate = excluded.fate, next_try = excluded.next_try, attempts = excluded.attempts, reason_code = excluded.reason_code,
 		reason_text = excluded.reason_text, reason_rule = excluded.reason_rule, reason_field = excluded.reason_field,
-		fingerprint = excluded.fingerprint, body = excluded.body, row_hash = excluded.row_hash`
+		fingerprint = excluded.fingerprint, body = excluded.body, updated = excluded.updated, beside = excluded.beside,
+		row_hash = excluded.row_hash`
 }
 
 const selectVersions = `SELECT source, type, id, version, seq, first_seen, changed, fate, next_try, attempts, reason_code, reason_text,
-	reason_rule, reason_field, fingerprint, body, row_hash FROM versions`
+	reason_rule, reason_field, fingerprint, body, updated, beside, row_hash FROM versions`
 
 func (r *versionRow) place() []string {
 	return []string{"versions", r.source, r.typ, r.id, r.version}
@@ -118,28 +117,26 @@ func loadVersion(ctx context.Context, q querier, source string, ref fhir.Referen
 	return get[versionRow](ctx, q, selectVersions+thisVersion, source, ref.Type, ref.ID, ref.Version)
 }
 
-// before tells whether r is the older of two versions of a ref: by number where both are numbers, otherwise by the
-// order of sighting.
-func (r *versionRow) before(o *versionRow) bool {
-	if decimal(r.version) && decimal(o.version) {
-		return older(r.version, o.version)
-	}
-	return r.seq < o.seq
+// named reports whether a version or a mark is only named so far: nobody has seen its content.
+func (r *versionRow) named() bool { return r.print == "" }
+
+// decided reports whether a version ended otherwise than by not being readable.
+func (r *versionRow) decided() bool {
+	return r.fate == string(Applied) || r.fate == string(Superseded) && r.reason.code != CodeNamedOnly
 }
 
-// older tells whether both versions are decimal numbers and a is less than b. Versions that are no numbers have no
-// order.
-func older(a, b string) bool {
-	if !decimal(a) || !decimal(b) {
-		return false
-	}
-	a, b = strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0")
-	if len(a) != len(b) {
-		return len(a) < len(b)
-	}
-	return a < b
+func (r *versionRow) stamp() stamp {
+	return stamp{version: r.version, updated: r.updated, beside: r.beside, seq: r.seq}
 }
 
-func decimal(s string) bool {
-	return s != "" && strings.Trim(s, "0123456789") == ""
+// stampOf returns what the order of a version of a ref is told from; the zero stamp of a version that is not there.
+func stampOf(ctx context.Context, q querier, r *refRow, version string) (stamp, error) {
+	if version == "" {
+		return stamp{}, nil
+	}
+	v, found, err := loadVersion(ctx, q, r.source, fhir.Reference{Type: r.typ, ID: r.id, Version: version})
+	if !found {
+		return stamp{version: version}, err
+	}
+	return v.stamp(), err
 }

@@ -50,14 +50,20 @@ func (t *tx) settle(ctx context.Context, s Settlement) error {
 	if err := allowed(&v, found, s.Fate); err != nil {
 		return err
 	}
-	s = s.against(&r, &v)
+	known, err := stampOf(ctx, t.sql, &r, r.knownVersion)
+	if err != nil {
+		return err
+	}
+	s = s.against(&r, &v, known)
 	if s.Reason.Code != v.reason.code {
 		v.attempts = 0 // attempts are counted by reason: what waited for its patient has not failed at Salesforce
 	}
 	if s.Fate != Superseded {
 		v.attempts++
 	}
-	r.learn(v.version, s.Fate, s.Known)
+	if err := t.learn(ctx, &r, &v, s, known); err != nil {
+		return err
+	}
 	v.next = toMillis(s.Next)
 	if err := t.move(ctx, &v, s.Fate, s.Reason, r.digest); err != nil {
 		return err
@@ -86,13 +92,31 @@ func allowed(v *versionRow, found bool, fate Fate) error {
 	return nil
 }
 
-// against lets nothing go backwards: a number below the applied one is superseded whatever happened to it, and a
+// learn takes over what was applied. The applied version never goes down.
+func (t *tx) learn(ctx context.Context, r *refRow, v *versionRow, s Settlement, known stamp) error {
+	version, now := r.learn(v.version, s.Fate, s.Known), v.stamp()
+	if version == "" || version == r.knownVersion {
+		return nil
+	}
+	if version != v.version {
+		var err error
+		if now, err = stampOf(ctx, t.sql, r, version); err != nil {
+			return err
+		}
+	}
+	if known.version == "" || !now.before(known) {
+		r.knownVersion = version
+	}
+	return nil
+}
+
+// against lets nothing go backwards: a version below the applied one is superseded whatever happened to it, and a
 // version that was superseded meanwhile stays so unless it was applied after all.
-func (s Settlement) against(r *refRow, v *versionRow) Settlement {
+func (s Settlement) against(r *refRow, v *versionRow, known stamp) Settlement {
 	switch {
-	case s.Fate == Applied && older(v.version, r.knownVersion):
+	case s.Fate == Applied && known.version != "" && v.stamp().before(known):
 		s.Fate, s.Known, s.Images = Superseded, nil, nil
-		s.Reason = Reason{Code: CodeOlderVersion, Text: "version " + r.knownVersion + " was applied before"}
+		s.Reason = appliedBefore(r.knownVersion)
 	case v.fate == string(Superseded) && s.Fate != Applied:
 		s.Fate, s.Reason, s.Known = Superseded, v.reason.reason(), nil
 	}
@@ -114,9 +138,10 @@ func (t *tx) move(ctx context.Context, v *versionRow, fate Fate, reason Reason, 
 	return t.append(ctx, v.link(digest))
 }
 
-// supersede ends the undecided versions that are older than one that was settled: the source has moved on.
+// supersede ends the undecided versions that are older than one that was settled: the source has moved on. A version that
+// was only named ends none: whether the source has it is not known before it was read.
 func (t *tx) supersede(ctx context.Context, r *refRow, v *versionRow) error {
-	if v.mark() {
+	if v.mark() || v.named() && v.fate != string(Applied) {
 		return nil
 	}
 	open, err := list[versionRow](ctx, t.sql, selectVersions+thisRef+` AND version <> '' AND fate IN ('pending', 'held', 'unknown')
@@ -124,9 +149,9 @@ func (t *tx) supersede(ctx context.Context, r *refRow, v *versionRow) error {
 	if err != nil {
 		return err
 	}
-	reason := Reason{Code: CodeNewerVersion, Text: "version " + v.version + " took its place"}
+	reason := replacedBy(v.version)
 	for i := range open {
-		if open[i].version == v.version || !open[i].before(v) {
+		if !open[i].stamp().before(v.stamp()) {
 			continue
 		}
 		if err := t.move(ctx, &open[i], Superseded, reason, r.digest); err != nil {

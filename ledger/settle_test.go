@@ -146,7 +146,8 @@ func TestALateSettlementDoesNotBringBackWhatWasSuperseded(t *testing.T) {
 
 func TestASettlementOfAnOlderVersionLeavesTheNewerOneDue(t *testing.T) {
 	w := newWorld(t)
-	w.observe(Sighting{Ref: ref("1", "5")}, Sighting{Ref: ref("1", "6")}, Sighting{Ref: ref("1", "4")})
+	w.observe(Sighting{Ref: ref("1", "4"), Body: body("1", "4", "a")}, Sighting{Ref: ref("1", "5"), Body: body("1", "5", "a")},
+		Sighting{Ref: ref("1", "6"), Body: body("1", "6", "a")})
 	w.settle(Settlement{Ref: ref("1", "5"), Fate: Dead})
 	assert.Equal(t, []string{"ReferralRequest/1/_history/6 pending 0"}, w.due())
 	assert.Equal(t, Statement{Observed: 3, Dead: 1, Pending: 1, Superseded: 1}, w.statement())
@@ -201,9 +202,9 @@ func TestAnIntentThatIsMadeAgainIsOneIntentAndAnIntentNeedsAnID(t *testing.T) {
 
 func TestReopenConcernsTheNewestVersionAndTheMarkOnly(t *testing.T) {
 	w := newWorld(t)
-	w.observe(Sighting{Ref: ref("1", "5")})
+	w.observe(Sighting{Ref: ref("1", "5"), Body: body("1", "5", "a")})
 	w.settle(Settlement{Ref: ref("1", "5"), Fate: Dead, Reason: Reason{Code: "a"}})
-	w.observe(Sighting{Ref: ref("1", "6")}, Sighting{Ref: ref("1")})
+	w.observe(Sighting{Ref: ref("1", "6"), Body: body("1", "6", "a")}, Sighting{Ref: ref("1")})
 	w.settle(Settlement{Ref: ref("1", "6"), Fate: Held, Reason: Reason{Code: "b"}, Next: Never()},
 		Settlement{Ref: ref("1"), Fate: Unknown, Next: Never()})
 

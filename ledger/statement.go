@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -132,8 +133,9 @@ func placeholders(from, n int) string {
 }
 
 // Reopen makes what is held, dead or unknown pending again, due now and with no attempts counted, and gives how many
-// versions that were: the newest version of the ref and its mark; with a version in the reference only that one. Older
-// versions stay as they are, since a newer one has taken their place.
+// versions that were: the newest version of the ref and what is to be read of it; with a version in the reference only that
+// one. Older versions stay as they are, since a newer one has taken their place, but for one that the source was put back
+// to: whoever reopens that takes it for what counts now.
 func (l *Ledger) Reopen(ctx context.Context, source string, ref fhir.Reference) (int, error) {
 	n := 0
 	err := l.update(ctx, "reopen", func(t *tx) error {
@@ -141,9 +143,13 @@ func (l *Ledger) Reopen(ctx context.Context, source string, ref fhir.Reference) 
 		if err != nil {
 			return err
 		}
-		rows, err := list[versionRow](ctx, t.sql, selectVersions+thisRef+` AND (version = '' OR version = $4) AND fate IN ('held', 'dead', 'unknown')
-			AND ($5 = '' OR version = $5)`, source, ref.Type, ref.ID, r.newest, ref.Version)
+		rows, err := list[versionRow](ctx, t.sql, selectVersions+thisRef+` AND fate IN ('held', 'dead', 'unknown')
+			AND (fingerprint = '' OR version = $4 OR reason_code = '`+CodeSourceBehind+`') AND ($5 = '' OR version = $5)`,
+			source, ref.Type, ref.ID, r.newest, ref.Version)
 		if err != nil {
+			return err
+		}
+		if rows, err = t.putBack(ctx, &r, rows); err != nil {
 			return err
 		}
 		for i := range rows {
@@ -159,6 +165,26 @@ func (l *Ledger) Reopen(ctx context.Context, source string, ref fhir.Reference) 
 		return 0, err
 	}
 	return n, nil
+}
+
+// putBack makes the version that the source was put back to, where one of the rows is such a one, the newest of its ref, and
+// returns the rows that are to be reopened: what was the newest until then has no say any more.
+func (t *tx) putBack(ctx context.Context, r *refRow, rows []versionRow) ([]versionRow, error) {
+	i := slices.IndexFunc(rows, func(v versionRow) bool { return v.reason.code == CodeSourceBehind })
+	if i < 0 {
+		return rows, nil
+	}
+	back := rows[i]
+	open, err := list[versionRow](ctx, t.sql, selectVersions+thisRef+` AND fingerprint <> '' AND version <> $4
+		AND fate IN ('pending', 'held', 'unknown') ORDER BY seq`, r.source, r.typ, r.id, back.version)
+	for j := 0; err == nil && j < len(open); j++ {
+		err = t.move(ctx, &open[j], Superseded, replacedBy(back.version), r.digest)
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.newest, r.knownVersion = back.version, ""
+	return rows[i : i+1], t.put(ctx, r)
 }
 
 // releaseBatch is how many versions one transaction of Release takes.
@@ -191,8 +217,7 @@ func (t *tx) release(ctx context.Context, source string, codes []string) (int, e
 		args = append(args, c)
 	}
 	rows, err := list[versionRow](ctx, t.sql, selectVersions+` WHERE source = $1 AND fate = 'held' AND next_try <> 0 AND version <> ''
-		AND reason_code IN (`+placeholders(3, len(codes))+`) AND EXISTS (SELECT 1 FROM refs r WHERE r.source = versions.source
-			AND r.type = versions.type AND r.id = versions.id AND r.newest = versions.version)
+		AND reason_code IN (`+placeholders(3, len(codes))+`) AND (fingerprint = '' OR `+isNewest+`)
 		ORDER BY first_seen, type, id LIMIT $2`, args...)
 	for i := 0; err == nil && i < len(rows); i++ {
 		rows[i].next = 0

@@ -93,8 +93,12 @@ func (l *Ledger) view(ctx context.Context, what string, fn func(querier) error) 
 type row interface {
 	table() string
 	upsert() string // INSERT … ON CONFLICT DO UPDATE of all cells and the hash
-	cells() []any   // pointers to the columns in the order of the statements: *string, *int64, *[]byte
+	cells() []any   // pointers to the columns in the order of the statements: *string, *int64, *[]byte, *added
 }
+
+// added is a column that a later schema has brought. It counts in the row hash only where it is set, so that the rows
+// that were written before it stay true.
+type added int64
 
 type rowOf[R any] interface {
 	*R
@@ -104,7 +108,13 @@ type rowOf[R any] interface {
 func rowHash(r row) string {
 	h := sha256.New()
 	h.Write(netstrings(nil, r.table()))
-	for _, c := range r.cells() {
+	for i, c := range r.cells() {
+		if late, ok := c.(*added); ok {
+			if *late != 0 {
+				h.Write(netstrings(nil, fmt.Sprintf("%d=%d", i, *late)))
+			}
+			continue
+		}
 		h.Write(netstrings(nil, cellText(c)))
 	}
 	return hex.EncodeToString(h.Sum(nil))
