@@ -28,31 +28,11 @@ func (in Sample) Input(focus fhir.Resource) Input {
 	return Input{Focus: focus, Related: in.Related, Resolver: in.References(), Variables: in.Variables, Now: in.Now}
 }
 
-// BundleOf sorts a resource of R4, or those of a Bundle, into what is mapped (ServiceRequest, Appointment) and what it may refer
-// to. It is false where there is nothing to map, or where the resource is one of e-RS.
+// BundleOf is what is mapped of a resource or a Bundle of R4 (ServiceRequest, Appointment), and what that may refer to. It is
+// false where there is nothing to map, or where the resource is one of e-RS.
 func BundleOf(r fhir.Resource) (fhir.Bundle, bool) {
-	var b fhir.Bundle
-	list := []fhir.Resource{r}
-	if r.Type() == "Bundle" {
-		list = nil
-		for e := range r.Root().Get("entry").Items() {
-			if one, err := fhir.ResourceAt(e.Get("resource")); err == nil {
-				list = append(list, one)
-			}
-		}
-	}
-	for _, one := range list {
-		switch one.Type() {
-		case "ServiceRequest", "Appointment":
-			b.Focus = append(b.Focus, one)
-		case "ReferralRequest":
-			return fhir.Bundle{}, false
-		default:
-			b.Related = append(b.Related, one)
-		}
-	}
-	b.Resolver = fhir.NewResolver("", b.Focus, b.Related)
-	return b, len(b.Focus) > 0
+	c := ContentsOf(r)
+	return c.Bundle, len(c.Focus) > 0 && len(c.Sent) == 0
 }
 
 // MapAll maps every resource of a sample, each record once. As in a sync, one fault holds all of it.

@@ -31,6 +31,21 @@ func (u *Union) Add(records []Mapped) {
 	}
 }
 
+// Conflicts returns the faults that Add would note.
+func (u *Union) Conflicts(records []Mapped) Faults {
+	var out Faults
+	for i := range records {
+		at, again := u.places[recordID{records[i].Record.Object, records[i].Record.Key.Value}]
+		if !again {
+			continue
+		}
+		if f, differ := u.Records[at].again(&records[i]); differ {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
 // again compares a record with another that has its key. The same record twice is one; two that differ are not, as what the second
 // says would be lost. A field that is written once and then left to Salesforce may differ: the first counts.
 func (r *Mapped) again(next *Mapped) (f Fault, differ bool) {

@@ -98,8 +98,8 @@ func (c mappingRunCmd) end(p *program, t batch.Tally, err error) error {
 	if t.Failed > 0 || err != nil && t.Mapped > 0 {
 		fmt.Fprintf(p.err, "refbridge: %s mapped, %d failed\n", mapping.Plural(t.Mapped, "line"), t.Failed)
 	}
-	if len(t.Unread) > 0 {
-		fmt.Fprintf(p.err, "refbridge: %s\n", wrap(unread(t.Unread), len("refbridge: ")))
+	for _, text := range notMapped(t.Unread) {
+		fmt.Fprintf(p.err, "refbridge: %s\n", wrap(text, len("refbridge: ")))
 	}
 	if err == nil && t.Failed > 0 {
 		return exit(exitRecordsFailed)
@@ -107,14 +107,17 @@ func (c mappingRunCmd) end(p *program, t batch.Tally, err error) error {
 	return err
 }
 
-func unread(types map[string]int) string {
-	total := 0
-	var parts []string
-	for _, typ := range slices.Sorted(maps.Keys(types)) {
-		total += types[typ]
-		parts = append(parts, fmt.Sprintf("%s %d", cmp.Or(typ, "no resource"), types[typ]))
+// notMapped says what was not mapped by itself and why, a line for each kind.
+func notMapped(kinds map[string]int) []string {
+	var out []string
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		text := fmt.Sprintf("not mapped: %d × %s", kinds[kind], kind)
+		if why := mapping.WhyNot(kind); why != "" {
+			text += " (" + why + ")"
+		}
+		out = append(out, text)
 	}
-	return mapping.Plural(total, "resource") + " in Bundles that no table reads: " + strings.Join(parts, ", ")
+	return out
 }
 
 // origins are the variables of the tables, by where a line comes from.
@@ -162,27 +165,48 @@ func (c mappingRunCmd) named(p *program, o origins) error {
 	return misused(fmt.Sprintf("%s has no source %s", p.config, c.Source), "its sources: "+strings.Join(names, ", "))
 }
 
-// prepare makes the samples of what is no resource of the tables: as a sync does.
-func (o origins) prepare(r fhir.Resource) ([]mapping.Sample, error) {
+// prepare takes apart what is no resource of the tables: as a sync does.
+func (o origins) prepare(r fhir.Resource) (batch.Prepared, error) {
 	switch r.Type() {
-	case "ReferralRequest", "Parameters", "Bundle":
-	default:
-		return nil, nil
+	case "ReferralRequest", "Parameters":
+		return o.referrals(r)
 	}
-	if b, ok := mapping.BundleOf(r); ok && r.Type() == "Bundle" {
-		return []mapping.Sample{{Bundle: b, Variables: o.r4}}, nil
+	c := mapping.ContentsOf(r)
+	out := batch.Prepared{Failed: c.Broken, Others: c.Others}
+	for _, b := range c.Each() {
+		out.Samples = append(out.Samples, mapping.Sample{Bundle: b, Variables: o.r4})
 	}
+	for _, sent := range c.Sent {
+		p, err := o.referrals(sent)
+		if err != nil {
+			out.Failed = append(out.Failed, err)
+			continue
+		}
+		out.Samples, out.Failed = append(out.Samples, p.Samples...), append(out.Failed, p.Failed...)
+	}
+	if n := len(c.Deleted); n > 0 {
+		out.Others[mapping.KindDeleted] += n
+	}
+	return out, nil
+}
+
+// referrals normalises the referrals of e-RS in a resource.
+func (o origins) referrals(r fhir.Resource) (batch.Prepared, error) {
+	out := batch.Prepared{Others: map[string]int{}}
 	found, err := ers.Referrals(r.Raw())
 	if err != nil {
-		return nil, err
+		return out, err
 	}
-	var out []mapping.Sample
+	if len(found) == 0 {
+		out.Others[strings.Clone(r.Type())]++
+	}
 	for _, one := range found {
 		b, err := ers.Normalise(one)
 		if err != nil {
-			return nil, err
+			out.Failed = append(out.Failed, err)
+			continue
 		}
-		out = append(out, mapping.Sample{Bundle: b, Variables: o.ers, Sent: one})
+		out.Samples = append(out.Samples, mapping.Sample{Bundle: b, Variables: o.ers, Sent: one})
 	}
 	return out, nil
 }

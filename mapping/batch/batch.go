@@ -29,27 +29,37 @@ type Job struct {
 	Workers   int               // 0 counts as 1
 	Variables map[string]string // for resources that the tables read as they are
 	Now       time.Time
-	// Prepare makes the samples of a resource that no table reads itself: a Bundle, a ReferralRequest of e-RS. Each has its own
-	// variables; Now is that of the Job. Nil, or no samples: such a resource is a fault.
-	Prepare func(fhir.Resource) ([]mapping.Sample, error)
+	// Prepare takes a resource apart that no table reads itself: a Bundle, a ReferralRequest of e-RS. Nil, or nothing in it: such a
+	// resource is a fault.
+	Prepare func(fhir.Resource) (Prepared, error)
+	// Resolver finds what references of resources point to that the tables read as they are; nil: only themselves.
+	Resolver *fhir.Resolver
 	// Failed is told of every line that could not be mapped, in their order.
 	Failed func(LineFault)
 	// Progress, where it is not nil, is told how many bytes are done since it was told last.
 	Progress func(bytes int)
 }
 
-// LineFault is a line that was not mapped: what is wrong, free of personal data.
+// Prepared is what stands in a resource that no table reads itself.
+type Prepared struct {
+	Samples []mapping.Sample // each fails alone; they have variables of their own, Now is that of the Job
+	Failed  []error          // what could not be read, such as one entry of a Bundle
+	Others  map[string]int   // what is not mapped by itself, by kind
+}
+
+// LineFault is a line, or one entry of a Bundle on it, that was not mapped: what is wrong, free of personal data.
 type LineFault struct {
 	Line   int // 1-based
 	Faults mapping.Faults
 	Err    error // where the line is no resource that can be read; Faults is empty then
 }
 
-// Tally counts lines.
+// Tally accounts for everything that was read.
 type Tally struct {
-	Mapped, Failed int
-	// Unread counts, by type, the resources in the Bundles of mapped lines that no table has read: they are the focus of none, and
-	// no path came to them. Those of a type that R4 does not have are unknown, entries without any have the type "".
+	Mapped int // lines of which something came out
+	Failed int // lines, or entries of Bundles, that nothing came out of
+	// Unread counts, by kind, what no table has read: it is the focus of none, and no path of its own Bundle came to it. A type that
+	// R4 does not have is unknown.
 	Unread map[string]int
 }
 
@@ -230,7 +240,7 @@ func (s *stream) finish(ctx context.Context, c *chunk) error {
 
 // unread adds resources of a type. What is no type of R4 could be anything: its name is not kept.
 func (t *Tally) unread(typ string, n int) {
-	if _, known := t.Unread[typ]; !known && typ != "" {
+	if _, known := t.Unread[typ]; !known && mapping.WhyNot(typ) == "" {
 		if _, err := fhirpath.Compile("ofType(" + typ + ")"); err != nil {
 			typ = "unknown"
 		}

@@ -116,11 +116,11 @@ func referral(t testing.TB) fhir.Bundle {
 
 func TestAJobOfRecordsHasALineForALine(t *testing.T) {
 	set, bundle := starterTables(t), referral(t)
-	j := Job{Tables: set, Target: Records, Prepare: func(r fhir.Resource) ([]mapping.Sample, error) {
+	j := Job{Tables: set, Target: Records, Prepare: func(r fhir.Resource) (Prepared, error) {
 		if r.Type() == "List" {
-			return nil, errors.New("a worklist")
+			return Prepared{}, errors.New("a worklist")
 		}
-		return []mapping.Sample{{Bundle: bundle, Variables: map[string]string{"source": "ers"}}}, nil
+		return Prepared{Samples: []mapping.Sample{{Bundle: bundle, Variables: map[string]string{"source": "ers"}}}}, nil
 	}}
 	got, failed, tally := mapped(t, j, strings.NewReader("{\"resourceType\":\"Bundle\"}\n{\"resourceType\":\"List\"}\n{\"resourceType\":\"Bundle\"}\n"))
 	require.Equal(t, Tally{Mapped: 2, Failed: 1}, tally)
@@ -145,7 +145,7 @@ func TestAJobOfRecordsHasALineForALine(t *testing.T) {
 }
 
 func TestAResourceThatNoTableReadsFails(t *testing.T) {
-	for _, prepare := range []func(fhir.Resource) ([]mapping.Sample, error){nil, func(fhir.Resource) ([]mapping.Sample, error) { return nil, nil }} {
+	for _, prepare := range []func(fhir.Resource) (Prepared, error){nil, func(fhir.Resource) (Prepared, error) { return Prepared{}, nil }} {
 		j := bodyJob(t, 1)
 		j.Prepare = prepare
 		_, failed, _ := mapped(t, j, strings.NewReader("{\"resourceType\":\"Patient\"}"))
@@ -222,9 +222,13 @@ func TestProgressTellsEveryByte(t *testing.T) {
 }
 
 func bundleJob(t *testing.T, target string) Job {
-	return Job{Tables: starterTables(t), Target: target, Prepare: func(r fhir.Resource) ([]mapping.Sample, error) {
-		b, _ := mapping.BundleOf(r)
-		return []mapping.Sample{{Bundle: b, Variables: map[string]string{"source": "epr"}}}, nil
+	return Job{Tables: starterTables(t), Target: target, Prepare: func(r fhir.Resource) (Prepared, error) {
+		c := mapping.ContentsOf(r)
+		p := Prepared{Failed: c.Broken, Others: c.Others}
+		for _, b := range c.Each() {
+			p.Samples = append(p.Samples, mapping.Sample{Bundle: b, Variables: map[string]string{"source": "epr"}})
+		}
+		return p, nil
 	}}
 }
 
@@ -244,17 +248,50 @@ func TestWhatNoTableReadsOfABundleIsCounted(t *testing.T) {
 	more := `,{"resource":{"resourceType":"Observation"}},{"resource":{"resourceType":"Observation"}},{"fullUrl":"x"},{"resource":{"resourceType":"Humperdinck"}}`
 	in := `{"resourceType":"Bundle","entry":[` + bundled + more + `]}` + "\n"
 	_, failed, tally := mapped(t, bundleJob(t, Records), strings.NewReader(in+in))
-	require.Empty(t, failed)
-	assert.Equal(t, Tally{Mapped: 2, Unread: map[string]int{"Observation": 4, "": 2, "unknown": 2}}, tally)
+	require.Len(t, failed, 2)
+	assert.EqualError(t, failed[1].Err, "entry 5 of the Bundle: not a FHIR resource: no JSON object")
+	assert.Equal(t, Tally{Mapped: 2, Failed: 2, Unread: map[string]int{"Observation": 4, "unknown": 2}}, tally)
+}
+
+func TestFinding_inputs_B13_OneBadEntryOfABundleCostsThatEntryAlone(t *testing.T) {
+	request := func(id, status string) string {
+		return `{"resource":{"resourceType":"ServiceRequest","id":"` + id + `","status":"` + status + `","intent":"order","subject":{"reference":"Patient/p"}}}`
+	}
+	patient := bundled[strings.Index(bundled, `{"resource":{"resourceType":"Patient"`):]
+	in := `{"resourceType":"Bundle","entry":[` + strings.Join([]string{request("a", "active"), request("b", "asleep"), patient, request("c", "revoked"), `{"resource":7}`,
+		request("d", "dozing")}, ",") + `]}` + "\n"
+	got, failed, tally := mapped(t, bundleJob(t, Records), strings.NewReader(in))
+	require.Len(t, got, 1)
+	a, c := strings.Index(got[0], `"epr.sr.a"`), strings.Index(got[0], `"epr.sr.c"`)
+	assert.True(t, a > 0 && c > a, "in their order")
+	assert.NotContains(t, got[0], `"epr.sr.b"`)
+	require.Len(t, failed, 3)
+	assert.ErrorContains(t, failed[0].Err, "entry 5 of the Bundle")
+	assert.Contains(t, failed[1].Faults.Error(), "asleep")
+	assert.Contains(t, failed[2].Faults.Error(), "dozing")
+	assert.Equal(t, Tally{Mapped: 1, Failed: 3, Unread: map[string]int{}}, withoutZeros(tally))
+
+	job := bundleJob(t, "referral")
+	job.Tables = bodyJob(t, 1).Tables
+	lines, failed, _ := mapped(t, job, strings.NewReader(`{"resourceType":"Bundle","entry":[`+request("a", "active")+`,`+request("b", "")+`,`+request("c", "revoked")+`]}`))
+	assert.Len(t, lines, 2, "a body for each that is well")
+	assert.Len(t, failed, 1)
+}
+
+func withoutZeros(t Tally) Tally {
+	if t.Unread == nil {
+		t.Unread = map[string]int{}
+	}
+	return t
 }
 
 func TestEveryFaultOfABundleIsTold(t *testing.T) {
 	in := `{"resourceType":"Bundle","entry":[` + strings.ReplaceAll(bundled, "active", "asleep") + `,{"resource":{"resourceType":"Appointment","id":"a","status":"asleep"}}]}`
 	got, failed, _ := mapped(t, bundleJob(t, Records), strings.NewReader(in))
 	assert.Empty(t, got)
-	require.Len(t, failed, 1)
+	require.Len(t, failed, 2)
 	assert.Contains(t, failed[0].Faults.Error(), "request-status")
-	assert.Contains(t, failed[0].Faults.Error(), "appointment-status")
+	assert.Contains(t, failed[1].Faults.Error(), "appointment-status")
 }
 
 var errFull = errors.New("no space left")

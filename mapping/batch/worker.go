@@ -2,10 +2,10 @@ package batch
 
 import (
 	"errors"
-	"slices"
 	"strings"
 
 	"refbridge/fhir"
+	"refbridge/fhir/ndjson"
 	"refbridge/mapping"
 )
 
@@ -40,59 +40,70 @@ func (w *worker) work(c *chunk) {
 	for r := range c.Records() {
 		err := r.Err
 		if err == nil {
-			err = w.line(c, r.Text)
+			err = w.line(c, r)
 		}
 		if err != nil {
-			f := LineFault{Line: r.Line}
-			if !errors.As(err, &f.Faults) {
-				f.Err = err
-			}
-			c.faults = append(c.faults, f)
-			continue
+			c.fail(r.Line, err)
 		}
-		c.mapped++
 	}
 }
 
-// line maps one line; nothing of it is written where it fails.
-func (w *worker) line(c *chunk, line []byte) error {
-	if len(line) > maxKept {
+// fail notes what was not mapped.
+func (c *chunk) fail(line int, err error) {
+	f := LineFault{Line: line}
+	if !errors.As(err, &f.Faults) {
+		f.Err = err
+	}
+	c.faults = append(c.faults, f)
+}
+
+// line maps one line; the error is for all of it, and then nothing of it is written.
+func (w *worker) line(c *chunk, line ndjson.Record) error {
+	if len(line.Text) > maxKept {
 		defer func() { w.doc = fhir.Doc{} }() // a tree of that size is not kept
 	}
-	r, err := w.doc.Resource(line)
+	r, err := w.doc.Resource(line.Text)
 	if err != nil {
 		return err
+	}
+	if !w.direct[r.Type()] || r.Type() == "Appointment" && mapping.STU3(r) {
+		return w.prepared(c, line.Line, r)
 	}
 	before := len(c.out)
-	if w.direct[r.Type()] {
-		if c.out, err = w.one(c.out, mapping.Input{Focus: r, Variables: w.Variables, Now: w.Now}); err != nil {
-			c.out = c.out[:before]
-			return err
-		}
-		c.out = append(c.out, '\n')
-		return nil
-	}
-	samples, err := w.prepared(r)
-	if err != nil {
-		return err
-	}
-	if c.out, err = w.many(c.out, r, samples); err != nil {
+	if c.out, err = w.one(c.out, mapping.Input{Focus: r, Resolver: w.Resolver, Variables: w.Variables, Now: w.Now}); err != nil {
 		c.out = c.out[:before]
 		return err
 	}
-	w.unread(c, r, samples)
+	c.out = append(c.out, '\n')
+	c.mapped++
 	return nil
 }
 
-func (w *worker) prepared(r fhir.Resource) ([]mapping.Sample, error) {
+// prepared maps what stands in a resource that no table reads itself. What fails in it fails alone.
+func (w *worker) prepared(c *chunk, line int, r fhir.Resource) error {
 	if w.Prepare == nil {
-		return nil, mapping.Faults{w.Tables.NoTable(r)}
+		return mapping.Faults{w.Tables.NoTable(r)}
 	}
-	samples, err := w.Prepare(r)
-	if err == nil && len(samples) == 0 {
-		return nil, mapping.Faults{w.Tables.NoTable(r)}
+	p, err := w.Prepare(r)
+	if err == nil && len(p.Samples)+len(p.Failed)+len(p.Others) == 0 {
+		err = mapping.Faults{w.Tables.NoTable(r)}
 	}
-	return samples, err
+	if err != nil {
+		return err
+	}
+	if p.Others == nil {
+		p.Others = map[string]int{}
+	}
+	for _, err := range p.Failed {
+		c.fail(line, err)
+	}
+	w.many(c, line, r, p)
+	for kind, n := range p.Others {
+		if n > 0 {
+			c.unread[kind] += n
+		}
+	}
+	return nil
 }
 
 // one appends what a single resource became.
@@ -107,51 +118,111 @@ func (w *worker) one(dst []byte, in mapping.Input) ([]byte, error) {
 	return mapping.AppendRecords(dst, out.Records), nil
 }
 
-// many appends what the resources of one line became: a line for all records, or a line for each body.
-func (w *worker) many(dst []byte, line fhir.Resource, samples []mapping.Sample) ([]byte, error) {
+// many appends what the samples of one line became: a line for all records, or a line for each body.
+func (w *worker) many(c *chunk, line int, r fhir.Resource, p Prepared) {
 	clear(w.used)
-	var inputs []mapping.Input
-	for _, s := range samples {
-		s.Now = w.Now
-		for _, focus := range s.Focus {
-			if w.direct[focus.Type()] {
-				w.used[focus] = true
-				in := s.Input(focus)
-				in.Reached = func(r fhir.Resource) { w.used[r] = true }
-				inputs = append(inputs, in)
-			}
+	before := len(c.out)
+	var parts [][]mapping.Mapped
+	for _, s := range p.Samples {
+		inputs := w.inputs(s, r, p.Others)
+		if len(inputs) == 0 {
+			continue
 		}
-	}
-	if len(inputs) == 0 {
-		return dst, mapping.Faults{w.Tables.NoTable(line)}
-	}
-	if w.Target == Records {
+		if w.Target != Records {
+			w.bodies(c, line, inputs)
+			continue
+		}
 		out, faults := w.mapper.MapAll(inputs)
 		if len(faults) > 0 {
-			return dst, faults.Err()
+			c.fail(line, faults.Err())
+			continue
 		}
-		return append(mapping.AppendRecords(dst, out.Records), '\n'), nil
+		parts = append(parts, out.Records)
 	}
-	var faults mapping.Faults
-	for _, in := range inputs {
-		var err error
-		dst, err = w.one(dst, in)
-		faults = append(faults, mapping.FaultsOf(err)...)
-		dst = append(dst, '\n')
+	if records := c.united(line, parts); len(records) > 0 {
+		c.out = append(mapping.AppendRecords(c.out, records), '\n')
 	}
-	return dst, faults.Err()
+	if len(c.out) > before {
+		c.mapped++
+	}
 }
 
-// unread counts the resources of a Bundle that no table has read.
-func (w *worker) unread(c *chunk, bundle fhir.Resource, samples []mapping.Sample) {
-	if bundle.Type() != "Bundle" {
-		return
+// united is what the samples of a line make together, each record once. Samples that make one record in two ways fail, all of
+// them: which one is right nobody knows.
+func (c *chunk) united(line int, parts [][]mapping.Mapped) []mapping.Mapped {
+	var all mapping.Union
+	for _, records := range parts {
+		all.Add(records)
 	}
-	for e := range bundle.Root().Get("entry").Items() {
-		r, _ := fhir.ResourceAt(e.Get("resource"))
-		normalised := slices.ContainsFunc(samples, func(s mapping.Sample) bool { return s.Sent.Exists() && s.Sent.Type() == r.Type() })
-		if !w.used[r] && !normalised {
-			c.unread[strings.Clone(r.Type())]++
+	if len(all.Faults) == 0 {
+		return all.Records
+	}
+	bad := conflicts(parts)
+	all = mapping.Union{}
+	for i, records := range parts {
+		if len(bad[i]) > 0 {
+			c.fail(line, bad[i].Err())
+			continue
 		}
+		all.Add(records)
+	}
+	return all.Records
+}
+
+// conflicts are the faults of those parts that make a record otherwise than the first part that makes it, and of that one.
+func conflicts(parts [][]mapping.Mapped) map[int]mapping.Faults {
+	bad, first := map[int]mapping.Faults{}, map[string]int{}
+	var all mapping.Union
+	for i, records := range parts {
+		for k := range records {
+			r := &records[k].Record
+			id := r.Object + "\x00" + r.Key.Value
+			at, again := first[id]
+			if !again {
+				first[id] = i
+				continue
+			}
+			if f := all.Conflicts(records[k : k+1]); len(f) > 0 {
+				bad[at], bad[i] = append(bad[at], f...), append(bad[i], f...)
+			}
+		}
+		all.Add(records)
+	}
+	return bad
+}
+
+// inputs are those resources of a sample that the tables read. Others counts those that they do not, and what a path comes to in
+// the same document no longer.
+func (w *worker) inputs(s mapping.Sample, r fhir.Resource, others map[string]int) []mapping.Input {
+	var out []mapping.Input
+	s.Now = w.Now
+	for _, focus := range s.Focus {
+		if !w.direct[focus.Type()] {
+			others[strings.Clone(focus.Type())]++
+			continue
+		}
+		in := s.Input(focus)
+		in.Reached = func(to fhir.Resource) {
+			inBundle := to.Root().Name() == "resource" && to.Root().Root().Same(r.Root())
+			if inBundle && !w.used[to] && others[to.Type()] > 0 {
+				w.used[to] = true
+				others[to.Type()]--
+			}
+		}
+		out = append(out, in)
+	}
+	return out
+}
+
+func (w *worker) bodies(c *chunk, line int, inputs []mapping.Input) {
+	for _, in := range inputs {
+		before := len(c.out)
+		var err error
+		if c.out, err = w.one(c.out, in); err != nil {
+			c.out = c.out[:before]
+			c.fail(line, err)
+			continue
+		}
+		c.out = append(c.out, '\n')
 	}
 }
