@@ -3,13 +3,14 @@ package bridge
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"refbridge/ers"
 	"refbridge/fhir"
 	"refbridge/fhir/ndjson"
 	"refbridge/ledger"
+	"refbridge/mapping"
+	"refbridge/sfdc/sobject"
 )
 
 // Files plans resources that stand in files, with no network at all: R4 ServiceRequest, Appointment or Bundle, one document
@@ -17,10 +18,12 @@ import (
 type Files struct {
 	ERS  Planner // for ReferralRequest; its Target is nil
 	FHIR Planner // for R4; its Target is nil
+	// Alone finds what references of resources that stand alone point to, in other lines and files; nil: only within a line.
+	Alone *fhir.Resolver
 }
 
 // FileRecord is what one resource of a file became: a Step, the sightings of a worklist, a Note that there is nothing to map,
-// or why it could not be read.
+// why it could not be read, or that it is of a kind that is not mapped by itself.
 type FileRecord struct {
 	Line      int // of the file, 1-based
 	Type      string
@@ -28,6 +31,7 @@ type FileRecord struct {
 	Sightings []ledger.Sighting
 	Note      string
 	Err       error
+	Others    map[string]int // how many there are of each kind that is not mapped by itself
 }
 
 // Plan hands out what each resource in one record of a file became, in order. One that cannot be read has an Err, and its
@@ -49,13 +53,50 @@ func (f Files) Plan(ctx context.Context, in ndjson.Record, take func(FileRecord)
 		return f.referrals(ctx, rec, in.Text, take)
 	case "List":
 		return take(worklist(rec, in.Text))
-	case "ServiceRequest", "Appointment":
-		return f.r4(ctx, rec, fhir.Bundle{Focus: []fhir.Resource{r}}, take)
-	case "Bundle":
-		return f.bundle(ctx, rec, r, take)
 	}
-	rec.Note = "nothing to map in a " + r.Type()
-	return take(rec)
+	c := mapping.ContentsOf(r)
+	if r.Type() != "Bundle" && f.Alone != nil {
+		c.Resolver = f.Alone
+	} else if f.Alone != nil {
+		c.Resolver.More, c.Resolver.Base = f.Alone.More, f.Alone.Base
+	}
+	return f.contents(ctx, rec, c, take)
+}
+
+// contents plans what stands in one record of R4.
+func (f Files) contents(ctx context.Context, rec FileRecord, c mapping.Contents, take func(FileRecord) error) error {
+	for _, err := range c.Broken {
+		if err := take(FileRecord{Line: rec.Line, Type: rec.Type, Err: err}); err != nil {
+			return err
+		}
+	}
+	for _, sent := range c.Sent {
+		if err := f.referrals(ctx, FileRecord{Line: rec.Line, Type: sent.Type()}, sent.Raw(), take); err != nil {
+			return err
+		}
+	}
+	for _, b := range c.Each() {
+		if err := f.r4(ctx, FileRecord{Line: rec.Line, Type: b.Focus[0].Type()}, b, take); err != nil {
+			return err
+		}
+	}
+	for _, ref := range c.Deleted {
+		if err := take(FileRecord{Line: rec.Line, Type: rec.Type, Note: deleted(ref)}); err != nil {
+			return err
+		}
+	}
+	if len(c.Others) == 0 {
+		return nil
+	}
+	return take(FileRecord{Line: rec.Line, Type: rec.Type, Others: c.Others})
+}
+
+func deleted(ref fhir.Reference) string {
+	name := "a record that the entry does not name"
+	if ref.ID != "" {
+		name = ref.String()
+	}
+	return name + ": " + mapping.WhyNot(mapping.KindDeleted)
 }
 
 func worklist(rec FileRecord, doc []byte) FileRecord {
@@ -102,43 +143,6 @@ func (f Files) referrals(ctx context.Context, rec FileRecord, doc []byte, take f
 	return nil
 }
 
-// bundle maps each ServiceRequest and Appointment of a Bundle; everything else in it is there to be referred to.
-func (f Files) bundle(ctx context.Context, rec FileRecord, b fhir.Resource, take func(FileRecord) error) error {
-	var focus, related []fhir.Resource
-	referrals := false
-	for e := range b.Root().Get("entry").Items() {
-		r, err := fhir.ResourceAt(e.Get("resource"))
-		if err != nil {
-			if err := take(FileRecord{Line: rec.Line, Type: rec.Type, Err: err}); err != nil {
-				return err
-			}
-			continue
-		}
-		switch r.Type() {
-		case "ServiceRequest", "Appointment":
-			focus = append(focus, r)
-		case "ReferralRequest":
-			referrals = true
-			if err := f.referrals(ctx, rec, r.Raw(), take); err != nil {
-				return err
-			}
-		default:
-			related = append(related, r)
-		}
-	}
-	for _, r := range focus {
-		one := FileRecord{Line: rec.Line, Type: r.Type()}
-		if err := f.r4(ctx, one, fhir.Bundle{Focus: []fhir.Resource{r}, Related: related}, take); err != nil {
-			return err
-		}
-	}
-	if len(focus) == 0 && !referrals {
-		rec.Note = "no ServiceRequest or Appointment in it"
-		return take(rec)
-	}
-	return nil
-}
-
 func (f Files) r4(ctx context.Context, rec FileRecord, b fhir.Bundle, take func(FileRecord) error) error {
 	var err error
 	if rec.Step, err = f.FHIR.offline(ctx, b.Focus[0].Reference(), b); err != nil {
@@ -172,28 +176,38 @@ func (p *Planner) offline(ctx context.Context, ref fhir.Reference, b fhir.Bundle
 // unknown says why nobody is matched where nothing of Salesforce is known.
 func (p *Planner) unknown(b fhir.Bundle) string {
 	const nobody = "no patient is matched: no Account is known here for this NHS number"
-	if slices.ContainsFunc(b.Related, func(r fhir.Resource) bool { return r.Type() == "Patient" }) {
+	subject := b.Focus[0].Root().Get("subject").Get("reference").Text()
+	if patient, err := b.References().Resolve(b.Focus[0], subject); err == nil && patient.Type() == "Patient" {
 		return nobody + "; patient mode is " + string(p.Policy.Patient) + ", so none is created"
 	}
 	return nobody + ", and there are no demographics to create one from"
 }
 
-// recall takes the patient from the last-synced image, or from an Account that the step itself creates.
+// recall takes the patient from the last-synced image of the referral, or from an Account that the step itself creates. An Account
+// that the image names was there before: compare then drops what would be written to another one.
 func (p *Planner) recall(ctx context.Context, s *Step) error {
-	if own := s.write(accountType); own != nil {
+	patient, known, err := p.remembered(ctx, s)
+	switch {
+	case err != nil:
+		return err
+	case known && (patient.Kind() == sobject.Text || s.write(accountType) == nil):
+		s.setPatient(patient)
+	case s.write(accountType) != nil:
 		p.link(s, nil)
-		return nil
 	}
+	return nil
+}
+
+// remembered is the patient of the last-synced image of a referral.
+func (p *Planner) remembered(ctx context.Context, s *Step) (sobject.Value, bool, error) {
 	referral := s.write("ClinicalServiceRequest")
 	if p.Memory == nil || referral == nil {
-		return nil
+		return sobject.Value{}, false, nil
 	}
 	images, err := p.Memory.ImagesByKey(ctx, referral.Object, []string{referral.Key.Value})
 	if err != nil {
-		return fmt.Errorf("read last-synced images: %w", err)
+		return sobject.Value{}, false, fmt.Errorf("read last-synced images: %w", err)
 	}
-	if patient, ok := images[referral.Key.Value].Get("PatientId"); ok {
-		s.setPatient(patient)
-	}
-	return nil
+	patient, ok := images[referral.Key.Value].Get("PatientId")
+	return patient, ok, nil
 }

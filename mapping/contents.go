@@ -71,7 +71,7 @@ func (c *Contents) entry(e fhir.Node, i int) {
 		c.sort(one)
 	case deletion(e):
 		ref, _ := fhir.ParseReference(entryName(e))
-		c.Deleted = append(c.Deleted, ref.Local())
+		c.Deleted = append(c.Deleted, ref)
 	case !e.Get("resource").Exists() && e.Get("response").Exists():
 		c.Others[KindAnswer]++
 	default:
@@ -115,11 +115,11 @@ func deletion(e fhir.Node) bool {
 	return strings.EqualFold(e.Get("request").Get("method").Text(), "DELETE")
 }
 
-// entryName is the Type/id that an entry of a history is about, with the base where its fullUrl has one; empty where it does not say.
+// entryName is the Type/id that an entry of a history is about: all of it is of one server. Empty where it does not say.
 func entryName(e fhir.Node) string {
 	for _, text := range []string{e.Get("fullUrl").Text(), e.Get("request").Get("url").Text()} {
 		if ref, err := fhir.ParseReference(text); err == nil {
-			return ref.Current().String()
+			return ref.Current().Local().String()
 		}
 	}
 	if r, err := fhir.ResourceAt(e.Get("resource")); err == nil && r.ID() != "" {

@@ -182,8 +182,9 @@ func TestRunCountsWhatNoTableReadsOfABundle(t *testing.T) {
 		`{"resource":{"resourceType":"Observation"}},{"fullUrl":"urn:uuid:1"}]}`
 	var out, errOut bytes.Buffer
 	code := run([]string{"mapping", "run", "--tables", "../../mapping/tables"}, strings.NewReader(in), &out, &errOut)
-	assert.Equal(t, exitDone, code)
-	assert.Equal(t, "refbridge: 3 resources in Bundles that no table reads: no resource 1,\n           Observation 2\n", errOut.String())
+	assert.Equal(t, exitRecordsFailed, code)
+	assert.Equal(t, "refbridge: error: line 1: entry 4 of the Bundle: not a FHIR resource: no JSON\n                  object\n"+
+		"refbridge: 1 line mapped, 1 failed\nrefbridge: not mapped: 2 × Observation\n", errOut.String())
 	assert.Contains(t, out.String(), "fhir.sr.1")
 }
 

