@@ -83,12 +83,11 @@ func (t *turns) next(ctx context.Context) ([]ledger.Work, error) {
 // word on such a record is older and does not count.
 func (t *turns) inbox(ctx context.Context) error {
 	f := t.flow
-	answers, err := f.Ledger.Unread(ctx, f.Name)
-	if err != nil {
-		return err
-	}
 	taken := map[fhir.Reference]bool{}
-	for _, a := range answers {
+	for a, err := range f.Ledger.Unread(ctx, f.Name) {
+		if err != nil {
+			return err
+		}
 		seen, err := f.Poller.Sightings(a)
 		if err != nil {
 			continue // Observe will list it

@@ -70,18 +70,12 @@ func (e *ERS) Sightings(a ledger.Answer) ([]ledger.Sighting, error) {
 	for i, entry := range entries {
 		if entry.Err != nil {
 			e.Logger.Warn("a worklist entry cannot be read", "list", a.Kind, "entry", i, "error", entry.Err)
-			out = append(out, unreadable(a.ID, i, entry.Err))
+			out = append(out, unreadable(entry.Raw, entry.Err))
 			continue
 		}
 		out = append(out, ledger.Sighting{Ref: entry.Ref})
 	}
 	return out, nil
-}
-
-// unreadable keeps an entry that has no usable identity; the ledger gives it a name by where it stood.
-func unreadable(answer int64, entry int, err error) ledger.Sighting {
-	return ledger.Sighting{Body: fmt.Appendf(nil, "entry %d of answer %d", entry, answer),
-		Reason: ledger.Reason{Code: codeUnreadable, Text: err.Error()}}
 }
 
 // Read is A005.

@@ -5,8 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
-	"net/url"
 	"time"
 
 	"refbridge/fhir"
@@ -14,141 +14,13 @@ import (
 	"refbridge/ledger"
 )
 
-// overlap is how far back each poll reaches behind the newest change that was seen: clocks of servers differ, and a
-// change can become visible later than its time stamp.
-const overlap = 15 * time.Minute
-
 // FHIRServer is any FHIR R4 server as a source: ServiceRequest and Appointment, found by _lastUpdated.
 type FHIRServer struct {
 	Client *rest.Client
 	Base   string // of the server, without a slash at its end: patients are read from here and nowhere else
 	Now    func() time.Time
-	From   time.Time // the first poll's lower bound; zero = everything
-}
-
-// polled are the searches of one poll, referrals before the appointments that refer to them.
-func polled() []struct{ typ, include string } {
-	return []struct{ typ, include string }{
-		{"ServiceRequest", "ServiceRequest:subject"},
-		{"Appointment", ""},
-	}
-}
-
-// Poll searches for what changed since the watermark and hands every page to the inbox as it came. The watermark moves with
-// the last page, in the same transaction: a poll that breaks off is repeated, not skipped.
-func (f *FHIRServer) Poll(ctx context.Context, in inbox) error {
-	for _, s := range polled() {
-		mark, err := in.cursor(ctx, "lastUpdated:"+s.typ)
-		if err != nil {
-			return err
-		}
-		q := url.Values{"_sort": {"_lastUpdated"}, "_count": {"100"}}
-		if s.include != "" {
-			q.Set("_include", s.include)
-		}
-		if since, ok := f.since(mark); ok {
-			q.Set("_lastUpdated", "ge"+since.Format(time.RFC3339))
-		}
-		if err := f.pages(ctx, in, s.typ, q, mark); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (f *FHIRServer) since(mark string) (time.Time, bool) {
-	if t, err := time.Parse(time.RFC3339Nano, mark); err == nil {
-		return t.Add(-overlap).UTC(), true
-	}
-	return f.From.UTC(), !f.From.IsZero()
-}
-
-// Window searches for what changed between two instants, for a backfill; the watermark stays where it is.
-func (f *FHIRServer) Window(ctx context.Context, in inbox, from, to time.Time) error {
-	for _, s := range polled() {
-		q := url.Values{"_sort": {"_lastUpdated"}, "_count": {"100"}, "_lastUpdated": {
-			"ge" + from.UTC().Format(time.RFC3339), "lt" + to.UTC().Format(time.RFC3339)}}
-		if s.include != "" {
-			q.Set("_include", s.include)
-		}
-		if err := f.pages(ctx, windowed{in}, s.typ, q, ""); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// windowed is an inbox whose cursor does not move.
-type windowed struct{ inbox }
-
-func (w windowed) receive(ctx context.Context, a ledger.Answer, _ ledger.Cursor) error {
-	return w.inbox.receive(ctx, a, ledger.Cursor{})
-}
-
-// pages keeps one page back, so that the watermark is committed with the last one.
-func (f *FHIRServer) pages(ctx context.Context, in inbox, typ string, q url.Values, mark string) error {
-	var last []byte
-	for page, err := range f.Client.Pages(ctx, typ, q) {
-		if err != nil {
-			return fmt.Errorf("poll %s: %w", typ, err)
-		}
-		if last != nil {
-			if err := in.receive(ctx, f.answer(typ, last), ledger.Cursor{}); err != nil {
-				return err
-			}
-		}
-		last, mark = page.Body, newest(page.Entries, typ, mark)
-	}
-	if last == nil {
-		return nil
-	}
-	return in.receive(ctx, f.answer(typ, last), ledger.Cursor{Name: "lastUpdated:" + typ, Value: mark})
-}
-
-func (f *FHIRServer) answer(typ string, body []byte) ledger.Answer {
-	return ledger.Answer{Kind: typ, Received: f.Now(), Body: body}
-}
-
-// newest gives the highest meta.lastUpdated of a page, by the server's own clock.
-func newest(entries []rest.Entry, typ, mark string) string {
-	high, _ := time.Parse(time.RFC3339Nano, mark)
-	for _, e := range entries {
-		if e.Err == nil && e.Resource.Type() == typ && e.Resource.LastUpdated().After(high) {
-			high = e.Resource.LastUpdated()
-		}
-	}
-	if high.IsZero() {
-		return mark
-	}
-	return high.UTC().Format(time.RFC3339Nano)
-}
-
-// Sightings reads a page: one sighting a matching resource, with what it refers to beside it.
-func (f *FHIRServer) Sightings(a ledger.Answer) ([]ledger.Sighting, error) {
-	read, err := rest.ReadPage(a.Body)
-	if err != nil {
-		return nil, err
-	}
-	entries := read.Entries
-	var came []fhir.Resource
-	for _, e := range entries {
-		if e.Err == nil {
-			came = append(came, e.Resource)
-		}
-	}
-	page := fhir.NewResolver(f.Base, came)
-	var out []ledger.Sighting
-	for i, e := range entries {
-		switch {
-		case e.Err != nil:
-			out = append(out, unreadable(a.ID, i, e.Err))
-		case e.Mode != "include" && e.Resource.Type() == a.Kind:
-			patient := patientOn(page, e.Resource)
-			out = append(out, ledger.Sighting{Ref: observed(e.Resource, patient), Body: f.collection(e.Resource, patient),
-				Updated: e.Resource.LastUpdated(), Beside: patient.LastUpdated()})
-		}
-	}
-	return out, nil
+	From   time.Time    // the first poll's lower bound; zero = everything
+	Logger *slog.Logger // nil = silent
 }
 
 // patientOn returns the Patient that a referral is about, where it came on the same page. Where its reference leads to another

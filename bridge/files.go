@@ -105,10 +105,10 @@ func worklist(rec FileRecord, doc []byte) FileRecord {
 		rec.Err = err
 		return rec
 	}
-	for i, e := range entries {
+	for _, e := range entries {
 		s := ledger.Sighting{Ref: e.Ref}
 		if e.Err != nil {
-			s = unreadable(0, i, e.Err)
+			s = unreadable(e.Raw, e.Err)
 		}
 		rec.Sightings = append(rec.Sightings, s)
 	}

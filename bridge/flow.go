@@ -15,7 +15,10 @@ import (
 // inbox is where a poll leaves what a source said, before anything else happens with it.
 type inbox interface {
 	cursor(ctx context.Context, name string) (string, error)
+	// receive keeps an answer and moves a cursor, both or neither. Of an answer without a body there is only the cursor.
 	receive(ctx context.Context, a ledger.Answer, c ledger.Cursor) error
+	// news reports which sightings say something that was not observed before.
+	news(ctx context.Context, seen []ledger.Sighting) ([]bool, error)
 }
 
 // poller asks a source once, and reads what it said.
@@ -81,23 +84,29 @@ func (i flowInbox) cursor(ctx context.Context, name string) (string, error) {
 }
 
 func (i flowInbox) receive(ctx context.Context, a ledger.Answer, c ledger.Cursor) error {
+	if a.Body == nil {
+		return i.f.Ledger.SetCursor(ctx, i.f.Name, c)
+	}
 	a.Source = i.f.Name
 	_, err := i.f.Ledger.Receive(ctx, a, c)
 	return err
 }
 
+func (i flowInbox) news(ctx context.Context, seen []ledger.Sighting) ([]bool, error) {
+	return i.f.Ledger.News(ctx, i.f.Name, seen)
+}
+
 // Observe reads the answers that nobody has read yet. A crash before this loses nothing: the answer is in the inbox.
 func (f *Flow) Observe(ctx context.Context) error {
-	answers, err := f.Ledger.Unread(ctx, f.Name)
-	if err != nil {
-		return fmt.Errorf("read the inbox: %w", err)
-	}
-	for _, a := range answers {
+	for a, err := range f.Ledger.Unread(ctx, f.Name) {
+		if err != nil {
+			return fmt.Errorf("read the inbox: %w", err)
+		}
 		seen, err := f.Poller.Sightings(a)
 		if err != nil {
 			// The answer as a whole is no worklist or page. It stays listed as one record that nobody could read.
 			f.Logger.Error("an answer in the inbox cannot be read", "flow", f.Name, "kind", a.Kind, "answer", a.ID, "error", err)
-			seen = []ledger.Sighting{unreadable(a.ID, 0, err)}
+			seen = []ledger.Sighting{unreadableAnswer(a.Body, err)}
 		}
 		if err := f.Ledger.Observe(ctx, a, seen); err != nil {
 			return fmt.Errorf("note answer %d: %w", a.ID, err)
@@ -153,27 +162,34 @@ func (f *Flow) Mark(ctx context.Context, refs []fhir.Reference, run string) erro
 	return nil
 }
 
-// Window brings in what changed at a FHIR server between two instants, for a backfill.
+// Window brings in what changed at a FHIR server between two instants, for a backfill. What it finds that was not known is
+// marked so; what a poll left in the inbox is not its own.
 func (f *Flow) Window(ctx context.Context, server *FHIRServer, from, to time.Time) error {
-	if err := server.Window(ctx, flowInbox{f}, from, to); err != nil {
-		return err
+	failed := server.Window(ctx, backfilled{flowInbox{f}}, from, to)
+	if stopped(ctx, failed) {
+		return failed
 	}
-	answers, err := f.Ledger.Unread(ctx, f.Name)
+	return errors.Join(failed, f.Observe(ctx))
+}
+
+// backfilled is the inbox of a backfill.
+type backfilled struct{ flowInbox }
+
+// receive marks the records before their answer is kept. A crash in between leaves marks of records that the backfill will find
+// when it is repeated.
+func (b backfilled) receive(ctx context.Context, a ledger.Answer, c ledger.Cursor) error {
+	seen, err := b.f.Poller.Sightings(a)
 	if err != nil {
+		return b.flowInbox.receive(ctx, a, c) // Observe lists it
+	}
+	refs := make([]fhir.Reference, len(seen))
+	for i, s := range seen {
+		refs[i] = s.Ref
+	}
+	if err := b.f.Mark(ctx, refs, "backfill"); err != nil {
 		return err
 	}
-	for _, a := range answers {
-		seen, err := f.Poller.Sightings(a)
-		if err != nil {
-			continue // Observe lists it
-		}
-		for _, s := range seen {
-			if err := f.Mark(ctx, []fhir.Reference{s.Ref}, "backfill"); err != nil {
-				return err
-			}
-		}
-	}
-	return f.Observe(ctx)
+	return b.flowInbox.receive(ctx, a, c)
 }
 
 // ReopenHeld gives everything that is held or unknown another try, now.

@@ -13,6 +13,7 @@ import (
 // element only, and no Ref.
 type Entry struct {
 	Ref fhir.Reference
+	Raw []byte // of an entry that cannot be read: the entry as received
 	Err error
 }
 
@@ -27,10 +28,11 @@ func ReadWorklist(body []byte) ([]Entry, error) {
 	out := make([]Entry, 0, entries.Len())
 	for e := range entries.Items() {
 		ref, err := worklistEntry(e)
+		one := Entry{Ref: ref}
 		if err != nil {
-			err = fmt.Errorf("worklist entry %d: %w", len(out)+1, err)
+			one.Raw, one.Err = e.Raw(), fmt.Errorf("worklist entry %d: %w", len(out)+1, err)
 		}
-		out = append(out, Entry{Ref: ref, Err: err})
+		out = append(out, one)
 	}
 	return out, nil
 }

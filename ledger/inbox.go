@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"iter"
 	"strconv"
 	"time"
 )
@@ -90,23 +91,59 @@ func (l *Ledger) Receive(ctx context.Context, a Answer, c Cursor) (int64, error)
 	return r.nr, nil
 }
 
-// Unread gives the answers that no Observe has named yet, in the order in which they came.
-func (l *Ledger) Unread(ctx context.Context, source string) ([]Answer, error) {
-	var out []Answer
-	err := l.view(ctx, "list unread answers", func(q querier) error {
-		rows, err := list[inboxRow](ctx, q, selectInbox+` WHERE read_at = 0 AND source = $1 ORDER BY nr`, source)
-		for i := 0; err == nil && i < len(rows); i++ {
-			r := &rows[i]
-			a := Answer{ID: r.nr, Source: r.source, Kind: r.kind, Received: fromMillis(r.received)}
-			a.Body, err = l.box.open(r.body, r.place()...)
-			out = append(out, a)
+// Unread returns the answers that no Observe has named yet, in the order in which they came, one at a time: however many there
+// are, one body is in memory. Answers that come meanwhile are not among them. After an error nothing follows.
+func (l *Ledger) Unread(ctx context.Context, source string) iter.Seq2[Answer, error] {
+	return func(yield func(Answer, error) bool) {
+		numbers, err := l.unread(ctx, source)
+		if err != nil {
+			yield(Answer{}, err)
+			return
 		}
+		for _, nr := range numbers {
+			a, found, err := l.answer(ctx, nr)
+			if err == nil && !found {
+				continue // read meanwhile
+			}
+			if !yield(a, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (l *Ledger) unread(ctx context.Context, source string) (numbers []int64, err error) {
+	err = l.view(ctx, "list unread answers", func(q querier) error {
+		rows, err := q.QueryContext(ctx, `SELECT nr FROM inbox WHERE read_at = 0 AND source = $1 ORDER BY nr`, source)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var nr int64
+			if err := rows.Scan(&nr); err != nil {
+				return err
+			}
+			numbers = append(numbers, nr)
+		}
+		return rows.Err()
+	})
+	return numbers, err
+}
+
+// answer returns an answer that nobody has read, and whether there is one of that number.
+func (l *Ledger) answer(ctx context.Context, nr int64) (a Answer, found bool, err error) {
+	err = l.view(ctx, "read an answer", func(q querier) error {
+		r, there, err := get[inboxRow](ctx, q, selectInbox+` WHERE nr = $1 AND read_at = 0`, nr)
+		if err != nil || !there {
+			return err
+		}
+		found = true
+		a = Answer{ID: r.nr, Source: r.source, Kind: r.kind, Received: fromMillis(r.received)}
+		a.Body, err = l.box.open(r.body, r.place()...)
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
+	return a, found, err
 }
 
 // readAnswer marks an answer read; doing it again changes nothing.

@@ -256,7 +256,7 @@ func (a *app) fromFHIR(p *program, src config.Source, mode access, f *bridge.Flo
 	if err != nil {
 		return err
 	}
-	source := &bridge.FHIRServer{Client: client, Base: strings.TrimRight(src.BaseURL, "/"), From: src.FromDay(), Now: p.now}
+	source := &bridge.FHIRServer{Client: client, Base: strings.TrimRight(src.BaseURL, "/"), From: src.FromDay(), Now: p.now, Logger: a.logger}
 	f.Poller, f.Source, f.Planner.Source = source, source, source
 	back.Source, back.Invoke = source, source
 	return nil

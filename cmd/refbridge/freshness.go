@@ -18,6 +18,7 @@ type freshJSON struct {
 	FailingSince time.Time `json:"failingSince,omitzero"`
 	Failure      string    `json:"failure,omitempty"`
 	Overdue      bool      `json:"overdue"`
+	Notices      []string  `json:"notices,omitempty"` // what is odd about its answers
 }
 
 // freshness returns how old what the ledger holds of each source is, by the schedules of the configuration.
@@ -32,8 +33,12 @@ func (a *app) freshness(ctx context.Context, now time.Time) ([]freshJSON, error)
 		if err != nil {
 			return nil, fmt.Errorf("source %s: poll: %w", src.Name, err)
 		}
+		odd, err := bridge.NoticesOf(ctx, a.ledger, src.Name)
+		if err != nil {
+			return nil, err
+		}
 		out = append(out, freshJSON{Source: src.Name, LastPoll: fresh.LastPoll, LastSync: fresh.LastSync,
-			FailingSince: fresh.Failing, Failure: fresh.Failure, Overdue: fresh.Overdue(polls.Next, now)})
+			FailingSince: fresh.Failing, Failure: fresh.Failure, Overdue: fresh.Overdue(polls.Next, now), Notices: odd})
 	}
 	return out, nil
 }
@@ -51,6 +56,9 @@ func (a *app) printFreshness(w io.Writer, sources []freshJSON) {
 		fmt.Fprintln(w, wrap(s.Source+": "+text, 2))
 		if !s.FailingSince.IsZero() {
 			fmt.Fprintf(w, "  %s\n", wrap("not readable since "+a.when(s.FailingSince)+": "+s.Failure, 4))
+		}
+		for _, odd := range s.Notices {
+			fmt.Fprintf(w, "  %s\n", wrap(odd, 4))
 		}
 	}
 }

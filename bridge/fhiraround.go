@@ -1,0 +1,112 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"refbridge/fhir/rest"
+)
+
+// smallPage is how many records a page is asked for at least before it is taken for garbage: it cannot have more bad entries
+// than a page may have.
+const smallPage = 12
+
+// around finds a way past a page that does not come: smaller pages, down to one record; past a record that does not come even
+// alone; and where more rows have one stamp than the server can page through, by their ids. nil: it has found one.
+func (s *search) around(ctx context.Context, st stretch, failed error) error {
+	var ours unstoppable
+	switch {
+	case errors.As(failed, &ours):
+		return ours.error
+	case ctx.Err() != nil || !ofPage(failed):
+		return failed
+	case st.pages > 0 && !st.links && !errors.Is(failed, rest.ErrTooLarge):
+		return s.sameStamp(ctx, failed)
+	case s.count > 1 && !(st.links && st.pages > 0):
+		s.count /= 2
+		return nil
+	case st.links:
+		return failed
+	}
+	return s.named(ctx, failed)
+}
+
+// ofPage reports whether a search may fail because of what is on the page: a smaller page, or another one, may come.
+func ofPage(err error) bool {
+	if errors.Is(err, rest.ErrTooLarge) || errors.Is(err, rest.ErrGarbage) {
+		return true
+	}
+	var e *rest.Error
+	return errors.As(err, &e) && (e.Status == http.StatusInternalServerError || e.Status == http.StatusGatewayTimeout ||
+		e.Status == http.StatusRequestEntityTooLarge)
+}
+
+// sameStamp reads all rows that have the stamp of the key, in the order of their ids, until a pass brings nothing new, and moves
+// the key behind them.
+func (s *search) sameStamp(ctx context.Context, failed error) error {
+	q := s.query()
+	q["_sort"], q["_lastUpdated"] = []string{"_id"}, []string{"eq" + stampText(s.key)}
+	for range maxRepeats {
+		found, err := s.pass(ctx, q)
+		if err != nil {
+			return fmt.Errorf("%w; by id: %w", failed, err)
+		}
+		if found == 0 {
+			s.key = s.key.Truncate(time.Millisecond).Add(time.Millisecond)
+			return nil
+		}
+	}
+	return errRepeats
+}
+
+// pass reads all pages of a search and returns how many rows were new to this poll.
+func (s *search) pass(ctx context.Context, q url.Values) (found int, err error) {
+	for page, err := range s.server.Client.Pages(ctx, s.typ, q) {
+		if err != nil {
+			return found, err
+		}
+		rows := s.rows(page)
+		if err := s.receive(ctx, page, rows); err != nil {
+			return found, err
+		}
+		_, fresh := s.remember(rows)
+		for _, news := range fresh {
+			if news {
+				found++
+			}
+		}
+	}
+	return found, nil
+}
+
+// named asks for no more than the names of the records from the key on, and leaves them to be read one by one: of the one that
+// does not come, it is told there.
+func (s *search) named(ctx context.Context, failed error) error {
+	q := url.Values{"_sort": {"_lastUpdated"}, "_count": {strconv.Itoa(fullPage)}, "_elements": {"id,meta"}}
+	s.bounds(q)
+	page, err := s.server.Client.Page(ctx, s.typ, q)
+	if err != nil || page.Err != nil {
+		return failed
+	}
+	rows := s.rows(page)
+	stamps := stampsIn(rows)
+	v := viewOf(stamps, make([]bool, len(stamps)), s.key, page.More)
+	if len(rows) == 0 || !v.sorted || page.More && !v.newest.After(s.key) {
+		return failed
+	}
+	s.progress = s.progress.page(stamps, pollStart(page.Time, s.server.Now()))
+	err = s.in.receive(ctx, s.server.answer(namedKind+s.typ, page.Body), s.mark(s.progress.mark()))
+	if err != nil {
+		return err
+	}
+	s.move(rows)
+	if !page.More {
+		s.key = s.key.Truncate(time.Millisecond).Add(time.Millisecond)
+	}
+	return nil
+}

@@ -1,0 +1,263 @@
+package bridge_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"refbridge/bridge"
+	"refbridge/fhir"
+	"refbridge/fhir/rest"
+	"refbridge/ledger"
+)
+
+// ward is a FHIR server that can do what servers do wrong, and a flow that polls it; nothing stands behind.
+type ward struct {
+	t      *testing.T
+	mu     sync.Mutex
+	clock  time.Time // of refbridge
+	date   time.Duration
+	rows   map[string]*wardRow
+	asked  []*url.URL
+	before func(page int)                                   // called when a page is asked for, with the lock held
+	break_ func(q url.Values, rows []*wardRow) (status int) // of a page; 0 = it is good
+	limit  int                                              // rows a page at most
+	raw    string                                           // in place of every page
+	log    *bytes.Buffer
+	ledger *ledger.Ledger
+	flow   *bridge.Flow
+	probes int64
+}
+
+type wardRow struct {
+	typ, id string
+	version int
+	at      time.Time
+	note    string
+	raw     string // in place of the resource
+}
+
+func (r *wardRow) json() string {
+	if r.raw != "" {
+		return r.raw
+	}
+	return fmt.Sprintf(`{"resourceType":"%s","id":"%s","meta":{"versionId":"%d","lastUpdated":"%s"},"status":"active","intent":"order",`+
+		`"subject":{"identifier":{"system":"https://fhir.nhs.uk/Id/nhs-number","value":"9990000018"}},"patientInstruction":"%s"}`,
+		r.typ, r.id, r.version, r.at.UTC().Format("2006-01-02T15:04:05.000Z"), r.note)
+}
+
+func newWard(t *testing.T) *ward {
+	t.Helper()
+	w := &ward{t: t, clock: time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC), rows: map[string]*wardRow{}, log: &bytes.Buffer{}}
+	far := httptest.NewServer(http.HandlerFunc(w.serve))
+	t.Cleanup(far.Close)
+	var err error
+	w.ledger, err = ledger.Open(t.Context(), ledger.Options{Path: filepath.Join(t.TempDir(), "data", "ledger.db"),
+		Key: bytes.Repeat([]byte{7}, 32), Now: w.now})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = w.ledger.Close() })
+	logger := slog.New(slog.NewTextHandler(w.log, nil))
+	client, err := rest.New(rest.Config{BaseURL: far.URL, Now: w.now, Logger: logger})
+	require.NoError(t, err)
+	server := &bridge.FHIRServer{Client: client, Base: far.URL, Now: w.now, Logger: logger}
+	w.flow = &bridge.Flow{Name: "ward", Ledger: w.ledger, Poller: server, Source: server, Logger: logger, Now: w.now}
+	return w
+}
+
+func (w *ward) now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.clock
+}
+
+func (w *ward) wait(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.clock = w.clock.Add(d)
+}
+
+// put makes a new version of a ServiceRequest, stamped so long before now.
+func (w *ward) put(id string, ago time.Duration) *wardRow {
+	r := w.rows[id]
+	if r == nil {
+		r = &wardRow{typ: "ServiceRequest", id: id}
+		w.rows[id] = r
+	}
+	r.version++
+	r.at = w.clock.Add(-ago)
+	return r
+}
+
+// poll polls and returns its error, and the searches that it asked.
+func (w *ward) poll() ([]url.Values, error) {
+	w.asked = nil
+	err := w.flow.Poll(w.t.Context())
+	var out []url.Values
+	for _, u := range w.asked {
+		if u.Path == "/ServiceRequest" {
+			out = append(out, u.Query())
+		}
+	}
+	return out, err
+}
+
+// versions are the newest versions of what the ledger has seen.
+func (w *ward) versions() map[string]string {
+	w.t.Helper()
+	out := map[string]string{}
+	list, err := w.ledger.Entries(w.t.Context(), ledger.Filter{Source: "ward"})
+	require.NoError(w.t, err)
+	for _, e := range list {
+		have, _ := strconv.Atoi(out[e.Ref.ID])
+		if n, err := strconv.Atoi(e.Ref.Version); err != nil || n >= have {
+			out[e.Ref.ID] = e.Ref.Version
+		}
+	}
+	return out
+}
+
+func (w *ward) entries(fate ledger.Fate) []ledger.Entry {
+	w.t.Helper()
+	list, err := w.ledger.Entries(w.t.Context(), ledger.Filter{Source: "ward", Fates: []ledger.Fate{fate}})
+	require.NoError(w.t, err)
+	return list
+}
+
+// stored returns how many answers were ever put into the inbox.
+func (w *ward) stored() int64 {
+	w.t.Helper()
+	s, err := w.ledger.Statement(w.t.Context())
+	require.NoError(w.t, err)
+	require.True(w.t, s.Balanced())
+	require.NoError(w.t, w.ledger.Verify(w.t.Context()))
+	require.Zero(w.t, s.Unread)
+	nr, err := w.ledger.Receive(w.t.Context(), ledger.Answer{Source: "probe", Body: []byte("x")}, ledger.Cursor{})
+	require.NoError(w.t, err)
+	require.NoError(w.t, w.ledger.Observe(w.t.Context(), ledger.Answer{ID: nr, Source: "probe"}, nil))
+	w.probes++
+	return nr - w.probes
+}
+
+func (w *ward) cursor(name string) string {
+	w.t.Helper()
+	value, err := w.ledger.Cursor(w.t.Context(), "ward", name)
+	require.NoError(w.t, err)
+	return value
+}
+
+func (w *ward) serve(out http.ResponseWriter, r *http.Request) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked = append(w.asked, r.URL)
+	out.Header().Set("Date", w.clock.Add(w.date).Format(http.TimeFormat))
+	out.Header().Set("Content-Type", "application/fhir+json")
+	typ, id, single := strings.Cut(strings.Trim(r.URL.Path, "/"), "/")
+	if single {
+		w.read(out, typ, id)
+		return
+	}
+	if w.before != nil {
+		w.before(len(w.asked))
+	}
+	if w.raw != "" && typ == "ServiceRequest" {
+		fmt.Fprint(out, w.raw)
+		return
+	}
+	w.page(out, r, typ)
+}
+
+func (w *ward) read(out http.ResponseWriter, typ, id string) {
+	row := w.rows[id]
+	if row == nil || row.typ != typ {
+		out.WriteHeader(http.StatusNotFound)
+		return
+	}
+	if status := w.broken(nil, []*wardRow{row}); status != 0 {
+		out.WriteHeader(status)
+		return
+	}
+	fmt.Fprint(out, row.json())
+}
+
+func (w *ward) broken(q url.Values, rows []*wardRow) int {
+	if w.break_ == nil {
+		return 0
+	}
+	return w.break_(q, rows)
+}
+
+// page answers by offset: what moves to the end while a client follows its links makes the rows behind it move up.
+func (w *ward) page(out http.ResponseWriter, r *http.Request, typ string) {
+	q := r.URL.Query()
+	rows := w.found(typ, q)
+	offset, _ := strconv.Atoi(q.Get("_offset"))
+	count, _ := strconv.Atoi(q.Get("_count"))
+	if w.limit > 0 {
+		count = min(count, w.limit)
+	}
+	page := rows[min(offset, len(rows)):min(offset+count, len(rows))]
+	if status := w.broken(q, page); status != 0 {
+		out.WriteHeader(status)
+		return
+	}
+	var entries []string
+	for _, row := range page {
+		entries = append(entries, `{"resource":`+row.json()+`,"search":{"mode":"match"}}`)
+	}
+	link := ""
+	if offset+count < len(rows) {
+		q.Set("_offset", strconv.Itoa(offset+count))
+		next, _ := json.Marshal("http://" + r.Host + r.URL.Path + "?" + q.Encode())
+		link = `,"link":[{"relation":"next","url":` + string(next) + `}]`
+	}
+	entry := ""
+	if len(entries) > 0 {
+		entry = `,"entry":[` + strings.Join(entries, ",") + `]`
+	}
+	fmt.Fprintf(out, `{"resourceType":"Bundle","type":"searchset"%s%s}`, link, entry)
+}
+
+func (w *ward) found(typ string, q url.Values) []*wardRow {
+	var rows []*wardRow
+	for _, row := range w.rows {
+		if row.typ == typ && !slices.ContainsFunc(q["_lastUpdated"], func(v string) bool { return !stamped(row.at, v) }) {
+			rows = append(rows, row)
+		}
+	}
+	slices.SortFunc(rows, func(a, b *wardRow) int {
+		if c := a.at.Compare(b.at); c != 0 && q.Get("_sort") == "_lastUpdated" {
+			return c
+		}
+		return strings.Compare(a.id, b.id)
+	})
+	return rows
+}
+
+func stamped(at time.Time, condition string) bool {
+	t, err := time.Parse(time.RFC3339Nano, condition[2:])
+	if err != nil {
+		return false
+	}
+	switch condition[:2] {
+	case "ge":
+		return !at.Before(t)
+	case "lt":
+		return at.Before(t)
+	}
+	return at.Equal(t)
+}
+
+func ref(id string) fhir.Reference { return fhir.Reference{Type: "ServiceRequest", ID: id} }

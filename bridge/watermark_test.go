@@ -1,0 +1,110 @@
+package bridge
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func at(text string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+func TestFinding_inputs_B2_TheWatermarkNeverPassesTheStartOfThePoll(t *testing.T) {
+	const (
+		before = "2026-11-30T11:00:00Z"
+		now    = "2026-11-30T12:00:00Z"
+	)
+	for name, c := range map[string]struct {
+		from         string
+		server, ours string
+		pages        [][]string
+		mark, end    string // while the poll goes on behind the last page, and when it has ended
+		ahead, bare  int
+	}{
+		"nothing changed":                         {before, now, now, nil, before, now, 0, 0},
+		"the first poll, nothing there":           {"", now, now, nil, "", now, 0, 0},
+		"page by page":                            {before, now, now, [][]string{{"2026-11-30T11:10:00Z", "2026-11-30T11:20:00Z"}, {"2026-11-30T11:30:00Z"}}, "2026-11-30T11:30:00Z", now, 0, 0},
+		"the first poll, page by page":            {"", now, now, [][]string{{"2020-01-01T00:00:00Z"}}, "2020-01-01T00:00:00Z", now, 0, 0},
+		"rows of the overlap do not take it back": {before, now, now, [][]string{{"2026-11-30T10:50:00Z"}}, before, now, 0, 0},
+		"a stamp of 2099":                         {before, now, now, [][]string{{"2026-11-30T11:10:00Z", "2099-01-01T00:00:00Z"}}, now, now, 1, 0},
+		"only stamps of the future":               {"", now, now, [][]string{{"2031-01-01T00:00:00Z"}, {"2099-01-01T00:00:00Z"}}, now, now, 2, 0},
+		"changed while the poll goes on":          {before, now, now, [][]string{{"2026-11-30T12:00:30Z"}}, now, now, 0, 0},
+		"the source's clock is three hours ahead": {before, "2026-11-30T15:00:00Z", now, [][]string{{"2026-11-30T14:59:00Z"}}, now, now, 1, 0},
+		"our clock is three hours ahead":          {before, now, "2026-11-30T15:00:00Z", [][]string{{"2026-11-30T11:59:00Z"}}, "2026-11-30T11:59:00Z", now, 0, 0},
+		"the source does not tell its clock":      {before, "", now, [][]string{{"2026-11-30T11:59:00Z"}}, "2026-11-30T11:59:00Z", now, 0, 0},
+		"a watermark of the future from before":   {"2099-01-01T00:00:00Z", now, now, [][]string{{"2026-11-30T11:59:00Z"}}, now, now, 0, 0},
+		"out of order":                            {before, now, now, [][]string{{"2026-11-30T11:30:00Z", "2026-11-30T11:20:00Z"}}, before, now, 0, 0},
+		"out of order between pages":              {before, now, now, [][]string{{"2026-11-30T11:30:00Z"}, {"2026-11-30T11:20:00Z"}}, before, now, 0, 0},
+		"no stamps at all":                        {before, now, now, [][]string{{"", "x"}}, before, before, 0, 2},
+		"one without a stamp":                     {before, now, now, [][]string{{"2026-11-30T11:20:00Z", ""}}, before, now, 0, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := progress{from: at(c.from), start: pollStart(at(c.server), at(c.ours))}
+			for _, page := range c.pages {
+				var stamps []time.Time
+				for _, s := range page {
+					stamps = append(stamps, at(s))
+				}
+				p = p.page(stamps, p.start)
+			}
+			assert.Equal(t, at(c.mark), p.mark())
+			assert.Equal(t, at(c.end), p.end())
+			assert.Equal(t, [2]int{c.ahead, c.bare}, [2]int{p.ahead, p.bare})
+			assert.Equal(t, c.ahead+c.bare > 0, p.odd("ServiceRequest") != "")
+		})
+	}
+}
+
+func TestThePollReachesBackFromTheStartOfTheOneBefore(t *testing.T) {
+	now := at("2026-11-30T12:00:00Z")
+	assert.Equal(t, at("2026-11-30T10:45:00Z"), since(at("2026-11-30T11:00:00Z"), now, time.Time{}))
+	assert.Equal(t, at("2026-11-30T11:45:00Z"), since(at("2099-01-01T00:00:00Z"), now, time.Time{}), "a watermark of the future")
+	assert.Equal(t, now, since(time.Time{}, now, now), "the first poll")
+	assert.Zero(t, since(time.Time{}, now, time.Time{}))
+}
+
+func TestFinding_server_MP4_APollGoesOnByKeyWhereItCan(t *testing.T) {
+	const (
+		a = "2026-11-30T11:00:00Z"
+		b = "2026-11-30T11:00:00.100Z"
+		d = "2026-11-30T11:00:05Z"
+	)
+	for name, c := range map[string]struct {
+		key   string
+		links bool
+		pages []pageView
+		want  step
+		again bool // rows may have been passed over
+		nolid bool // the key does not work
+	}{
+		"the only page":                           {a, false, []pageView{{at(a), at(d), true, false, 9, 0}}, follow, false, false},
+		"a page and more":                         {a, false, []pageView{{at(a), at(d), true, true, 9, 0}}, rekey, false, false},
+		"the first poll of all":                   {"", false, []pageView{{at(a), at(d), true, true, 9, 0}}, rekey, false, false},
+		"a page of one stamp":                     {a, false, []pageView{{at(a), at(a), true, true, 9, 9}}, follow, false, false},
+		"the next one has other stamps":           {a, false, []pageView{{at(a), at(a), true, true, 9, 9}, {at(a), at(b), true, true, 9, 3}}, repeat, true, false},
+		"nothing of the old stamp is new":         {a, false, []pageView{{at(a), at(a), true, true, 0, 0}, {at(a), at(b), true, true, 5, 0}}, rekey, false, false},
+		"it ends within one stamp":                {a, false, []pageView{{at(a), at(a), true, true, 9, 9}, {at(a), at(a), true, false, 2, 2}}, follow, true, false},
+		"it ends within one stamp, a second time": {a, false, []pageView{{at(a), at(a), true, true, 0, 0}, {at(a), at(a), true, false, 0, 0}}, follow, false, false},
+		"an empty page with a next link":          {a, false, []pageView{{sorted: true, more: true}}, follow, false, false},
+		"the server does not sort":                {a, false, []pageView{{at(a), at(d), false, true, 9, 0}}, follow, false, true},
+		"the server does not sort, further pages": {a, false, []pageView{{at(a), at(d), false, true, 9, 0}, {at(a), at(d), true, true, 9, 0}}, follow, true, true},
+		"the server does not filter":              {d, false, []pageView{{at(a), at(d), true, true, 0, 0}}, follow, false, true},
+		"known not to work":                       {a, true, []pageView{{at(a), at(d), true, true, 0, 0}}, follow, false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, next := stretch{key: at(c.key), links: c.links}, follow
+			for _, v := range c.pages {
+				s, next = s.take(v)
+			}
+			assert.Equal(t, c.want, next)
+			assert.Equal(t, c.again, s.skipped > 0)
+			assert.Equal(t, c.nolid, s.links)
+		})
+	}
+}
