@@ -5,26 +5,17 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"math"
 	mathrand "math/rand/v2"
 	"mime"
 	"net/http"
 	"net/url"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/go-resty/resty/v2"
 
 	"refbridge/fhir"
-)
-
-// Reads are tried three times at most in one call; longer patience is the caller's.
-const (
-	maxAttempts = 3
-	firstWait   = time.Second
-	maxWait     = 15 * time.Minute // also of what Retry-After asks for
 )
 
 const mediaType = "application/fhir+json"
@@ -37,25 +28,29 @@ type request struct {
 	body   []byte
 }
 
-// read sends a GET until it is answered, at most maxAttempts times with full jitter between them.
+// read sends a GET until it is answered, as long as its patience lasts.
 func (c *Client) read(ctx context.Context, r request) (*resty.Response, error) {
-	for attempt := 1; ; attempt++ {
+	p := patience{most: c.maxWait}
+	for {
 		answer, err := c.send(ctx, r)
 		var failure *Error
-		if err == nil || !errors.As(err, &failure) || !failure.passing() || ctx.Err() != nil || attempt == maxAttempts {
+		if err == nil || !errors.As(err, &failure) || ctx.Err() != nil {
 			return answer, err
 		}
-		wait := min(max(backoff(attempt), failure.RetryAfter), maxWait)
-		c.logger.Info("retrying", "call", r.call, "status", failure.Status, "attempt", attempt, "wait", wait)
-		if err := sleep(ctx, wait); err != nil {
+		wait, again := p.next(failure)
+		if !again {
+			return answer, err
+		}
+		wait = time.Duration((0.5 + mathrand.Float64()/2) * float64(wait)) // who failed together does not return together
+		if failure.throttled() {
+			wait = max(wait, min(failure.RetryAfter, c.maxWait))
+			c.hold(wait)
+		}
+		c.logger.Info("retrying", "call", r.call, "status", failure.Status, "attempt", p.tries+p.throttled, "wait", wait)
+		if err := c.sleep(ctx, wait); err != nil {
 			return nil, fmt.Errorf("%s: %w", r.call, err)
 		}
 	}
-}
-
-// backoff gives a random time of up to 1, 2, 4 … seconds, so that clients that failed together do not return together.
-func backoff(attempt int) time.Duration {
-	return mathrand.N(firstWait << (attempt - 1))
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -122,7 +117,9 @@ func (c *Client) once(ctx context.Context, r request, token string) (*resty.Resp
 	var failure *Error
 	if errors.As(err, &failure) {
 		failure.change = r.method != http.MethodGet
-		c.pause(failure)
+		if failure.throttled() {
+			c.hold(min(failure.RetryAfter, c.maxWait))
+		}
 	}
 	return answer, err
 }
@@ -146,13 +143,9 @@ func (c *Client) turn(ctx context.Context) error {
 	return nil
 }
 
-// pause holds every call of this client for as long as the server asked: its limits are of the application, not of
-// one request.
-func (c *Client) pause(e *Error) {
-	if e.RetryAfter <= 0 || e.Status != http.StatusTooManyRequests && e.Status != http.StatusServiceUnavailable {
-		return
-	}
-	until := time.Now().Add(min(e.RetryAfter, maxWait))
+// hold keeps every call of this client back for so long: a server's limits are of the application, not of one request.
+func (c *Client) hold(wait time.Duration) {
+	until := time.Now().Add(wait)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if until.After(c.resume) {
@@ -165,7 +158,7 @@ func (c *Client) refusal(r request, answer *resty.Response) error {
 	if answer.IsSuccess() {
 		return nil
 	}
-	failure := &Error{Call: r.call, Status: answer.StatusCode(), RetryAfter: retryAfter(answer.Header(), c.now())}
+	failure := &Error{Call: r.call, Status: answer.StatusCode(), RetryAfter: askedWait(answer.StatusCode(), answer.Header(), c.now())}
 	if !isJSON(answer.Header().Get("Content-Type")) {
 		return failure
 	}
@@ -180,24 +173,6 @@ func noAnswer(ctx context.Context, call string, answer *resty.Response, err erro
 		return &Error{Call: call, Status: answer.StatusCode(), cause: errRedirect}
 	}
 	return &Error{Call: call, cause: cause(ctx, err)}
-}
-
-// retryAfter reads Retry-After, in seconds or as a date that counts from the server's own Date. Garbage and times
-// that have passed are 0; what is longer than a day counts as a day.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	const day = 24 * time.Hour
-	text := strings.TrimSpace(h.Get("Retry-After"))
-	if seconds, err := strconv.ParseFloat(text, 64); err == nil && !math.IsNaN(seconds) {
-		return time.Duration(max(0, min(seconds, day.Seconds())) * float64(time.Second))
-	}
-	at, err := http.ParseTime(text)
-	if err != nil {
-		return 0
-	}
-	if date, err := http.ParseTime(h.Get("Date")); err == nil {
-		now = date
-	}
-	return max(0, min(at.Sub(now), day))
 }
 
 func isJSON(contentType string) bool {

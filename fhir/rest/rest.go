@@ -7,6 +7,8 @@
 package rest
 
 import (
+	"cmp"
+	"context"
 	"crypto/rsa"
 	"crypto/tls"
 	"errors"
@@ -46,7 +48,8 @@ type Config struct {
 	// Headers go with every call to BaseURL and never to the token endpoint or elsewhere (for BaRS:
 	// NHSD-Target-Identifier and its siblings). "{uuid}" in a value becomes a fresh random UUID in each request.
 	Headers map[string]string
-	Rate    float64 // requests a second, 0 = no limit of ours
+	Rate    float64       // requests a second, 0 = no limit of ours
+	MaxWait time.Duration // the longest wait of one read for a server that wants fewer calls, 0 = 15 minutes
 
 	Transport http.RoundTripper // nil = an own one: TLS 1.2 or newer, no proxy, bounded waits
 	Now       func() time.Time  // nil = time.Now
@@ -60,8 +63,10 @@ type Client struct {
 	headers map[string]string
 	tokens  *tokens // nil = open server
 	limit   *rate.Limiter
+	maxWait time.Duration
 	logger  *slog.Logger
 	now     func() time.Time
+	sleep   func(context.Context, time.Duration) error // between tries
 
 	mu     sync.Mutex
 	resume time.Time // no request before this: the server asked for a pause, of all of us
@@ -72,13 +77,14 @@ func New(c Config) (*Client, error) {
 	base, faults := baseURL(c.BaseURL)
 	faults = append(faults, checkSignIn(c)...)
 	faults = append(faults, checkHeaders(c.Headers)...)
-	if c.Rate < 0 {
-		faults = append(faults, errors.New("rate is negative"))
+	if c.Rate < 0 || c.MaxWait < 0 {
+		faults = append(faults, errors.New("rate or longest wait is negative"))
 	}
 	if len(faults) > 0 {
 		return nil, fmt.Errorf("FHIR server: %w", errors.Join(faults...))
 	}
-	out := &Client{base: base, headers: c.Headers, logger: c.Logger, now: c.Now, limit: rate.NewLimiter(rate.Inf, 1)}
+	out := &Client{base: base, headers: c.Headers, logger: c.Logger, now: c.Now, limit: rate.NewLimiter(rate.Inf, 1),
+		maxWait: cmp.Or(c.MaxWait, defaultMaxWait), sleep: sleep}
 	if out.logger == nil {
 		out.logger = slog.New(slog.DiscardHandler)
 	}

@@ -123,7 +123,7 @@ func (t *tokens) read(answer *resty.Response) (string, error) {
 		Error   string `json:"error"`
 	}
 	err := json.Unmarshal(answer.Body(), &body)
-	failure := &Error{Call: "token", Status: answer.StatusCode(), RetryAfter: retryAfter(answer.Header(), t.now())}
+	failure := &Error{Call: "token", Status: answer.StatusCode(), RetryAfter: askedWait(answer.StatusCode(), answer.Header(), t.now())}
 	if showable(body.Error) {
 		failure.Codes = []string{body.Error}
 	}
