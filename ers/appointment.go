@@ -28,10 +28,10 @@ func (n *normaliser) containedOf(typ string) iter.Seq[fhir.Node] {
 }
 
 // appointment builds the current appointment from the contained one, whose own id says nothing. ok is false where the
-// referral contains none; a reference alone is none.
+// referral contains none: a reference alone is none, and a deferral or triage is a Task.
 func (n *normaliser) appointment() (r4.Appointment, bool) {
 	a, ok := n.contained("Appointment", extension(n.root, "Appointment"))
-	if !ok {
+	if !ok || n.task(a) {
 		return r4.Appointment{}, false
 	}
 	id, numbered := n.appointmentID()
@@ -54,10 +54,22 @@ func (n *normaliser) appointment() (r4.Appointment, bool) {
 	if out.Start != nil && out.End == nil {
 		out.End = out.Start // an indirectly bookable service has a time and no length, and R4 wants both or neither
 	}
-	if a.Get("status").Text() == "cancelled" && len(out.ReasonCode) > 0 {
-		out.CancelationReason = &out.ReasonCode[0]
-	}
+	n.whyNot(&out)
 	return out, true
+}
+
+// whyNot gives an appointment that does not take place its reason: its own, else that of the state which ended it.
+func (n *normaliser) whyNot(a *r4.Appointment) {
+	if a.Status != r4.AppointmentStatusCancelled && a.Status != r4.AppointmentStatusNoshow {
+		return
+	}
+	if len(a.ReasonCode) > 0 {
+		a.CancelationReason = &a.ReasonCode[0]
+		return
+	}
+	if reason := n.coding(part(extension(n.root, "ReferralState"), "reason").Get("valueCoding")); reason != nil {
+		a.CancelationReason = &r4.CodeableConcept{Coding: []r4.Coding{*reason}}
+	}
 }
 
 // appointmentID gives the number under which e-RS knows the appointment, else the UBRN.

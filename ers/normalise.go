@@ -16,7 +16,7 @@ import (
 // Normalise turns an e-RS referral (STU3 ReferralRequest) into FHIR R4: Focus is the ServiceRequest (id: the UBRN;
 // meta.versionId: the e-RS version) and, where the referral contains one, its Appointment (id: the number that e-RS
 // gives it, else the UBRN); Related are its attachments as DocumentReferences, whose Binary URLs stay relative to the
-// R4 base of e-RS.
+// R4 base of e-RS, and where it is deferred or to be triaged the Task of that (id: the UBRN), to which supportingInfo points.
 //
 // The rules are HL7's STU3 to R4 maps, and where NHS renders the same data in R4 differently, NHS's choice. The state
 // extension decides over status: e-RS leaves status active for nearly everything. Unknown codes of state and priority
@@ -27,9 +27,14 @@ func Normalise(referral fhir.Resource) (fhir.Bundle, error) {
 		return fhir.Bundle{}, errors.New("normalise: not a ReferralRequest")
 	}
 	n := &normaliser{root: referral.Root()}
-	focus := []any{n.serviceRequest()}
-	if a, ok := n.appointment(); ok {
-		focus = append(focus, a)
+	request := n.serviceRequest()
+	appointment, booked := n.appointment()
+	if len(n.tasks) > 0 {
+		request.SupportingInfo = append(request.SupportingInfo, r4.Reference{Reference: new("Task/" + n.ubrn)})
+	}
+	focus := []any{request}
+	if booked {
+		focus = append(focus, appointment)
 	}
 	if n.err != nil {
 		return fhir.Bundle{}, fmt.Errorf("normalise: %w", n.err)
@@ -41,7 +46,7 @@ func Normalise(referral fhir.Resource) (fhir.Bundle, error) {
 	if out.Focus, err = built(focus); err != nil {
 		return fhir.Bundle{}, err
 	}
-	out.Related, err = built(n.documents)
+	out.Related, err = built(append(n.documents, n.tasks...))
 	return out, err
 }
 
@@ -83,6 +88,7 @@ type normaliser struct {
 	ubrn      string
 	state     string // the spelling of A005
 	documents []any
+	tasks     []any // deferral or triage
 }
 
 func (n *normaliser) serviceRequest() r4.ServiceRequest {

@@ -83,6 +83,8 @@ func sound(t testing.TB, name string, b fhir.Bundle) {
 			typed = new(r4.ServiceRequest)
 		case "Appointment":
 			typed = new(r4.Appointment)
+		case "Task":
+			typed = new(r4.Task)
 		case "DocumentReference":
 			typed = new(r4.DocumentReference)
 		default:

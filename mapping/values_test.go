@@ -10,24 +10,26 @@ import (
 	"refbridge/sfdc/sobject"
 )
 
-func TestEveryStateOfERSBecomesAStatus(t *testing.T) {
+func TestFinding_values_O4_O5_O6_O18_EveryStateOfERSBecomesAStatusWithItsReason(t *testing.T) {
 	set := starterTables(t)
 	cases := []struct{ state, reason, status, wantStatus, wantAccepted string }{
 		{"NOT_BOOKED", "X", "active", "Active", ""},
 		{"BOOKED", "X", "active", "Active", ""},
-		{"DEFERRED_TO_PROVIDER", "NO_SLOTS_AT_SERVICE", "active", "On-Hold", ""},
+		{"DEFERRED_TO_PROVIDER", "NO_SLOTS_AT_SERVICE", "active", "Active", ""},
 		{"AWAITING_TRIAGE", "TRIAGE", "active", "Active", ""},
 		{"TRIAGED_PROVIDER_TO_ACTION", "ACCEPT_REFER_BOOK_LATER", "active", "Active", "true"},
 		{"TRIAGED_PROVIDER_TO_ACTION", "RETURN_TO_REFERRER_WITH_ADVICE", "active", "Active", "false"},
 		{"TRIAGE_RESPONSE", "RETURN_TO_REFERRER_WITH_ADVICE", "active", "Active", "false"},
-		{"REJECTED", "X", "active", "Revoked", "false"},
-		{"REJECTED", "X", "completed", "Revoked", "false"},
+		{"REJECTED", "X", "active", "Active", "false"},
+		{"REJECTED", "X", "completed", "Completed", "false"},
 		{"APPT_CANCELLED_BY_PATIENT", "X", "active", "Active", ""},
 		{"APPT_CANCELLED_BY_PROVIDER", "X", "active", "Active", ""},
 		{"DID_NOT_ATTEND", "X", "active", "Active", ""},
 		{"ASSESSMENT_RESULT", "X", "active", "Active", ""},
-		{"CANCELLED_REFERRAL", "X", "revoked", "Revoked", "false"},
-		{"CANCELLED_REFERRAL", "X", "active", "Revoked", "false"},
+		{"CANCELLED_REFERRAL", "X", "revoked", "Revoked", ""},
+		{"CANCELLED_REFERRAL", "PATIENT_DIED", "active", "Revoked", ""},
+		{"TRIAGE_RESPONSE", "X", "active", "Active", "false"},
+		{"CARL", "X", "active", "Active", ""},
 		{"BOOKED", "X", "revoked", "Revoked", ""},
 		{"BOOKED", "X", "completed", "Completed", ""},
 	}
@@ -39,27 +41,34 @@ func TestEveryStateOfERSBecomesAStatus(t *testing.T) {
 			assert.Equal(t, c.wantStatus, reveal(t, record, "Status"))
 			assert.Equal(t, c.wantAccepted, reveal(t, record, "IsAccepted"))
 			assert.Equal(t, c.state, reveal(t, record, "Bridge_Source_State__c"))
+			assert.Equal(t, c.reason, reveal(t, record, "Bridge_Source_Reason__c"))
 		})
 	}
 }
 
-func TestTheWorklistSpellingOfAStateIsTheSameState(t *testing.T) {
-	out, err := starterTables(t).Map(ersReferral(t, "APP_CANCELLED_BY_PATIENT", "X", "active"))
-	require.NoError(t, err)
-	assert.Equal(t, "APPT_CANCELLED_BY_PATIENT", reveal(t, mapped(t, out, "ClinicalServiceRequest").Record, "Bridge_Source_State__c"))
+func TestFinding_values_O8_EverySpellingOfAStateIsTheSameState(t *testing.T) {
+	for code, want := range map[string]string{"APP_CANCELLED_BY_PATIENT": "APPT_CANCELLED_BY_PATIENT", "APP_CANCELLED_BY_PROVIDER": "APPT_CANCELLED_BY_PROVIDER",
+		"APPOINTMENT_CANCELLED_BY_PATIENT": "APPT_CANCELLED_BY_PATIENT", "APPOINTMENT_CANCELLED_BY_PROVIDER": "APPT_CANCELLED_BY_PROVIDER",
+		"DEFER_TO_PROVIDER": "DEFERRED_TO_PROVIDER"} {
+		out, err := starterTables(t).Map(ersReferral(t, code, "X", "active"))
+		require.NoError(t, err, code)
+		record := mapped(t, out, "ClinicalServiceRequest").Record
+		assert.Equal(t, want, reveal(t, record, "Bridge_Source_State__c"))
+		assert.Equal(t, "Active", reveal(t, record, "Status"))
+	}
 }
 
 func TestAnUnknownStateHoldsTheReferralWithTheRowToAdd(t *testing.T) {
 	for _, status := range []string{"active", "revoked", "completed"} {
-		out, err := starterTables(t).Map(ersReferral(t, "CARL", "X", status))
+		out, err := starterTables(t).Map(ersReferral(t, "SENT_TO_MARS", "X", status))
 		assert.Empty(t, out.Records)
 		f := faults(t, err)
 		require.True(t, f.Has(UnknownCode))
 		last := f[len(f)-1]
 		assert.Equal(t, "service-request.yaml", last.File)
 		assert.Equal(t, "Bridge_Source_State__c", last.Field)
-		assert.Equal(t, "code CARL of https://fhir.nhs.uk/CodeSystem/eRS-ReferralState is not in value table ers-state-name", last.Message)
-		assert.Equal(t, "add to table ers-state-name at values.yaml:84: - {system: https://fhir.nhs.uk/CodeSystem/eRS-ReferralState, code: CARL, to: …}", last.Hint)
+		assert.Equal(t, "code SENT_TO_MARS of https://fhir.nhs.uk/CodeSystem/eRS-ReferralState is not in value table ers-state-name", last.Message)
+		assert.Equal(t, "add to table ers-state-name at values.yaml:90: - {system: https://fhir.nhs.uk/CodeSystem/eRS-ReferralState, code: SENT_TO_MARS, to: …}", last.Hint)
 	}
 }
 

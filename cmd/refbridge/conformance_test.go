@@ -161,18 +161,19 @@ func TestTheOfficialExamplesComeToTheRightValues(t *testing.T) {
 			"ServiceAppointment.Duration":       "",
 		},
 		"stu3/retrieveReferralRequest/responses/DeferredToProvider.json": {
-			"ClinicalServiceRequest":            "ers.sr.000000070003",
-			"ClinicalServiceRequest.Status":     "On-Hold",
-			"ClinicalServiceRequest.Priority":   "Urgent",
-			"ServiceAppointment.Status":         "None",
-			"ServiceAppointment.StatusReason":   "Proposed",
-			"ServiceAppointment.SchedStartTime": "",
+			"ClinicalServiceRequest":                           "ers.sr.000000070003",
+			"ClinicalServiceRequest.Status":                    "Active",
+			"ClinicalServiceRequest.Priority":                  "Urgent",
+			"ClinicalServiceRequest.Bridge_Source_Reason__c":   "NO_SLOTS_AT_SERVICE",
+			"ClinicalServiceRequest.Bridge_Contact_By__c":      "2021-06-25",
+			"ClinicalServiceRequest.Bridge_Contact_By_Kind__c": "APPOINTMENT_DEFERRAL",
+			"ServiceAppointment":                               "",
 		},
-		// Two week wait has no priority of its own in Health Cloud: Urgent, and the code is kept.
+		// Urgent suspected cancer is ASAP, as NHS renders it, and the code is kept.
 		"stu3/retrieveReferralRequest/responses/ConvertedFromAdviceAndGuidance.json": {
 			"ClinicalServiceRequest":                           "ers.sr.000000070004",
 			"ClinicalServiceRequest.Status":                    "Active",
-			"ClinicalServiceRequest.Priority":                  "Urgent",
+			"ClinicalServiceRequest.Priority":                  "ASAP",
 			"ClinicalServiceRequest.Bridge_Source_Priority__c": "TWO_WEEK_WAIT",
 			"ClinicalServiceRequest.Bridge_Source_State__c":    "TRIAGED_PROVIDER_TO_ACTION",
 			"ClinicalServiceRequest.IsAccepted":                "true",
@@ -197,16 +198,17 @@ func TestTheOfficialExamplesComeToTheRightValues(t *testing.T) {
 		},
 		// The status of a rejected referral stays active.
 		"stu3/rejectReferral/responses/ExampleResponseDbs.json": {
-			"ClinicalServiceRequest.Status":         "Revoked",
+			"ClinicalServiceRequest.Status":         "Active",
 			"ClinicalServiceRequest.IsAccepted":     "false",
 			"ServiceAppointment.Status":             "Canceled",
 			"ServiceAppointment.CancellationReason": "Inappropriate service",
 			"ServiceAppointment.SchedStartTime":     "",
 		},
 		"stu3/recordTriageOutcome/responses/AcceptReferBookLater.json": {
-			"ClinicalServiceRequest.Status":     "Active",
-			"ClinicalServiceRequest.IsAccepted": "true",
-			"ServiceAppointment.Status":         "None",
+			"ClinicalServiceRequest.Status":               "Active",
+			"ClinicalServiceRequest.IsAccepted":           "true",
+			"ClinicalServiceRequest.Bridge_Contact_By__c": "",
+			"ServiceAppointment":                          "",
 		},
 		// e-RS gives this the state of an accepted referral; the reason tells the truth.
 		"stu3/recordTriageOutcome/responses/ReturnToReferrerWithAdvice.json": {
@@ -215,12 +217,13 @@ func TestTheOfficialExamplesComeToTheRightValues(t *testing.T) {
 			"ClinicalServiceRequest.Bridge_Source_State__c": "TRIAGE_RESPONSE",
 		},
 		"stu3/cancelReferral/responses/CancelledReferralWithCancelledBookingNoLongerRequired.json": {
-			"ClinicalServiceRequest.Status":                 "Revoked",
-			"ClinicalServiceRequest.IsAccepted":             "false",
-			"ClinicalServiceRequest.Bridge_Source_State__c": "CANCELLED_REFERRAL",
-			"ClinicalServiceRequest.Bridge_Version__c":      "4",
-			"ServiceAppointment":                            "ers.ap.70001",
-			"ServiceAppointment.Status":                     "Canceled",
+			"ClinicalServiceRequest.Status":                  "Revoked",
+			"ClinicalServiceRequest.IsAccepted":              "",
+			"ClinicalServiceRequest.Bridge_Source_Reason__c": "NO_LONGER_REQUIRED",
+			"ClinicalServiceRequest.Bridge_Source_State__c":  "CANCELLED_REFERRAL",
+			"ClinicalServiceRequest.Bridge_Version__c":       "4",
+			"ServiceAppointment":                             "ers.ap.70001",
+			"ServiceAppointment.Status":                      "Canceled",
 		},
 		"r4/searchServiceRequest/responses/ResponseExampleReferral.json": {
 			"ClinicalServiceRequest":          "fhir.sr.r.832db7fa-ebdd-44b6-ab3b-8329c2d43149",

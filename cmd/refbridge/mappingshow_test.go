@@ -62,7 +62,7 @@ func TestMappingShowSaysFirstWhatChangedAgainstOtherTables(t *testing.T) {
 	values := filepath.Join(dir, "tables", "values.yaml")
 	src, err := os.ReadFile(values)
 	require.NoError(t, err)
-	src = bytes.Replace(src, []byte("{code: TWO_WEEK_WAIT, to: Urgent}"), []byte("{code: TWO_WEEK_WAIT, to: ASAP}"), 1)
+	src = bytes.Replace(src, []byte("{code: TWO_WEEK_WAIT, to: ASAP, purpose: urgent suspected cancer}"), []byte("{code: TWO_WEEK_WAIT, to: Urgent}"), 1)
 	require.NoError(t, os.WriteFile(values, src, 0o644))
 
 	code, out, errOut := ran(t, "", "mapping", "show", "--tables", filepath.Dir(values), "--base", base, "--markdown")

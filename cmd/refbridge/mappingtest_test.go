@@ -53,7 +53,7 @@ func TestTheBuiltInCasesHold(t *testing.T) {
 
 func TestAFailingCaseIsADiffWithTheRule(t *testing.T) {
 	dir := tablesDir(t)
-	rewrite(t, filepath.Join(dir, "values.yaml"), "{code: TWO_WEEK_WAIT, to: Urgent}", "{code: TWO_WEEK_WAIT, to: ASAP}")
+	rewrite(t, filepath.Join(dir, "values.yaml"), "{code: TWO_WEEK_WAIT, to: ASAP, purpose: urgent suspected cancer}", "{code: TWO_WEEK_WAIT, to: Urgent}")
 	code, out, _ := ran(t, "", "mapping", "test", "--tables", dir)
 	assert.Equal(t, exitError, code)
 	assert.Contains(t, out, "FAIL  cases/ers-referral.yaml:6  a booked two week wait referral is urgent\n")
@@ -95,7 +95,7 @@ func TestWatchRunsAgainWhenAFileChanges(t *testing.T) {
 		done <- c.Run(ctx, &program{out: out, err: out, now: time.Now, config: filepath.Join(dir, "none")})
 	}()
 	assert.Contains(t, <-out.want, "cases, 0 failed")
-	rewrite(t, filepath.Join(dir, "values.yaml"), "{code: TWO_WEEK_WAIT, to: Urgent}", "{code: TWO_WEEK_WAIT, to: ASAP}")
+	rewrite(t, filepath.Join(dir, "values.yaml"), "{code: TWO_WEEK_WAIT, to: ASAP, purpose: urgent suspected cancer}", "{code: TWO_WEEK_WAIT, to: Urgent}")
 	assert.Contains(t, <-out.want, "cases, 1 failed")
 	rewrite(t, filepath.Join(dir, "values.yaml"), "to: ASAP}", "to: ASAP")
 	assert.Contains(t, <-out.want, "refbridge: error: ")

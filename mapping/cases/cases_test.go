@@ -66,7 +66,7 @@ func TestAFieldThatIsNotAsExpectedNamesTheRule(t *testing.T) {
       absent: [Type, StartDate]`)
 	require.Len(t, got, 4)
 	key := "ers.sr.000099000101"
-	assert.Equal(t, Failure{Line: 8, Object: "ClinicalServiceRequest", Key: key, Field: "Priority", Want: "Routine", Have: "Urgent",
+	assert.Equal(t, Failure{Line: 8, Object: "ClinicalServiceRequest", Key: key, Field: "Priority", Want: "Routine", Have: "ASAP",
 		Rules: got[0].Rules}, got[0])
 	require.Len(t, got[0].Rules, 1)
 	assert.Equal(t, "service-request.yaml", got[0].Rules[0].File)
@@ -111,7 +111,7 @@ func TestRecordsAreCountedAndFoundByKey(t *testing.T) {
 }
 
 func TestAHoldIsExpectedByKindAndField(t *testing.T) {
-	unknown := "\n- name: x\n  set: {\"extension[0].extension[0].valueCoding.code\": CARL}\n"
+	unknown := "\n- name: x\n  set: {\"extension[0].extension[0].valueCoding.code\": NEVER_HEARD_OF}\n"
 	assert.Empty(t, failures(t, unknown+"  hold: {kind: unknown-code, field: Status}"))
 	assert.Empty(t, failures(t, unknown+"  hold: [{kind: unknown-code}, {kind: unknown-code, field: Bridge_Source_State__c}]"))
 	got := failures(t, unknown+"  hold: {kind: too-long}")
@@ -248,7 +248,7 @@ func BenchmarkFiveHundredCases(b *testing.B) {
 	text.WriteString("input: in.json\ncases:\n")
 	for i := range 500 {
 		fmt.Fprintf(&text, "  - name: case %d\n    set: {meta.versionId: \"%d\"}\n    expect:\n      - object: ClinicalServiceRequest\n"+
-			"        key: ers.sr.000099000101\n        fields: {Status: Active, Priority: Urgent, Bridge_Version__c: %d, PerformerTypeId: {Name: Cardiology}}\n"+
+			"        key: ers.sr.000099000101\n        fields: {Status: Active, Priority: ASAP, Bridge_Version__c: %d, PerformerTypeId: {Name: Cardiology}}\n"+
 			"        absent: [StartDate, EndDate]\n", i, i, i)
 	}
 	dir := fstest.MapFS{"in.json": {Data: golden(b, "ers-booked-two-week-wait").Focus[0].Raw()}, "many.yaml": {Data: []byte(text.String())}}

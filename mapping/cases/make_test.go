@@ -160,7 +160,7 @@ func TestAMadeCaseIsForReading(t *testing.T) {
 	made, err := Make(starterTables(t), "Two week wait", golden(t, "ers-booked-two-week-wait"), []byte("key"))
 	require.NoError(t, err)
 	text := string(made.Cases)
-	for _, want := range []string{"input: two-week-wait.json", "- name: Two week wait", "Priority: Urgent", "PerformerTypeId: {Name: Display of CARDIOLOGY",
+	for _, want := range []string{"input: two-week-wait.json", "- name: Two week wait", "Priority: ASAP", "PerformerTypeId: {Name: Display of CARDIOLOGY",
 		"IsIgnored: false", "absent: [IsAccepted, RequestCodeId"} {
 		assert.Contains(t, text, want)
 	}

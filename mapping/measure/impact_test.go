@@ -28,15 +28,15 @@ func TestTheSameTablesHaveNoImpact(t *testing.T) {
 }
 
 func TestAChangedValueIsShownWithItsCount(t *testing.T) {
-	next := edited(t, "values.yaml", "{code: TWO_WEEK_WAIT, to: Urgent}", "{code: TWO_WEEK_WAIT, to: ASAP}")
+	next := edited(t, "values.yaml", "{code: TWO_WEEK_WAIT, to: ASAP, purpose: urgent suspected cancer}", "{code: TWO_WEEK_WAIT, to: Urgent}")
 	r := impact(t, starterTables(t), next, "ers-booked-two-week-wait", "ers-booked-two-week-wait", "fhir-everything")
 	assert.Equal(t, 3, r.Records)
 	assert.Equal(t, 2, r.Touched)
 	assert.Equal(t, []ObjectChange{{Object: "ClinicalServiceRequest", Changed: 2}}, r.Objects)
 	require.Len(t, r.Fields, 1)
 	assert.Equal(t, 2, r.Fields[0].Changed)
-	assert.Equal(t, []string{"service-request.yaml:49"}, r.Fields[0].After)
-	assert.Equal(t, []ValueChange{{Object: "ClinicalServiceRequest", Field: "Priority", From: "Urgent", To: "ASAP", Count: 2}}, r.Values)
+	assert.Equal(t, []string{"service-request.yaml:50"}, r.Fields[0].After)
+	assert.Equal(t, []ValueChange{{Object: "ClinicalServiceRequest", Field: "Priority", From: "ASAP", To: "Urgent", Count: 2}}, r.Values)
 }
 
 func TestPersonalValuesAreTokens(t *testing.T) {
@@ -255,7 +255,7 @@ func TestDistinctValuesAreBounded(t *testing.T) {
 }
 
 func BenchmarkImpact(b *testing.B) {
-	i := NewImpact(starterTables(b), edited(b, "values.yaml", "{code: TWO_WEEK_WAIT, to: Urgent}", "{code: TWO_WEEK_WAIT, to: ASAP}"))
+	i := NewImpact(starterTables(b), edited(b, "values.yaml", "{code: TWO_WEEK_WAIT, to: ASAP, purpose: urgent suspected cancer}", "{code: TWO_WEEK_WAIT, to: Urgent}"))
 	in := golden(b, "ers-booked-two-week-wait")
 	for b.Loop() {
 		i.Add(in)

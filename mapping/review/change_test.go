@@ -113,7 +113,7 @@ func TestTablesThatCameOrWentAreListedWhole(t *testing.T) {
 func TestARuleThatGivesAnotherValueInAnExampleIsMarked(t *testing.T) {
 	base := starterTables(t)
 	src := starterSource(t)
-	src["values.yaml"].Data = bytes.Replace(src["values.yaml"].Data, []byte("{code: TWO_WEEK_WAIT, to: Urgent}"), []byte("{code: TWO_WEEK_WAIT, to: ASAP}"), 1)
+	src["values.yaml"].Data = bytes.Replace(src["values.yaml"].Data, []byte("{code: TWO_WEEK_WAIT, to: ASAP, purpose: urgent suspected cancer}"), []byte("{code: TWO_WEEK_WAIT, to: Urgent}"), 1)
 	next, err := mapping.Load(src, mapping.Options{PatientKey: testKey})
 	require.NoError(t, err)
 	examples, err := Examples()
