@@ -219,7 +219,7 @@ func TestTheOfficialExamplesComeToTheRightValues(t *testing.T) {
 		"stu3/cancelReferral/responses/CancelledReferralWithCancelledBookingNoLongerRequired.json": {
 			"ClinicalServiceRequest.Status":                  "Revoked",
 			"ClinicalServiceRequest.IsAccepted":              "",
-			"ClinicalServiceRequest.Bridge_Source_Reason__c": "NO_LONGER_REQUIRED",
+			"ClinicalServiceRequest.Bridge_Source_Reason__c": "TREATMENT_NO_LONGER_REQUIRED",
 			"ClinicalServiceRequest.Bridge_Source_State__c":  "CANCELLED_REFERRAL",
 			"ClinicalServiceRequest.Bridge_Version__c":       "4",
 			"ServiceAppointment":                             "ers.ap.70001",

@@ -68,8 +68,8 @@ func TestMappingShowSaysFirstWhatChangedAgainstOtherTables(t *testing.T) {
 	code, out, errOut := ran(t, "", "mapping", "show", "--tables", filepath.Dir(values), "--base", base, "--markdown")
 	require.Equal(t, exitDone, code, errOut)
 	assert.Less(t, strings.Index(out, "## What changed"), strings.Index(out, "## How to read this"))
-	assert.Contains(t, out, "| **TWO_WEEK_WAIT** **changed**<br>code of ers-priority · values.yaml:61 | Becomes: Urgent | Becomes: ASAP |")
-	assert.Contains(t, out, "| Example: TWO_WEEK_WAIT becomes Urgent | Example: TWO_WEEK_WAIT becomes ASAP |")
+	assert.Contains(t, out, "| **TWO_WEEK_WAIT** **changed**<br>code of ers-priority · values.yaml:61 | Becomes: ASAP<br>Note: urgent suspected cancer | Becomes: Urgent |")
+	assert.Contains(t, out, "| Example: TWO_WEEK_WAIT becomes ASAP | Example: TWO_WEEK_WAIT becomes Urgent |")
 
 	require.NoError(t, os.WriteFile(filepath.Join(base, "values.yaml"), []byte("values: 1\n"), 0o644))
 	code, _, errOut = ran(t, "", "mapping", "show", "--tables", filepath.Dir(values), "--base", base)
