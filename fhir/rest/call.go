@@ -26,6 +26,9 @@ type request struct {
 	url    *url.URL
 	header map[string]string
 	body   []byte
+
+	typ         string // of the resource, empty where no scope is looked at
+	interaction byte   // r, s or u, as SMART names them
 }
 
 // read sends a GET until it is answered, as long as its patience lasts.
@@ -86,11 +89,7 @@ func (c *Client) token(ctx context.Context, r request, refused string) (string, 
 	if c.tokens == nil {
 		return "", nil
 	}
-	token, err := c.tokens.get(ctx, refused)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", r.call, err)
-	}
-	return token, nil
+	return c.tokens.get(ctx, r, refused)
 }
 
 func (c *Client) once(ctx context.Context, r request, token string) (*resty.Response, error) {

@@ -68,7 +68,7 @@ func (e *Error) Unwrap() error { return e.cause }
 // one of a gateway. Read the resource before doing anything else.
 func (e *Error) Ambiguous() bool {
 	if !e.change || errors.Is(e.cause, errDial) || errors.Is(e.cause, errName) || errors.Is(e.cause, errTLS) ||
-		errors.Is(e.cause, ErrReadOnly) {
+		errors.Is(e.cause, ErrReadOnly) || errors.Is(e.cause, ErrScope) {
 		return false
 	}
 	unreadable := e.Status >= 200 && e.Status < 300 && e.cause != nil

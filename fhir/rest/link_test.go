@@ -83,7 +83,7 @@ func TestNextLinksAreFollowedOnTheOwnOriginAndBelowTheBasePathOnly(t *testing.T)
 	require.GreaterOrEqual(t, len(cases), 40)
 	base, page := mustURL(t, testBase), mustURL(t, testBase+"/ServiceRequest?_count=2")
 	for _, c := range cases {
-		got, err := nextURL(base, page, c.link)
+		got, err := nextURL(base, base, page, c.link)
 		if c.want == "" {
 			assert.ErrorIs(t, err, ErrForeignLink, "%q", c.link)
 			continue
@@ -96,19 +96,69 @@ func TestNextLinksAreFollowedOnTheOwnOriginAndBelowTheBasePathOnly(t *testing.T)
 
 func TestABaseAtTheRootOfItsHostTakesEveryPathOfIt(t *testing.T) {
 	base := mustURL(t, "https://fhir.example.org")
-	got, err := nextURL(base, mustURL(t, "https://fhir.example.org/Patient"), "/Patient?p=2")
+	got, err := nextURL(base, base, mustURL(t, "https://fhir.example.org/Patient"), "/Patient?p=2")
 	require.NoError(t, err)
 	assert.Equal(t, "https://fhir.example.org/Patient?p=2", got.String())
-	_, err = nextURL(base, mustURL(t, "https://fhir.example.org/Patient"), "https://other.example.org/Patient?p=2")
+	_, err = nextURL(base, base, mustURL(t, "https://fhir.example.org/Patient"), "https://other.example.org/Patient?p=2")
 	assert.ErrorIs(t, err, ErrForeignLink)
 }
 
-func TestARefusedLinkIsNotRepeatedInTheError(t *testing.T) {
+func TestFinding_server_MP20_ARefusedLinkNamesBothHostsAndNothingElseOfIt(t *testing.T) {
 	base := mustURL(t, testBase)
-	_, err := nextURL(base, base, "https://evil.example/R4?identifier=9990000018")
-	require.Error(t, err)
-	assert.NotContains(t, err.Error(), "evil")
-	assert.NotContains(t, err.Error(), "999")
+	for link, want := range map[string]string{
+		"https://pat.trust.example:8443/fhir/Patient?identifier=9990000018": "host; it leads to https://pat.trust.example:8443, base_url is https://fhir.example.org",
+		"http://fhir.example.org/R4/Patient?identifier=9990000018":          "scheme; it leads to http://fhir.example.org, base_url is https://fhir.example.org",
+		"https://fhir.example.org:9443/R4/Patient?identifier=9990000018":    "port; it leads to https://fhir.example.org:9443,",
+		"https://fhir.example.org/admin/9990000018":                         "path; it leads to https://fhir.example.org,",
+		"https://9990000018.example/R4":                                     "host; it leads to an address that is not shown,",
+		"https://a_b.example/R4":                                            "host; it leads to an address that is not shown,",
+		"ftp://pat.trust.example/R4":                                        "scheme; it leads to an address that is not shown,",
+	} {
+		_, err := nextURL(base, base, base, link)
+		require.ErrorIs(t, err, ErrForeignLink)
+		assert.ErrorContains(t, err, want)
+		assert.ErrorContains(t, err, "set base_url or public_base_url")
+		for _, part := range []string{"999", "admin", "/fhir/", "/R4", "?"} {
+			assert.NotContains(t, err.Error(), part)
+		}
+	}
+}
+
+func TestFinding_server_MP20_LinksOnTheAddressThatAServerCallsItsOwnAreFollowedOnOurs(t *testing.T) {
+	base, public := mustURL(t, "http://127.0.0.1:8080/inner"), mustURL(t, "https://fhir.trust.example/R4")
+	page := mustURL(t, "http://127.0.0.1:8080/inner/Patient")
+	for link, want := range map[string]string{
+		"https://fhir.trust.example/R4/Patient?p=2&x=a%2Fb": "http://127.0.0.1:8080/inner/Patient?p=2&x=a%2Fb",
+		"https://FHIR.trust.example:443/R4?_getpages=1#x":   "http://127.0.0.1:8080/inner?_getpages=1",
+		"http://127.0.0.1:8080/inner/Patient?p=2":           "http://127.0.0.1:8080/inner/Patient?p=2",
+		"?p=2":                                               "http://127.0.0.1:8080/inner/Patient?p=2",
+		"/R4/Patient?p=2":                                    "",
+		"https://fhir.trust.example/R4x/Patient":             "",
+		"https://fhir.trust.example/admin":                   "",
+		"https://user@fhir.trust.example/R4/Patient":         "",
+		"https://fhir.trust.example/R4/%2e%2e/admin":         "",
+		"https://evil.example/R4/Patient":                    "",
+		"https://fhir.trust.example:8443/R4/Patient?p=2":     "",
+		"http://fhir.trust.example/R4/Patient?p=2":           "",
+		"https://fhir.trust.example.evil.example/R4/Patient": "",
+	} {
+		got, err := nextURL(base, public, page, link)
+		if want == "" {
+			assert.ErrorIs(t, err, ErrForeignLink, link)
+			continue
+		}
+		if assert.NoError(t, err, link) {
+			assert.Equal(t, want, got.String())
+		}
+	}
+	c, err := New(Config{BaseURL: "http://127.0.0.1:8080/inner/", PublicURL: "https://fhir.trust.example/R4/"})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"http://127.0.0.1:8080/inner", "https://fhir.trust.example/R4"}, c.Bases())
+	c, err = New(Config{BaseURL: testBase + "/"})
+	require.NoError(t, err)
+	assert.Equal(t, []string{testBase}, c.Bases())
+	_, err = New(Config{BaseURL: testBase, PublicURL: "fhir.trust.example"})
+	assert.Error(t, err)
 }
 
 func FuzzNextURL(f *testing.F) {
@@ -121,7 +171,7 @@ func FuzzNextURL(f *testing.F) {
 	base, _ := url.Parse(testBase)
 	page, _ := url.Parse(testBase + "/Patient?p=1")
 	f.Fuzz(func(t *testing.T, link string) {
-		got, err := nextURL(base, page, link)
+		got, err := nextURL(base, base, page, link)
 		if err != nil {
 			require.ErrorIs(t, err, ErrForeignLink)
 			return

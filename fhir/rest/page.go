@@ -104,7 +104,7 @@ func (c *Client) step(ctx context.Context, way *walk, typ string, at *url.URL) (
 	if err := way.enter(at); err != nil {
 		return Page{}, err
 	}
-	p, err := c.page(ctx, "search "+typ, at)
+	p, err := c.page(ctx, typ, at)
 	if err != nil {
 		return Page{}, err
 	}
@@ -128,8 +128,9 @@ func (c *Client) lost(err error, typ string, pages int) error {
 	return err
 }
 
-func (c *Client) page(ctx context.Context, call string, at *url.URL) (Page, error) {
-	r := request{call: call, method: http.MethodGet, url: at}
+func (c *Client) page(ctx context.Context, typ string, at *url.URL) (Page, error) {
+	call := "search " + typ
+	r := request{call: call, method: http.MethodGet, url: at, typ: typ, interaction: 's'}
 	answer, err := c.read(ctx, r)
 	if err != nil {
 		return Page{}, err
@@ -199,7 +200,7 @@ func failed(r fhir.Resource) bool {
 func (c *Client) next(at *url.URL, bundle fhir.Resource) (*url.URL, error) {
 	for link := range bundle.Root().Get("link").Items() {
 		if link.Get("relation").Text() == "next" {
-			return nextURL(c.base, at, link.Get("url").Text())
+			return nextURL(c.base, c.public, at, link.Get("url").Text())
 		}
 	}
 	return nil, nil

@@ -27,7 +27,8 @@ func (c *Client) Read(ctx context.Context, ref fhir.Reference) (fhir.Resource, e
 	if err := addressable(ref); err != nil {
 		return fhir.Resource{}, fmt.Errorf("read: %w", err)
 	}
-	r := request{call: "read " + ref.Type, method: http.MethodGet, url: c.base.JoinPath(ref.Type, ref.ID)}
+	r := request{call: "read " + ref.Type, method: http.MethodGet, url: c.base.JoinPath(ref.Type, ref.ID),
+		typ: ref.Type, interaction: 'r'}
 	answer, err := c.read(ctx, r)
 	if err != nil {
 		return fhir.Resource{}, err
@@ -52,7 +53,8 @@ func (c *Client) Update(ctx context.Context, ref fhir.Reference, body []byte) (f
 	if err := checkUpdate(ref, body); err != nil {
 		return fhir.Reference{}, fmt.Errorf("update: %w", err)
 	}
-	r := request{call: "update " + ref.Type, method: http.MethodPut, url: c.base.JoinPath(ref.Type, ref.ID), body: body}
+	r := request{call: "update " + ref.Type, method: http.MethodPut, url: c.base.JoinPath(ref.Type, ref.ID), body: body,
+		typ: ref.Type, interaction: 'u'}
 	r.header = map[string]string{"If-Match": ref.ETag(), "Prefer": "return=representation"}
 	answer, err := c.send(ctx, r)
 	if err != nil {

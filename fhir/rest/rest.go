@@ -9,6 +9,9 @@ package rest
 import (
 	"cmp"
 	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/tls"
 	"errors"
@@ -25,9 +28,6 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// DefaultScope is what a client asks for that only reads.
-const DefaultScope = "system/ServiceRequest.read system/Appointment.read system/Patient.read"
-
 // The limits of one call. A gateway in front of a slow server answers within 180 s; the header limit stays above that.
 const (
 	maxBody       = 16 << 20 // after decompression
@@ -40,10 +40,14 @@ const (
 type Config struct {
 	BaseURL string // the service base, "https://fhir.example.nhs.uk/R4"; https, or http on a loopback address
 
-	// SMART backend services, RS384; all four empty = open server.
+	// PublicURL is the base by which the server names itself, where a gateway stands before it: links and references that begin
+	// with it are the server's own. Calls go to BaseURL only. Empty = BaseURL.
+	PublicURL string
+
+	// SMART backend services; all four empty = open server.
 	TokenURL, ClientID, KeyID string
-	Key                       *rsa.PrivateKey // 2,048 bits or more
-	Scope                     string          // empty = DefaultScope; an Update needs e.g. system/ServiceRequest.write beside it
+	Key                       crypto.Signer // RSA of 2,048 bits or more (RS384), or ECDSA on P-384 (ES384)
+	Scope                     string        // see Scope; empty = ReadScope
 
 	// Headers go with every call to BaseURL and never to the token endpoint or elsewhere (for BaRS:
 	// NHSD-Target-Identifier and its siblings). "{uuid}" in a value becomes a fresh random UUID in each request.
@@ -60,6 +64,7 @@ type Config struct {
 type Client struct {
 	http    *resty.Client
 	base    *url.URL // without a slash at the end
+	public  *url.URL // what the server calls its base
 	headers map[string]string
 	tokens  *tokens // nil = open server
 	limit   *rate.Limiter
@@ -75,6 +80,10 @@ type Client struct {
 // New checks the whole configuration and gives every fault of it in one error. It makes no call.
 func New(c Config) (*Client, error) {
 	base, faults := baseURL(c.BaseURL)
+	public, more := baseURL(cmp.Or(c.PublicURL, c.BaseURL))
+	if c.PublicURL != "" {
+		faults = append(faults, more...)
+	}
 	faults = append(faults, checkSignIn(c)...)
 	faults = append(faults, checkHeaders(c.Headers)...)
 	if c.Rate < 0 || c.MaxWait < 0 {
@@ -83,7 +92,7 @@ func New(c Config) (*Client, error) {
 	if len(faults) > 0 {
 		return nil, fmt.Errorf("FHIR server: %w", errors.Join(faults...))
 	}
-	out := &Client{base: base, headers: c.Headers, logger: c.Logger, now: c.Now, limit: rate.NewLimiter(rate.Inf, 1),
+	out := &Client{base: base, public: public, headers: c.Headers, logger: c.Logger, now: c.Now, limit: rate.NewLimiter(rate.Inf, 1),
 		maxWait: cmp.Or(c.MaxWait, defaultMaxWait), sleep: sleep}
 	if out.logger == nil {
 		out.logger = slog.New(slog.DiscardHandler)
@@ -96,12 +105,21 @@ func New(c Config) (*Client, error) {
 	}
 	out.http = newResty(c.Transport)
 	if c.TokenURL != "" {
-		out.tokens = newTokens(c, out.http, out.now)
+		out.tokens = newTokens(c, out)
 	}
 	return out, nil
 }
 
-// newResty gives resty with what it would do by itself switched off: retries (they repeat a PUT), redirects (they
+// Bases returns the bases that the server's own links and references begin with, without a slash at the end.
+func (c *Client) Bases() []string {
+	out := []string{c.base.String()}
+	if public := c.public.String(); public != out[0] {
+		out = append(out, public)
+	}
+	return out
+}
+
+// newResty returns resty with what it would do by itself switched off: retries (they repeat a PUT), redirects (they
 // carry tokens away), cookies, and its logger (it prints URLs).
 func newResty(transport http.RoundTripper) *resty.Client {
 	if transport == nil {
@@ -165,7 +183,7 @@ func loopback(host string) bool {
 }
 
 func checkSignIn(c Config) (faults []error) {
-	if c.TokenURL == "" && c.ClientID == "" && c.KeyID == "" && c.Key == nil {
+	if c.TokenURL == "" && c.ClientID == "" && c.KeyID == "" && noKey(c.Key) {
 		return nil
 	}
 	if _, err := secureURL(c.TokenURL); err != nil {
@@ -177,10 +195,31 @@ func checkSignIn(c Config) (faults []error) {
 	if c.KeyID == "" {
 		faults = append(faults, errors.New("key id is missing"))
 	}
-	if c.Key == nil || c.Key.N == nil || c.Key.N.BitLen() < 2048 {
-		faults = append(faults, errors.New("key is missing or shorter than 2,048 bits"))
+	if !signs(c.Key) {
+		faults = append(faults, errors.New("key is missing, or neither RSA of at least 2,048 bits nor ECDSA on P-384"))
 	}
 	return faults
+}
+
+// noKey reports whether there is no key at all: a nil pointer in an interface is none.
+func noKey(key crypto.Signer) bool {
+	switch k := key.(type) {
+	case *rsa.PrivateKey:
+		return k == nil
+	case *ecdsa.PrivateKey:
+		return k == nil
+	}
+	return key == nil
+}
+
+func signs(key crypto.Signer) bool {
+	switch k := key.(type) {
+	case *rsa.PrivateKey:
+		return k != nil && k.N != nil && k.N.BitLen() >= 2048
+	case *ecdsa.PrivateKey:
+		return k != nil && k.Curve == elliptic.P384()
+	}
+	return false
 }
 
 func checkHeaders(headers map[string]string) (faults []error) {

@@ -28,7 +28,7 @@ func bridge(t *testing.T, o fhirsim.Options, now func() time.Time) (*fhirsim.Ser
 	sign := far.Credentials(server.URL)
 	c, err := rest.New(rest.Config{
 		BaseURL: sign.BaseURL, TokenURL: sign.TokenURL, ClientID: sign.ClientID, KeyID: sign.KeyID, Key: sign.Key,
-		Scope: rest.DefaultScope + " system/ServiceRequest.write", Now: now,
+		Scope: rest.ReadScope + " system/ServiceRequest.write", Now: now,
 	})
 	require.NoError(t, err)
 	return far, c
@@ -122,5 +122,10 @@ func TestAScopeThatIsMissingIsTold(t *testing.T) {
 	r, err := c.Read(t.Context(), ref)
 	require.NoError(t, err)
 	_, err = c.Update(t.Context(), r.Reference(), r.Raw())
-	assert.EqualError(t, err, "update Appointment: status 403 (forbidden)")
+	require.ErrorIs(t, err, rest.ErrScope)
+	assert.ErrorContains(t, err, "system/Appointment.write (SMART 1) or system/Appointment.u (SMART 2)")
+	var failure *rest.Error
+	require.ErrorAs(t, err, &failure)
+	assert.Equal(t, 403, failure.Status)
+	assert.False(t, failure.Ambiguous(), "nothing was sent")
 }

@@ -2,9 +2,14 @@ package rest
 
 import (
 	"context"
+	"crypto"
+	"crypto/ecdsa"
 	"crypto/rand"
-	"crypto/rsa"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -29,55 +34,59 @@ type tokens struct {
 	url  string
 	id   string
 	kid  string
-	key  *rsa.PrivateKey
+	key  crypto.Signer
 	ask  string // scope
 	now  func() time.Time
+	log  *slog.Logger
 
 	// gate holds a value while nobody uses the fields below: whoever takes it may fetch, all others wait for that one.
 	gate    chan struct{}
 	current string
 	renew   time.Time     // at 80 % of the token's life
 	skew    time.Duration // the server's clock minus ours, learnt from a refused assertion
+	granted grants        // with the current token
 }
 
-func newTokens(c Config, h *resty.Client, now func() time.Time) *tokens {
-	t := &tokens{http: h, url: c.TokenURL, id: c.ClientID, kid: c.KeyID, key: c.Key, ask: c.Scope, now: now}
+func newTokens(c Config, out *Client) *tokens {
+	t := &tokens{http: out.http, url: c.TokenURL, id: c.ClientID, kid: c.KeyID, key: c.Key, ask: c.Scope, now: out.now, log: out.logger}
 	if t.ask == "" {
-		t.ask = DefaultScope
+		t.ask = ReadScope
 	}
 	t.gate = make(chan struct{}, 1)
 	t.gate <- struct{}{}
 	return t
 }
 
-// get gives a token that is good and is not refused; refused is a token that the server did not take, or empty.
+// get returns a token that is good for a call and is not refused; refused is a token that the server did not take, or empty.
 // However many calls were refused with the same token, the first of them fetches and the others take what it got.
-func (t *tokens) get(ctx context.Context, refused string) (string, error) {
+func (t *tokens) get(ctx context.Context, r request, refused string) (string, error) {
 	select {
 	case <-t.gate:
 		defer func() { t.gate <- struct{}{} }()
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
-	if t.current != "" && t.current != refused && t.now().Before(t.renew) {
-		return t.current, nil
+	if t.current == "" || t.current == refused || !t.now().Before(t.renew) {
+		t.current = ""
+		if err := t.fetch(ctx); err != nil {
+			return "", fmt.Errorf("%s: %w", r.call, err)
+		}
 	}
-	t.current = ""
-	return t.fetch(ctx)
+	return t.current, t.permit(r)
 }
 
 // fetch asks once, and once more with a corrected clock where the server refused an assertion of another time.
-func (t *tokens) fetch(ctx context.Context) (string, error) {
+func (t *tokens) fetch(ctx context.Context) error {
 	answer, err := t.post(ctx)
 	if err != nil {
-		return "", err
+		return err
 	}
 	if answer.StatusCode() == http.StatusBadRequest || answer.StatusCode() == http.StatusUnauthorized {
 		skew := t.skewOf(answer)
 		if moved := skew - t.skew; moved > skewTolerated || moved < -skewTolerated {
 			t.skew = skew
 			if answer, err = t.post(ctx); err != nil {
-				return "", err
+				return err
 			}
 		}
 	}
@@ -93,7 +102,7 @@ func (t *tokens) skewOf(answer *resty.Response) time.Duration {
 }
 
 func (t *tokens) post(ctx context.Context) (*resty.Response, error) {
-	assertion := jwt.NewWithClaims(jwt.SigningMethodRS384, jwt.MapClaims{
+	assertion := jwt.NewWithClaims(method(t.key), jwt.MapClaims{
 		"iss": t.id, "sub": t.id, "aud": t.url, "jti": rand.Text(),
 		"exp": t.now().Add(t.skew + assertionLife).Unix(),
 	})
@@ -114,12 +123,34 @@ func (t *tokens) post(ctx context.Context) (*resty.Response, error) {
 	return answer, nil
 }
 
+// method returns the algorithm of a key: SMART names these two.
+func method(key crypto.Signer) jwt.SigningMethod {
+	if _, ok := key.(*ecdsa.PrivateKey); ok {
+		return jwt.SigningMethodES384
+	}
+	return jwt.SigningMethodRS384
+}
+
+// Why a server gives no token, and what to do.
+var (
+	errClient = errors.New("the server does not know this client or its key: " +
+		"register client_id there, and the public key of private_key under the name in key_id")
+	errGrant   = errors.New("the server lets this client not sign in so: it must be registered as a SMART backend service")
+	errAskedOf = errors.New("the server knows no scope that was asked for: set scope_version or scope to what it offers")
+)
+
+func refusedToken(code string) error {
+	return map[string]error{"invalid_client": errClient, "unauthorized_client": errGrant, "unsupported_grant_type": errGrant,
+		"invalid_scope": errAskedOf}[code]
+}
+
 // read takes the token out of the answer. expires_in is a number by RFC 6749 and a string at some gateways.
-func (t *tokens) read(answer *resty.Response) (string, error) {
+func (t *tokens) read(answer *resty.Response) error {
 	var body struct {
 		Token   string `json:"access_token"`
 		Type    string `json:"token_type"`
 		Expires any    `json:"expires_in"`
+		Scope   string `json:"scope"`
 		Error   string `json:"error"`
 	}
 	err := json.Unmarshal(answer.Body(), &body)
@@ -128,15 +159,31 @@ func (t *tokens) read(answer *resty.Response) (string, error) {
 		failure.Codes = []string{body.Error}
 	}
 	if answer.StatusCode() != http.StatusOK || body.Error != "" {
-		return "", failure
+		failure.cause = refusedToken(body.Error)
+		return failure
 	}
 	usable := body.Token != "" && !strings.ContainsFunc(body.Token, func(r rune) bool { return r <= ' ' || r >= 0x7f })
 	if err != nil || !usable || !strings.EqualFold(body.Type, "bearer") {
 		failure.cause = errNoToken
-		return "", failure
+		return failure
 	}
 	t.current, t.renew = body.Token, t.now().Add(lifetime(body.Expires)*8/10)
-	return t.current, nil
+	t.grant(body.Scope)
+	return nil
+}
+
+// grant notes what a token is good for. An answer must name its scope (SMART backend services); of one that does not nothing is
+// known, and the calls will show it.
+func (t *tokens) grant(scope string) {
+	before := t.granted
+	t.granted = nil
+	if strings.TrimSpace(scope) == "" {
+		return
+	}
+	t.granted = readGrants(scope)
+	if missing := t.granted.lacks(t.ask); len(missing) > 0 && !maps.Equal(before, t.granted) {
+		t.log.Warn("the server granted less than was asked for", "missing", strings.Join(missing, " "))
+	}
 }
 
 func lifetime(expires any) time.Duration {

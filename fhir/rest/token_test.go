@@ -81,7 +81,7 @@ func TestTheAssertionIsWhatSMARTAsksFor(t *testing.T) {
 		form := s.forms[0]
 		assert.Equal(t, "client_credentials", form.Get("grant_type"))
 		assert.Equal(t, "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", form.Get("client_assertion_type"))
-		assert.Equal(t, DefaultScope, form.Get("scope"))
+		assert.Equal(t, ReadScope, form.Get("scope"))
 		claims := jwt.MapClaims{}
 		token, err := jwt.ParseWithClaims(form.Get("client_assertion"), claims, func(*jwt.Token) (any, error) {
 			return mustKey().Public().(*rsa.PublicKey), nil
@@ -167,7 +167,8 @@ func TestARefusedSignInTellsTheCodeAndNothingElse(t *testing.T) {
 		_, err := c.Update(t.Context(), patientRef, []byte(patient("1")))
 		var failure *Error
 		require.ErrorAs(t, err, &failure)
-		assert.Equal(t, "update Patient: token: status 400 (invalid_client)", err.Error())
+		assert.Equal(t, "update Patient: token: status 400 (invalid_client): the server does not know this client or its key: "+
+			"register client_id there, and the public key of private_key under the name in key_id", err.Error())
 		assert.False(t, failure.Ambiguous(), "nothing was sent")
 		assert.Zero(t, s.reads)
 	})
