@@ -87,7 +87,7 @@ func (s *search) pass(ctx context.Context, q url.Values) (found int, err error) 
 // named asks for no more than the names of the records from the key on, and leaves them to be read one by one: of the one that
 // does not come, it is told there.
 func (s *search) named(ctx context.Context, failed error) error {
-	q := url.Values{"_sort": {"_lastUpdated"}, "_count": {strconv.Itoa(fullPage)}, "_elements": {"id,meta"}}
+	q := url.Values{"_sort": {"_lastUpdated"}, "_count": {strconv.Itoa(s.server.full())}, "_elements": {"id,meta"}}
 	s.bounds(q)
 	page, err := s.server.Client.Page(ctx, s.typ, q)
 	if err != nil || page.Err != nil {

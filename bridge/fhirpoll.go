@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +13,7 @@ import (
 	"refbridge/ledger"
 )
 
-// fullPage is how many records a page is asked for.
+// fullPage is how many records a page is asked for where nothing else is said.
 const fullPage = 100
 
 // Bounds of one poll of one resource type. A poll that reaches one ends with an error, and the next goes on where it stopped.
@@ -96,8 +97,10 @@ type search struct {
 }
 
 func (f *FHIRServer) search(in inbox, typ, include string) *search {
-	return &search{server: f, in: in, typ: typ, include: include, count: fullPage, seen: map[string]bool{}}
+	return &search{server: f, in: in, typ: typ, include: include, count: f.full(), seen: map[string]bool{}}
 }
+
+func (f *FHIRServer) full() int { return cmp.Or(f.PageSize, fullPage) }
 
 // run asks until nothing new comes.
 func (s *search) run(ctx context.Context) error {
@@ -111,7 +114,7 @@ func (s *search) run(ctx context.Context) error {
 			continue
 		}
 		s.links = st.links
-		s.count = min(2*s.count, fullPage)
+		s.count = min(2*s.count, s.server.full())
 		switch {
 		case next == rekey:
 			repeats = 0

@@ -16,11 +16,12 @@ import (
 
 // FHIRServer is any FHIR R4 server as a source: ServiceRequest and Appointment, found by _lastUpdated.
 type FHIRServer struct {
-	Client *rest.Client
-	Base   string // of the server, without a slash at its end: patients are read from here and nowhere else
-	Now    func() time.Time
-	From   time.Time    // the first poll's lower bound; zero = everything
-	Logger *slog.Logger // nil = silent
+	Client   *rest.Client
+	Base     string // by which the server names itself, without a slash at its end: patients are read from there and nowhere else
+	Now      func() time.Time
+	From     time.Time    // the first poll's lower bound; zero = everything
+	PageSize int          // how many records a page is asked for; 0 = 100
+	Logger   *slog.Logger // nil = silent
 }
 
 // patientOn returns the Patient that a referral is about, where it came on the same page. Where its reference leads to another

@@ -60,7 +60,7 @@ type Source struct {
 	KeyID      string      `yaml:"key_id"`
 	PrivateKey Secret      `yaml:"private_key"`
 	Services   []string    `yaml:"services"` // ers: the service ids whose worklists are polled
-	Rate       float64     `yaml:"rate"`     // ers: calls a second; default 5
+	Rate       float64     `yaml:"rate"`     // calls a second; default 5 (ers), no limit (fhir)
 	Patient    string      `yaml:"patient"`  // link (default) or create
 	System     string      `yaml:"system"`   // what SourceSystem says in Salesforce
 	Poll       string      `yaml:"poll"`     // schedule of polls, cron syntax
@@ -68,6 +68,12 @@ type Source struct {
 	Refresh    string      `yaml:"refresh"`  // ers: how often every live referral is read again; default 4h
 	From       string      `yaml:"from"`     // fhir: the first poll asks for what changed since this day; empty = everything
 	WriteBack  []WriteBack `yaml:"write_back"`
+
+	PublicURL    string `yaml:"public_base_url"` // fhir: the base by which a server behind a gateway names itself; default base_url
+	ScopeVersion string `yaml:"scope_version"`   // fhir: SMART scopes of v1 (default) or v2
+	Scope        string `yaml:"scope"`           // fhir: asked for word by word; default: what is switched on needs
+	PageSize     int    `yaml:"page_size"`       // fhir: records a page, 1 to 1000; default 100
+	MaxWait      string `yaml:"max_wait"`        // fhir: how long one call waits for a server that wants fewer calls; default 15m
 }
 
 // WriteBack switches one operation of the way back on.
@@ -170,7 +176,9 @@ func (c *Config) Secrets() error {
 	_, err = c.Salesforce.PrivateKey.RSA()
 	check("salesforce.private_key", err)
 	for i, s := range c.Sources {
-		_, err = s.PrivateKey.RSA()
+		if _, err = s.PrivateKey.RSA(); s.Kind == "fhir" {
+			_, err = s.PrivateKey.Signer()
+		}
 		check(fmt.Sprintf("sources[%d].private_key", i), err)
 	}
 	if len(w.faults) == 0 {
@@ -181,6 +189,12 @@ func (c *Config) Secrets() error {
 
 // Location is the time zone of schedules and days.
 func (c *Config) Location() *time.Location { return c.location }
+
+// LongestWait returns how long one call waits for a server that wants fewer calls.
+func (s Source) LongestWait() time.Duration {
+	d, _ := time.ParseDuration(s.MaxWait)
+	return d
+}
 
 // FromDay gives the day from which a first poll asks, the zero time for everything.
 func (s Source) FromDay() time.Time {
@@ -215,16 +229,19 @@ func (c *Config) defaults(dir string) {
 	for i := range c.Sources {
 		s := &c.Sources[i]
 		s.Patient = cmp.Or(s.Patient, "link")
-		s.Rate = cmp.Or(s.Rate, 5)
 		s.Sync = cmp.Or(s.Sync, "*/10 * * * *")
 		s.PrivateKey.beside(dir)
 		if s.Kind == "ers" {
+			s.Rate = cmp.Or(s.Rate, 5)
 			s.Refresh = cmp.Or(s.Refresh, "4h")
 			s.System = cmp.Or(s.System, "https://fhir.nhs.uk/Id/UBRN")
 			s.Poll = cmp.Or(s.Poll, "10 7 * * *")
 		} else {
 			s.System = cmp.Or(s.System, s.BaseURL)
 			s.Poll = cmp.Or(s.Poll, "*/10 * * * *")
+			s.ScopeVersion = cmp.Or(s.ScopeVersion, "v1")
+			s.PageSize = cmp.Or(s.PageSize, 100)
+			s.MaxWait = cmp.Or(s.MaxWait, "15m")
 		}
 	}
 }
@@ -291,7 +308,7 @@ func (s Source) check(w *walker, at string) {
 	if _, err := time.Parse(time.DateOnly, s.From); s.From != "" && err != nil {
 		w.fault(at+".from", "not a day", "for example 2026-01-31")
 	}
-	if !(s.Rate > 0 && s.Rate <= 100) {
+	if !(s.Rate > 0 && s.Rate <= 100) && (s.Kind == "ers" || s.Rate != 0 || w.zero[at+".rate"]) {
 		w.fault(at+".rate", "not a rate", "calls a second; e-RS allows 10, the default is 5")
 	}
 	s.checkKind(w, at)
@@ -300,14 +317,15 @@ func (s Source) check(w *walker, at string) {
 
 // checkKind refuses keys that say nothing for the kind of source: whoever wrote them expects something of them.
 func (s Source) checkKind(w *walker, at string) {
-	misplaced := map[string]bool{"services": s.Kind == "fhir", "rate": s.Kind == "fhir", "refresh": s.Kind == "fhir", "from": s.Kind == "ers"}
-	for _, key := range []string{"services", "rate", "refresh", "from"} {
-		if misplaced[key] && w.lines[at+"."+key] != 0 {
+	others := map[string][]string{"fhir": {"services", "refresh"},
+		"ers": {"from", "public_base_url", "scope_version", "scope", "page_size", "max_wait"}}
+	for _, key := range others[s.Kind] {
+		if w.lines[at+"."+key] != 0 {
 			w.fault(at+"."+key, fmt.Sprintf("%s says nothing for a source of kind %s", key, s.Kind), "take it out")
 		}
 	}
-	if s.Kind == "fhir" && (s.ClientID == "") != (s.TokenURL == "") {
-		w.fault(at+".token_url", "token_url and client_id go together", "leave both out for an open server")
+	if s.Kind == "fhir" {
+		s.checkFHIR(w, at)
 	}
 }
 

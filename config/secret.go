@@ -2,9 +2,7 @@ package config
 
 import (
 	"crypto/rsa"
-	"crypto/x509"
 	"encoding/base64"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -67,15 +65,7 @@ func (s Secret) RSA() (*rsa.PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return nil, fmt.Errorf("secret %s: no PEM block", s)
-	}
-	if key, err := x509.ParsePKCS1PrivateKey(block.Bytes); err == nil {
-		return key, nil
-	}
-	any, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if key, ok := any.(*rsa.PrivateKey); err == nil && ok {
+	if key, ok := privateKey(text).(*rsa.PrivateKey); ok {
 		return key, nil
 	}
 	return nil, fmt.Errorf("secret %s: no RSA private key", s)

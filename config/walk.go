@@ -109,6 +109,17 @@ func (w *walker) scalar(at string, n *yaml.Node, v reflect.Value) {
 		v.SetFloat(f)
 		return
 	}
+	if v.Kind() == reflect.Int {
+		i, err := strconv.Atoi(n.Value)
+		if err != nil {
+			w.fault(at, fmt.Sprintf("%s is not a whole number", last(at)), "")
+		}
+		if i == 0 {
+			w.zero[at] = true
+		}
+		v.SetInt(int64(i))
+		return
+	}
 	v.SetString(n.Value)
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -243,12 +244,13 @@ func (a *app) fromERS(p *program, src config.Source, mode access, f *bridge.Flow
 }
 
 func (a *app) fromFHIR(p *program, src config.Source, mode access, f *bridge.Flow, back *bridge.Reconciler) error {
-	key, err := src.PrivateKey.RSA()
+	key, err := src.PrivateKey.Signer()
 	if err != nil {
 		return err
 	}
-	c := rest.Config{BaseURL: src.BaseURL, TokenURL: src.TokenURL, ClientID: src.ClientID, KeyID: src.KeyID, Key: key,
-		Now: p.now, Logger: a.logger}
+	c := rest.Config{BaseURL: src.BaseURL, PublicURL: src.PublicURL, TokenURL: src.TokenURL, ClientID: src.ClientID, KeyID: src.KeyID,
+		Key: key, Scope: cmp.Or(src.Scope, rest.Scope(src.ScopeVersion == "v2", len(src.WriteBack) > 0)),
+		Rate: src.Rate, MaxWait: src.LongestWait(), Now: p.now, Logger: a.logger}
 	if mode != writing {
 		c.Transport = rest.ReadOnly(http.DefaultTransport, src.TokenURL)
 	}
@@ -256,7 +258,8 @@ func (a *app) fromFHIR(p *program, src config.Source, mode access, f *bridge.Flo
 	if err != nil {
 		return err
 	}
-	source := &bridge.FHIRServer{Client: client, Base: strings.TrimRight(src.BaseURL, "/"), From: src.FromDay(), Now: p.now, Logger: a.logger}
+	bases := client.Bases() // the last one is what the server calls itself
+	source := &bridge.FHIRServer{Client: client, Base: bases[len(bases)-1], PageSize: src.PageSize, From: src.FromDay(), Now: p.now, Logger: a.logger}
 	f.Poller, f.Source, f.Planner.Source = source, source, source
 	back.Source, back.Invoke = source, source
 	return nil
