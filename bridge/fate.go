@@ -27,6 +27,7 @@ const (
 	codePatientTwice    = "patient-found-twice"   // two Accounts for the NHS number
 	codePatientChanged  = "patient-changed"       // a known referral came with another NHS number
 	codeUnknownCode     = "unknown-code"          // a code that no table lists
+	codeModifier        = "unknown-modifier"      // a modifier extension or implicitRules that no table names
 	codeMapping         = "mapping"               // required value missing, too long, malformed
 	codeUnreadable      = "unreadable"            // the source's record cannot be read or normalised
 	codeParent          = "parent"                // the parent record is not there
@@ -275,6 +276,8 @@ func ofMapping(err error, w ledger.Work) verdict {
 	switch f.Kind {
 	case mapping.UnknownCode:
 		r.Code = codeUnknownCode
+	case mapping.UnknownModifier:
+		r.Code = codeModifier
 	case mapping.PatientIdentity:
 		r.Code = codePatientIdentity
 	case mapping.ReferenceForeign, mapping.ReferenceAmbiguous, mapping.ReferenceVersion, mapping.ReferenceUnresolved:
@@ -286,7 +289,7 @@ func ofMapping(err error, w ledger.Work) verdict {
 // gravest picks the fault to show: who the patient is comes before what a code means, and that before the rest.
 func gravest(faults mapping.Faults) mapping.Fault {
 	for _, kind := range []mapping.FaultKind{mapping.PatientIdentity, mapping.ReferenceAmbiguous, mapping.ReferenceForeign,
-		mapping.ReferenceVersion, mapping.ReferenceUnresolved, mapping.UnknownCode} {
+		mapping.ReferenceVersion, mapping.ReferenceUnresolved, mapping.UnknownModifier, mapping.UnknownCode} {
 		if i := slices.IndexFunc(faults, func(f mapping.Fault) bool { return f.Kind == kind }); i >= 0 {
 			return faults[i]
 		}
@@ -299,7 +302,7 @@ func releases(tables, described bool) []string {
 	var out []string
 	if tables {
 		out = append(out, codeUnknownCode, codeMapping, codePatientIdentity, codeUnreadable, codeData, codeUnknownError,
-			codeForeign, codeAmbiguous, codeVersion, codeUnresolved)
+			codeForeign, codeAmbiguous, codeVersion, codeUnresolved, codeModifier)
 	}
 	if described {
 		out = append(out, codeData, codePermission, codeUnknownError)

@@ -28,6 +28,7 @@ func (m *Mapper) AppendBody(dst []byte, name string, in Input) ([]byte, error) {
 	for _, p := range m.set.bodies {
 		if p.name == name && p.reads(in.Focus) {
 			out := m.body(p, dst)
+			m.modifiers()
 			if len(m.faults) > 0 {
 				return dst, m.faults.Err()
 			}

@@ -24,8 +24,9 @@ const (
 	ReferenceAmbiguous  FaultKind = "reference-ambiguous"
 	ReferenceVersion    FaultKind = "reference-version"
 	ReferenceUnresolved FaultKind = "reference-unresolved"
-	TooLong             FaultKind = "too-long"  // a text that does not fit and may not be cut
-	BadValue            FaultKind = "bad-value" // a value that cannot become what the field takes
+	UnknownModifier     FaultKind = "unknown-modifier" // a modifier extension, or implicitRules, that no table names
+	TooLong             FaultKind = "too-long"         // a text that does not fit and may not be cut
+	BadValue            FaultKind = "bad-value"        // a value that cannot become what the field takes
 )
 
 // Fault is one thing that a person has to put right, with the place in the tables that found it. Nothing in it is

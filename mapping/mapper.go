@@ -80,6 +80,7 @@ func (m *Mapper) Map(in Input) (Output, error) {
 			m.whole(p)
 		}
 	}
+	m.modifiers()
 	if !known {
 		m.faults = append(m.faults, m.set.NoTable(in.Focus))
 	}

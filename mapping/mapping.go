@@ -78,8 +78,9 @@ type Set struct {
 	patientKey func(fhir.NHSNumber) string
 	bodies     []*bodyPlan
 	mappers    sync.Pool
-	faults     Faults // of what Read gave
-	unread     bool   // there is a file of which nothing could be read
+	faults     Faults          // of what Read gave
+	modifiers  map[string]bool // that a path names
+	unread     bool            // there is a file of which nothing could be read
 }
 
 // SnapshotFile is the file beside the tables that says what their target takes, where it is no org. It is no table.
@@ -109,7 +110,7 @@ func Read(fsys fs.FS, o Options) (*Set, Faults, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("load the time zone %s: %w", zoneName, err)
 	}
-	s := &Set{values: map[string]*ValueTable{}, zone: zone, patientKey: o.PatientKey}
+	s := &Set{values: map[string]*ValueTable{}, modifiers: map[string]bool{}, zone: zone, patientKey: o.PatientKey}
 	hash := sha256.New()
 	for _, name := range names {
 		src, err := fs.ReadFile(fsys, name)
@@ -181,4 +182,7 @@ func (s *Set) read(name string, src []byte) {
 		return
 	}
 	s.tables = append(s.tables, r.table(root, body))
+	for _, name := range r.modifiers {
+		s.modifiers[name] = true
+	}
 }

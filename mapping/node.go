@@ -32,6 +32,8 @@ type Reader struct {
 	Faults Faults
 	unread bool // nothing could be read
 
+	modifiers []string // that paths name
+
 	scope fhirpath.Scope // what is known of what the paths start from
 }
 
@@ -229,6 +231,7 @@ func (r *Reader) path(n *yaml.Node, what string, variables []string) *Path {
 	if src == "" {
 		return nil
 	}
+	r.readModifiers(src)
 	r.scope.Variables = variables
 	expr, err := r.scope.Compile(src)
 	if err != nil {

@@ -205,7 +205,8 @@ func (r *reader) place(n *yaml.Node) mapping.Place {
 func (r *reader) hold(n *yaml.Node) expectedHold {
 	m := r.Mapping(n, "a hold", "kind", "", "field")
 	kinds := []string{string(mapping.UnknownCode), string(mapping.PatientIdentity), string(mapping.RequiredMissing), string(mapping.TooLong), string(mapping.BadValue), string(mapping.TableFault),
-		string(mapping.ReferenceForeign), string(mapping.ReferenceAmbiguous), string(mapping.ReferenceVersion), string(mapping.ReferenceUnresolved)}
+		string(mapping.ReferenceForeign), string(mapping.ReferenceAmbiguous), string(mapping.ReferenceVersion), string(mapping.ReferenceUnresolved),
+		string(mapping.UnknownModifier)}
 	h := expectedHold{Place: r.place(n), field: r.Text(m["field"], "field")}
 	if m["kind"] != nil {
 		h.kind = mapping.FaultKind(r.Choice(m["kind"], "kind", kinds...))

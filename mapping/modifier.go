@@ -1,0 +1,105 @@
+package mapping
+
+import (
+	"bytes"
+	"regexp"
+	"strings"
+
+	"refbridge/fhir"
+)
+
+// A modifier changes the meaning of what it stands in: "withdrawn", "refuted", "not this patient". FHIR R4 forbids to process an
+// element while ignoring one (extensibility.html#modifierExtension, resource.html#implicitRules). A record with a modifier that no
+// table names is held, wherever in the focus or in a resource that a path came to it stands: what the tables leave out may say
+// something of what they read.
+
+// quotedText finds the texts that a path writes down.
+var quotedText = regexp.MustCompile(`'([^']*)'`)
+
+// readModifiers notes the modifiers that a path names: the URLs beside modifierExtension or implicitRules in it.
+func (r *Reader) readModifiers(src string) {
+	if !strings.Contains(src, "modifierExtension") && !strings.Contains(src, "implicitRules") {
+		return
+	}
+	for _, found := range quotedText.FindAllStringSubmatch(src, -1) {
+		r.modifiers = append(r.modifiers, found[1])
+	}
+}
+
+// modifiers holds the record if the focus, or a resource that a path came to, has a modifier that no table names.
+func (m *Mapper) modifiers() {
+	m.modifiersOf(m.in.Focus)
+	for _, r := range m.reached {
+		if !r.Root().Same(m.in.Focus.Root()) {
+			m.modifiersOf(r)
+		}
+	}
+}
+
+func (m *Mapper) modifiersOf(r fhir.Resource) {
+	if !r.Exists() {
+		return
+	}
+	raw := r.Raw()
+	m.steps += len(raw) / 256
+	if mayModify(raw) {
+		m.modifiersIn(r.Root())
+	}
+}
+
+// mayModify reports whether a text of JSON can have a modifier; it is quick, and may say yes too often: a name can be escaped.
+func mayModify(raw []byte) bool {
+	return bytes.Contains(raw, []byte("modifierExtension")) || bytes.Contains(raw, []byte("implicitRules")) || bytes.Contains(raw, []byte(`\u00`))
+}
+
+func (m *Mapper) modifiersIn(n fhir.Node) {
+	switch n.Kind() {
+	case fhir.Object:
+		for member := range n.Members() {
+			switch member.Name() {
+			case "modifierExtension":
+				for _, extension := range listOf(member) {
+					m.modifier(extension, "modifier extension", extension.Get("url").Text())
+				}
+			case "implicitRules", "_implicitRules":
+				m.modifier(member, "rule in implicitRules", member.Text())
+			default:
+				m.modifiersIn(member)
+			}
+		}
+	case fhir.Array:
+		for item := range n.Items() {
+			m.modifiersIn(item)
+		}
+	}
+}
+
+// listOf returns the items of a list, or the one thing that stands in its place.
+func listOf(n fhir.Node) []fhir.Node {
+	if n.Kind() != fhir.Array {
+		return []fhir.Node{n}
+	}
+	var out []fhir.Node
+	for item := range n.Items() {
+		out = append(out, item)
+	}
+	return out
+}
+
+// modifier notes the fault of a modifier that no table names.
+func (m *Mapper) modifier(n fhir.Node, what, name string) {
+	if name != "" && m.set.modifiers[name] {
+		return
+	}
+	var at Place
+	for _, t := range m.set.tables {
+		if t.Source == m.in.Focus.Type() {
+			at = t.Place
+			break
+		}
+	}
+	f := at.Fault(UnknownModifier, "the "+what+" "+ShowSystem(name)+" changes what this record means, and no table names it",
+		"ask the source what it means; then read it in a row or a when, or write it under drop if it changes nothing here")
+	f.Element = sourcePath(n)
+	m.note(at, f)
+}
