@@ -93,6 +93,8 @@ func (l *Let) known() fhirpath.Known {
 	switch {
 	case l.ValuesName != "":
 		return fhirpath.Known{}
+	case len(l.Paths) == 1 && len(l.Transforms) == 1 && l.Transforms[0].Name == "current":
+		return l.Paths[0].Expr.Known()
 	case len(l.Transforms) > 0:
 		return fhirpath.KnownAs("System.String")
 	case len(l.Paths) == 1:

@@ -53,24 +53,28 @@ func mayModify(raw []byte) bool {
 }
 
 func (m *Mapper) modifiersIn(n fhir.Node) {
-	switch n.Kind() {
-	case fhir.Object:
-		for member := range n.Members() {
-			switch member.Name() {
-			case "modifierExtension":
-				for _, extension := range listOf(member) {
-					m.modifier(extension, "modifier extension", extension.Get("url").Text())
-				}
-			case "implicitRules", "_implicitRules":
-				m.modifier(member, "rule in implicitRules", member.Text())
-			default:
-				m.modifiersIn(member)
-			}
-		}
-	case fhir.Array:
+	if n.Kind() == fhir.Array {
 		for item := range n.Items() {
 			m.modifiersIn(item)
 		}
+	}
+	if n.Kind() == fhir.Object {
+		for member := range n.Members() {
+			m.modifierIn(member)
+		}
+	}
+}
+
+func (m *Mapper) modifierIn(member fhir.Node) {
+	switch member.Name() {
+	case "modifierExtension":
+		for _, extension := range listOf(member) {
+			m.modifier(extension, "modifier extension", extension.Get("url").Text())
+		}
+	case "implicitRules", "_implicitRules":
+		m.modifier(member, "rule in implicitRules", member.Text())
+	default:
+		m.modifiersIn(member)
 	}
 }
 

@@ -56,7 +56,7 @@ func firstText(nodes ...fhir.Node) string {
 }
 
 // humanNameTransform: humanName(part) picks the name to use among all names of a person (official, else usual, else
-// the first; never one that is old) and gives a part of it.
+// the first; never one that is old, over or not begun) and returns a part of it.
 func humanNameTransform(args []string) (Transform, error) {
 	t := Transform{Name: "humanName", takes: "FHIR.HumanName"}
 	if len(args) != 1 {
@@ -67,7 +67,8 @@ func humanNameTransform(args []string) (Transform, error) {
 		return t, err
 	}
 	t.apply = func(m *Mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble) {
-		return m.one(part(currentName(in))), nil
+		name, trouble := m.currentName(in)
+		return m.one(part(name)), trouble
 	}
 	return t, nil
 }
@@ -106,26 +107,34 @@ func joined(n fhir.Node) string {
 	return strings.Join(parts, " ")
 }
 
-func currentName(names fhirpath.Collection) fhir.Node {
-	var best fhir.Node
-	rank := 4
+// currentName returns the name to use of those that are in use now; none where all are over, or not begun.
+func (m *Mapper) currentName(names fhirpath.Collection) (best fhir.Node, _ *trouble) {
+	rank := unusable
 	for _, item := range names {
-		if r := nameRank(item.Node().Get("use").Text()); r < rank {
+		is, trouble := isCurrent(item.Node(), m.now(), m.set.zone)
+		if trouble != nil {
+			return fhir.Node{}, trouble
+		}
+		if r := nameRank(item.Node().Get("use").Text()); is && r < rank {
 			best, rank = item.Node(), r
 		}
 	}
-	return best
+	return best, nil
 }
 
-// nameRank orders the uses of a name; an old name is never used.
+const unusable = 4
+
+// nameRank orders the uses of a name; an old name is never used, and one from before a marriage only where there is no other.
 func nameRank(use string) int {
 	switch use {
 	case "official":
 		return 0
 	case "usual":
 		return 1
+	case "maiden":
+		return 3
 	case "old":
-		return 4
+		return unusable
 	}
 	return 2
 }

@@ -90,11 +90,12 @@ type bodyRowFormat struct {
 }
 
 type valueTableFormat struct {
-	Codes    []codeFormat   `json:"codes" need:"yes" doc:"The rows: code of the source to value of the target."`
-	Purpose  string         `json:"purpose" doc:"What the table is for."`
-	System   string         `json:"system" doc:"Code system of every code that does not name its own."`
-	Columns  []string       `json:"columns" doc:"Names, where each code leads to several values: to is then name: value pairs."`
-	Unlisted unlistedFormat `json:"unlisted" doc:"What becomes of a code without a row: hold (the default), keep, none, or {to: value}."`
+	Codes      []codeFormat   `json:"codes" need:"yes" doc:"The rows: code of the source to value of the target."`
+	Purpose    string         `json:"purpose" doc:"What the table is for."`
+	System     string         `json:"system" doc:"Code system of every code that does not name its own."`
+	Columns    []string       `json:"columns" doc:"Names, where each code leads to several values: to is then name: value pairs."`
+	IgnoreCase bool           `json:"ignoreCase" doc:"Codes are found whatever the case of their letters."`
+	Unlisted   unlistedFormat `json:"unlisted" doc:"What becomes of a code without a row: hold (the default), keep, none, or {to: value}."`
 }
 
 type codeFormat struct {

@@ -70,7 +70,7 @@ func badValue(format string, args ...any) *trouble {
 // TransformNames gives the names of all transforms.
 func TransformNames() []string {
 	return []string{"utc", "date", "nhsNumber", "patientKey", "truncate", "codingKey", "conceptKey", "hash", "referenceId",
-		"humanName", "phone", "upper", "lower", "text"}
+		"humanName", "current", "contact", "phone", "upper", "lower", "text"}
 }
 
 // newTransform gives a transform by name; the error is for the author of the table.
@@ -113,6 +113,10 @@ func newTransform(name string, args []string) (Transform, error) {
 		t.takes, t.apply = "FHIR.Coding", codingKey
 	case "conceptKey":
 		t.takes, t.apply = "FHIR.CodeableConcept", conceptKey
+	case "current":
+		t.takes, t.apply = anything, current
+	case "contact":
+		t.takes, t.apply = "FHIR.ContactPoint", contact
 	case "phone":
 		t.each(sure((*Mapper).phone))
 	case "upper":

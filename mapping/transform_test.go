@@ -57,6 +57,8 @@ func TestTransformsDoWhatTheDocumentSays(t *testing.T) {
 		{"humanName(prefix)", "x", `{"prefix":["Dr"]}`, "Dr"},
 		{"humanName(full)", "x", `{"prefix":["Dr"],"given":["Ada"],"family":"Now"}`, "Dr Ada Now"},
 		{"humanName(family)", "x", `{"use":"old","family":"Before"}`, ""},
+		{"contact", "x", `[{"use":"old","value":"a"},{"rank":2,"value":"b"},{"rank":1,"value":"c"}]`, "c"},
+		{"[current, 'humanName(family)']", "x", `[{"use":"old","family":"Before"},{"family":"Now"}]`, "Now"},
 		{"phone", "x", `"+44 (0)1632 960 001"`, "01632960001"},
 		{"phone", "x", `"tel:+33-1-2345"`, "+3312345"},
 		{"phone", "x", `"0044 (0) 1632 960001"`, "01632960001"},
@@ -74,7 +76,9 @@ func TestTransformsDoWhatTheDocumentSays(t *testing.T) {
 	}
 	used := map[string]bool{}
 	for _, c := range cases {
-		used[strings.SplitN(c.transform, "(", 2)[0]] = true
+		for _, name := range strings.FieldsFunc(c.transform, func(r rune) bool { return strings.ContainsRune("[]', ", r) }) {
+			used[strings.SplitN(name, "(", 2)[0]] = true
+		}
 		t.Run(c.transform+" "+Short(c.source), func(t *testing.T) {
 			table := "object: X__c\nsource: Basic\nkey: {field: K__c, from: id}\nrows: [{field: F__c, from: extension.value, transform: \"" + c.transform + "\"}]\n"
 			if strings.HasPrefix(c.transform, "[") {
@@ -163,6 +167,9 @@ func valueName(item string) string {
 		return "valueQuantity"
 	case strings.Contains(item, `"family"`), strings.Contains(item, `"given"`), strings.Contains(item, `"prefix"`):
 		return "valueHumanName"
+	}
+	if strings.Contains(item, `"value":"`) {
+		return "valueContactPoint"
 	}
 	return "valueCoding"
 }

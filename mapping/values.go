@@ -15,16 +15,17 @@ import (
 // ValueTable maps codes of the source to values of the target, in the spirit of a FHIR ConceptMap.
 type ValueTable struct {
 	Place
-	Name     string
-	Purpose  string
-	About    string         // the purpose of its file, where that holds value tables alone
-	Unlisted string         // hold, keep, none, or "" where other holds the value
-	Other    sobject.Value  // of unlisted: {to: …}
-	Codes    []CodeRow      // as written
-	byCode   map[string]int // the place of the last row of a code
-	columns  []string       // of a table that gives several values for a code; to is the first of them
-	views    []*ValueTable  // parallel to columns: the table with one of its values, named table.column
-	rest     constant       // other
+	Name       string
+	Purpose    string
+	About      string         // the purpose of its file, where that holds value tables alone
+	IgnoreCase bool           // codes are found whatever the case of their letters
+	Unlisted   string         // hold, keep, none, or "" where other holds the value
+	Other      sobject.Value  // of unlisted: {to: …}
+	Codes      []CodeRow      // as written
+	byCode     map[string]int // the place of the last row of a code
+	columns    []string       // of a table that gives several values for a code; to is the first of them
+	views      []*ValueTable  // parallel to columns: the table with one of its values, named table.column
+	rest       constant       // other
 }
 
 // Coding is a code of a code system; an element of type code has no system.
@@ -74,10 +75,11 @@ func (r *Reader) valueTables(n *yaml.Node, into map[string]*ValueTable) {
 
 func (r *Reader) valueTable(name, n *yaml.Node) *ValueTable {
 	v := &ValueTable{Place: r.place(name), Name: name.Value, Unlisted: UnlistedHold}
-	m := r.Mapping(n, "a value table", "codes", "", "purpose", "system", "columns", "unlisted")
+	m := r.Mapping(n, "a value table", "codes", "", "purpose", "system", "columns", "unlisted", "ignoreCase")
 	v.Purpose = r.Text(m["purpose"], "purpose")
 	v.columns = r.columns(v, m["columns"])
 	system := r.Text(m["system"], "system")
+	v.IgnoreCase = r.flag(m["ignoreCase"], "ignoreCase")
 	if u := m["unlisted"]; u != nil && u.Kind == yaml.MappingNode {
 		v.Unlisted, v.Other = "", r.constant(r.Mapping(u, "unlisted", "to", "")["to"])
 		v.rest = constantOf(v.Other)
@@ -88,7 +90,7 @@ func (r *Reader) valueTable(name, n *yaml.Node) *ValueTable {
 		v.Unlisted = r.Choice(u, "unlisted", UnlistedHold, UnlistedKeep, UnlistedNone)
 	}
 	for _, view := range v.views {
-		view.Purpose, view.Unlisted = v.Purpose, v.Unlisted
+		view.Purpose, view.Unlisted, view.IgnoreCase = v.Purpose, v.Unlisted, v.IgnoreCase
 	}
 	codes := r.List(m["codes"], "codes")
 	for _, t := range append([]*ValueTable{v}, v.views...) {
@@ -153,10 +155,10 @@ func (r *Reader) codeRow(v *ValueTable, n *yaml.Node, system string) {
 
 func (v *ValueTable) add(row CodeRow, to sobject.Value) {
 	row.To, row.is, row.before = to, constantOf(to), -1
-	if have, listed := v.byCode[row.Code]; listed {
+	if have, listed := v.byCode[v.spelt(row.Code)]; listed {
 		row.before = have
 	}
-	v.byCode[row.Code] = len(v.Codes)
+	v.byCode[v.spelt(row.Code)] = len(v.Codes)
 	v.Codes = append(v.Codes, row)
 }
 
@@ -167,6 +169,14 @@ func (r *Reader) constant(n *yaml.Node) sobject.Value {
 		return sobject.BoolValue(strings.EqualFold(text, "true"))
 	}
 	return sobject.TextValue(text)
+}
+
+// spelt returns a code as it is looked up.
+func (v *ValueTable) spelt(code string) string {
+	if v.IgnoreCase {
+		return strings.ToLower(code)
+	}
+	return code
 }
 
 // Find gives the row of a code. A code without a system (an element of type code) is found by the code alone; a
@@ -180,7 +190,7 @@ func (v *ValueTable) Find(c Coding) (CodeRow, bool) {
 
 // index gives the place of a code in Codes, -1 where there is none.
 func (v *ValueTable) index(c Coding) int {
-	last, listed := v.byCode[c.Code]
+	last, listed := v.byCode[v.spelt(c.Code)]
 	if !listed {
 		return -1
 	}

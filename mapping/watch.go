@@ -257,13 +257,15 @@ func (w *Watcher) value(s *Source, values *ValueTable, use Use) {
 	}
 }
 
-// names marks by what the transform humanName chooses.
+// names marks by what the transforms humanName, contact and current choose.
 func (w *Watcher) names(items fhirpath.Collection, transforms []Transform, use Use) {
-	if !slices.ContainsFunc(transforms, func(t Transform) bool { return t.Name == "humanName" }) {
+	if !slices.ContainsFunc(transforms, func(t Transform) bool { return slices.Contains([]string{"humanName", "contact", "current"}, t.Name) }) {
 		return
 	}
 	for _, item := range items {
-		w.sink.Reads(item.Node().Get("use"), use)
+		for _, by := range []string{"use", "period", "rank"} {
+			w.sink.Reads(item.Node().Get(by), use)
+		}
 	}
 }
 
@@ -311,7 +313,7 @@ func (w *Watcher) result(p *Path, items fhirpath.Collection, transforms []Transf
 		computed = computed || !item.Node().Exists()
 	}
 	if !computed {
-		for _, n := range read(items, transforms, coded) {
+		for _, n := range w.read(items, transforms, coded) {
 			w.sink.Reads(n, use)
 		}
 		return
@@ -346,11 +348,11 @@ func (w *Watcher) named(p *Path) []*Let {
 }
 
 // read gives the values that transforms and value tables take out of what a path gave.
-func read(items fhirpath.Collection, transforms []Transform, coded bool) []fhir.Node {
+func (w *Watcher) read(items fhirpath.Collection, transforms []Transform, coded bool) []fhir.Node {
 	takes := ""
 	for _, t := range transforms {
 		switch t.Name {
-		case "codingKey", "conceptKey", "referenceId", "humanName", "text":
+		case "codingKey", "conceptKey", "referenceId", "humanName", "text", "contact":
 			takes = t.Text
 		}
 	}
@@ -364,9 +366,11 @@ func read(items fhirpath.Collection, transforms []Transform, coded bool) []fhir.
 		case n.Kind() != fhir.Object:
 			out = append(out, n)
 		case strings.HasPrefix(takes, "humanName"):
-			if n.Same(currentName(items)) {
+			if name, _ := w.m.currentName(items); n.Same(name) {
 				out = append(out, partsOfName(n, takes)...)
 			}
+		case takes == "contact":
+			out = append(out, n.Get("value"))
 		case takes == "text":
 			out = append(out, readableParts(n)...)
 		case strings.HasPrefix(takes, "referenceId"):

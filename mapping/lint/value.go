@@ -77,7 +77,7 @@ func (l *linter) several(w *mapping.Row, p *mapping.Path) {
 		return
 	}
 	folds := func(t mapping.Transform) bool {
-		return slices.Contains([]string{"humanName", "nhsNumber", "patientKey"}, t.Name)
+		return slices.Contains([]string{"humanName", "contact", "nhsNumber", "patientKey"}, t.Name)
 	}
 	if !slices.ContainsFunc(w.Transforms, folds) {
 		l.warn("several", p.Place, w.Field, fmt.Sprintf("%s can stand several times, the row takes one value: two of them hold the record", element),
@@ -145,6 +145,10 @@ func takes(transform string) []string {
 		return []string{"CodeableConcept"}
 	case "humanName":
 		return []string{"HumanName"}
+	case "contact":
+		return []string{"ContactPoint"}
+	case "current":
+		return []string{"HumanName", "Address", "ContactPoint", "Identifier"}
 	case "referenceId":
 		return []string{"Reference", "string", "uri", "url", "canonical", "System.String"}
 	}
@@ -170,7 +174,7 @@ func (g *known) after(transform string, n int) {
 		g.limit = 10
 	case "patientKey", "referenceId":
 		g.limit = 64
-	case "humanName", "text":
+	case "humanName", "text", "contact":
 		g.limit = noLimit
 	}
 }

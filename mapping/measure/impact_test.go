@@ -35,7 +35,7 @@ func TestAChangedValueIsShownWithItsCount(t *testing.T) {
 	assert.Equal(t, []ObjectChange{{Object: "ClinicalServiceRequest", Changed: 2}}, r.Objects)
 	require.Len(t, r.Fields, 1)
 	assert.Equal(t, 2, r.Fields[0].Changed)
-	assert.Equal(t, []string{"service-request.yaml:50"}, r.Fields[0].After)
+	assert.Equal(t, []string{"service-request.yaml:54"}, r.Fields[0].After)
 	assert.Equal(t, []ValueChange{{Object: "ClinicalServiceRequest", Field: "Priority", From: "ASAP", To: "Urgent", Count: 2}}, r.Values)
 }
 

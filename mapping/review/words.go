@@ -74,7 +74,7 @@ func transformWords(t mapping.Transform) string {
 		return "longer than " + argument + " characters: the record is held"
 	case "humanName":
 		return map[string]string{"family": "the family name", "given": "the first given name", "middle": "the other given names",
-			"prefix": "the title", "full": "the full name"}[argument] + " of the name in use, never an old one"
+			"prefix": "the title", "full": "the full name"}[argument] + " of the name in use today, never an old one"
 	case "referenceId":
 		return "the id of the " + argument + " that it points to"
 	case "hash":
@@ -98,6 +98,10 @@ func plainTransform(name string) string {
 		return "as the external ID of the code"
 	case "conceptKey":
 		return "as the external ID of the coded concept"
+	case "current":
+		return "those in use today, the preferred first; never an old one"
+	case "contact":
+		return "the preferred one in use today, never an old one"
 	case "phone":
 		return "as a telephone number without spaces"
 	case "upper":
@@ -161,6 +165,14 @@ func lookupWords(to sobject.Target) string {
 
 // unlistedWords says what becomes of a code that has no line.
 func unlistedWords(v *mapping.ValueTable) string {
+	words := otherCodeWords(v)
+	if v.IgnoreCase {
+		words += "; whether letters are capital does not matter"
+	}
+	return words
+}
+
+func otherCodeWords(v *mapping.ValueTable) string {
 	switch v.Unlisted {
 	case mapping.UnlistedHold:
 		return "any other code: the record is held until somebody adds it"
