@@ -29,7 +29,7 @@ var (
 type Resolver struct {
 	Base string // of the server that the resources come from; empty where only their fullUrls tell
 	// More returns resources of that type and id which came along elsewhere, in other lines of a file; nil: there are none.
-	More func(typ, id string) []Resource
+	More func(typ, id string) ([]Resource, error)
 
 	all    []Resource
 	byName map[typeID][]Resource // nil: few enough to be looked through
@@ -68,7 +68,7 @@ func (r *Resolver) among(resources ...[]Resource) *Resolver {
 }
 
 // Resolve returns the resource that a reference of another one points to. The error is ErrForeign, ErrAmbiguous, ErrVersion or
-// ErrUnresolved.
+// ErrUnresolved, or that of More.
 func (r *Resolver) Resolve(from Resource, reference string) (Resource, error) {
 	if id, local := strings.CutPrefix(reference, "#"); local {
 		return Contained(from, id)
@@ -78,7 +78,10 @@ func (r *Resolver) Resolve(from Resource, reference string) (Resource, error) {
 	if err == nil || errors.Is(err, ErrAmbiguous) || r.More == nil || !w.literal {
 		return found, err
 	}
-	more := r.More(w.ref.Type, w.ref.ID)
+	more, failed := r.More(w.ref.Type, w.ref.ID)
+	if failed != nil {
+		return Resource{}, failed
+	}
 	if len(more) == 0 {
 		return found, err
 	}

@@ -123,7 +123,7 @@ func TestWhatDidNotComeAlongIsLookedForElsewhere(t *testing.T) {
 	self := entriesOf(t, []string{entry("", `{"resourceType":"ServiceRequest","id":"s"}`)})
 	asked := 0
 	r := NewResolver("", self)
-	r.More = func(typ, id string) []Resource {
+	r.More = func(typ, id string) ([]Resource, error) {
 		asked++
 		var out []Resource
 		for _, e := range elsewhere {
@@ -131,7 +131,7 @@ func TestWhatDidNotComeAlongIsLookedForElsewhere(t *testing.T) {
 				out = append(out, e)
 			}
 		}
-		return out
+		return out, nil
 	}
 	for reference, want := range map[string]error{"Patient/1": nil, "Patient/2": nil, patB: ErrForeign, "https://b.example/r4/Patient/2": nil,
 		"Patient/3": ErrUnresolved, "Patient/1/_history/1": nil, "Patient/1/_history/4": ErrVersion} {

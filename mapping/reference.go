@@ -33,8 +33,8 @@ func (l lost) trouble() *trouble {
 
 // graver reports whether a lost reference says more than another one.
 func (l lost) graver(than lost) bool {
-	order := []error{nil, fhir.ErrUnresolved, fhir.ErrVersion, fhir.ErrForeign, fhir.ErrAmbiguous}
-	return slices.Index(order, l.err) > slices.Index(order, than.err)
+	order := []error{fhir.ErrUnresolved, fhir.ErrVersion, fhir.ErrForeign, fhir.ErrAmbiguous} // before them: a file that cannot be read
+	return l.err != nil && (than.err == nil || slices.Index(order, l.err) > slices.Index(order, than.err))
 }
 
 // lose notes a reference that led nowhere.

@@ -94,7 +94,7 @@ func TestOfAHistoryTheNewestVersionCountsAndADeletionIsTold(t *testing.T) {
 		assert.Contains(t, out, "fhir.sr.d", "it was deleted before, and made again")
 		assert.NotContains(t, out, "fhir.sr.b")
 	}
-	assert.Contains(t, runErr, "2 × older version")
+	assert.Contains(t, runErr, "3 × older version")
 	assert.Contains(t, runErr, "1 × deletion (deleted at the source")
 	assert.Contains(t, strings.Join(strings.Fields(planOut), " "), "ServiceRequest/b: deleted at the source: what Salesforce has stays")
 }

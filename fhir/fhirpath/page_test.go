@@ -59,7 +59,7 @@ intersect(other)|what is in both
 exclude(other)|what is not in the other
 aggregate(expression, start)|one value out of all: $this is the item, $total what came before`},
 		{"The parts of a resource", `extension(url)|extensions with the URL
-resolve()|what a reference points to: contained, the focus itself, or related
+resolve()|what a reference points to: contained, the focus itself, or what came with it, by the rules in docs/tables.md
 children()|all parts one level down
 descendants()|all parts of all levels
 getValue()|the value of a primitive

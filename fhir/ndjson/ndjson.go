@@ -31,6 +31,7 @@ var (
 // Record is one record of a file.
 type Record struct {
 	Line int    // where it begins, 1-based
+	At   int64  // the same in bytes from the beginning of the file
 	Text []byte // JSON, where it is any
 	Err  error  // ErrLongLine or ErrMarkup; Text is nil then
 }
@@ -78,9 +79,10 @@ type Chunk struct {
 	End  error // io.EOF for the last one; others: the file cannot be read any further, and nothing is in this chunk
 
 	text  []byte
-	line  int  // of its beginning
-	whole bool // text is one document
-	long  bool // in place of one line that is too long
+	at    int64 // of text in the file
+	line  int   // of its beginning
+	whole bool  // text is one document
+	long  bool  // in place of one line that is too long
 }
 
 // Records gives the records of the chunk; their texts are parts of it. Blank lines are none.
@@ -94,19 +96,26 @@ func (c *Chunk) Records() iter.Seq[Record] {
 			text := bytes.TrimLeft(c.text, blanks)
 			if len(text) > 0 {
 				before := c.text[:len(c.text)-len(text)]
-				yield(record(c.line+bytes.Count(before, []byte{'\n'}), text, MaxDocument))
+				one := record(c.line+bytes.Count(before, []byte{'\n'}), text, MaxDocument)
+				one.At = c.at + int64(len(before))
+				yield(one)
 			}
 			return
 		}
 		at := c.line
 		for rest := c.text; len(rest) > 0; at++ {
-			line := rest
+			line, from := rest, c.at+int64(len(c.text)-len(rest))
 			if end := bytes.IndexByte(rest, '\n'); end >= 0 {
 				line, rest = rest[:end], rest[end+1:]
 			} else {
 				rest = nil
 			}
-			if !blank(line) && !yield(record(at, line, MaxLine)) {
+			if blank(line) {
+				continue
+			}
+			one := record(at, line, MaxLine)
+			one.At = from
+			if !yield(one) {
 				return
 			}
 		}

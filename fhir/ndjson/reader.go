@@ -22,6 +22,7 @@ const (
 type Reader struct {
 	in    io.Reader
 	rest  []byte // read with the last chunk, and no part of it
+	read  int64  // bytes of the file, rest included
 	line  int    // of the next chunk, 0 before the first
 	lines bool   // a record a line; else the next one may begin a document over many lines
 }
@@ -32,6 +33,7 @@ func NewReader(in io.Reader) *Reader { return &Reader{in: in} }
 // Next reads the next chunk. There is none behind one with an End.
 func (r *Reader) Next(c *Chunk) {
 	c.begin(max(r.line, 1))
+	c.at = r.read - int64(len(r.rest))
 	c.text = append(c.text, r.rest...)
 	taken := len(r.rest)
 	r.rest = r.rest[:0]
@@ -43,6 +45,7 @@ func (r *Reader) Next(c *Chunk) {
 		err = r.cut(c)
 	}
 	c.Size += len(c.text) - taken + len(r.rest)
+	r.read += int64(c.Size)
 	if err != nil && err != io.EOF {
 		c.text, c.whole, c.long = c.text[:0], false, false
 	}
@@ -70,6 +73,7 @@ func (r *Reader) open(c *Chunk) error {
 	}
 	if text, marked := bytes.CutPrefix(c.text, []byte("\xef\xbb\xbf")); marked {
 		c.Size += 3
+		c.at += 3
 		c.text = append(c.text[:0], text...)
 	}
 	if err != io.EOF && err != io.ErrUnexpectedEOF {
