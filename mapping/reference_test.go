@@ -143,7 +143,9 @@ func TestAKeyTakesNoNHSNumberOfAResourceFoundElsewhere(t *testing.T) {
 	set, err := Load(fstest.MapFS{"x.yaml": {Data: []byte("object: X__c\nsource: ServiceRequest\nkey: {field: K__c, from: \"subject.resolve().identifier.value\"}\nrows: [{field: A__c, from: status}]\n")}}, Options{})
 	require.NoError(t, err)
 	r := fhir.NewResolver("")
-	r.More = func(typ, id string) []fhir.Resource {
+	r.More = func(_, id string) ([]fhir.Resource, error) {
+		return []fhir.Resource{resource(t, []byte(someone(id, "9990000018")))}, nil
+	}
 		return []fhir.Resource{resource(t, []byte(someone(id, "9990000018")))}
 	}
 	focus := resource(t, []byte(`{"resourceType":"ServiceRequest","id":"1","status":"active","subject":{"reference":"Patient/7"}}`))
