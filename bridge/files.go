@@ -18,8 +18,8 @@ import (
 type Files struct {
 	ERS  Planner // for ReferralRequest; its Target is nil
 	FHIR Planner // for R4; its Target is nil
-	// Alone finds what references of resources that stand alone point to, in other lines and files; nil: only within a line.
-	Alone *fhir.Resolver
+	// Beyond knows the server of FHIR, and what stands in other lines and files; nil: references lead within a line only.
+	Beyond *fhir.Resolver
 }
 
 // FileRecord is what one resource of a file became: a Step, the sightings of a worklist, a Note that there is nothing to map,
@@ -55,11 +55,7 @@ func (f Files) Plan(ctx context.Context, in ndjson.Record, take func(FileRecord)
 		return take(worklist(rec, in.Text))
 	}
 	c := mapping.ContentsOf(r)
-	if r.Type() != "Bundle" && f.Alone != nil {
-		c.Resolver = f.Alone
-	} else if f.Alone != nil {
-		c.Resolver.More, c.Resolver.Base = f.Alone.More, f.Alone.Base
-	}
+	c.Among(f.Beyond)
 	return f.contents(ctx, rec, c, take)
 }
 

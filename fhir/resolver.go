@@ -3,6 +3,7 @@ package fhir
 import (
 	"cmp"
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -74,7 +75,11 @@ func (r *Resolver) Resolve(from Resource, reference string) (Resource, error) {
 		return Contained(from, id)
 	}
 	w := r.wanted(from, reference)
-	found, err := w.chosen(r.candidates(w))
+	here := r.candidates(w)
+	if len(r.all) == 0 && from.Exists() {
+		here = []Resource{from} // each can refer to itself
+	}
+	found, err := w.chosen(here)
 	if err == nil || errors.Is(err, ErrAmbiguous) || r.More == nil || !w.literal {
 		return found, err
 	}
@@ -85,7 +90,7 @@ func (r *Resolver) Resolve(from Resource, reference string) (Resource, error) {
 	if len(more) == 0 {
 		return found, err
 	}
-	return w.chosen(append(r.candidates(w), more...))
+	return w.chosen(slices.Concat(here, more))
 }
 
 // Own reports whether a literal reference of a resource names a record of the resource's own server: it is relative, or its

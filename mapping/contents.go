@@ -55,6 +55,14 @@ func ContentsOf(r fhir.Resource) Contents {
 	return c
 }
 
+// Among lets references lead beyond a Bundle as well: to the server, and to the resources of other lines and files, that another
+// resolver knows. nil: nothing is known beyond it.
+func (c *Contents) Among(beyond *fhir.Resolver) {
+	if beyond != nil {
+		c.Resolver.Base, c.Resolver.More = beyond.Base, beyond.More
+	}
+}
+
 // Each returns a bundle for each resource that is mapped, all with one resolver.
 func (c *Contents) Each() []fhir.Bundle {
 	out := make([]fhir.Bundle, len(c.Focus))

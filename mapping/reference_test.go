@@ -146,8 +146,6 @@ func TestAKeyTakesNoNHSNumberOfAResourceFoundElsewhere(t *testing.T) {
 	r.More = func(_, id string) ([]fhir.Resource, error) {
 		return []fhir.Resource{resource(t, []byte(someone(id, "9990000018")))}, nil
 	}
-		return []fhir.Resource{resource(t, []byte(someone(id, "9990000018")))}
-	}
 	focus := resource(t, []byte(`{"resourceType":"ServiceRequest","id":"1","status":"active","subject":{"reference":"Patient/7"}}`))
 	_, err = set.Map(Input{Focus: focus, Resolver: r, Variables: map[string]string{"source": "s"}})
 	assert.Contains(t, faults(t, err)[0].Message, "NHS number")

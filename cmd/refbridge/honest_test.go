@@ -98,3 +98,72 @@ func TestOfAHistoryTheNewestVersionCountsAndADeletionIsTold(t *testing.T) {
 	assert.Contains(t, runErr, "1 × deletion (deleted at the source")
 	assert.Contains(t, strings.Join(strings.Fields(planOut), " "), "ServiceRequest/b: deleted at the source: what Salesforce has stays")
 }
+
+func TestFinding_server_MP10_ABulkExportIsOneSetOfRecords(t *testing.T) {
+	lines := []string{
+		`{"resourceType":"ServiceRequest","id":"s1","status":"active","intent":"order","subject":{"reference":"Patient/p1"}}`,
+		`{"resourceType":"ServiceRequest","id":"s2","status":"active","intent":"order","subject":{"reference":"Patient/p2"}}`,
+		`{"resourceType":"Appointment","id":"a1","status":"booked","basedOn":[{"reference":"ServiceRequest/s1"}],"start":"2026-07-06T09:30:00Z","end":"2026-07-06T09:50:00Z"}`,
+		`{"resourceType":"Patient","id":"p1","identifier":[{"system":"https://fhir.nhs.uk/Id/nhs-number","value":"9990000018"}]}`,
+	}
+	dir, none := t.TempDir(), filepath.Join(t.TempDir(), "none.yaml")
+	file := filepath.Join(dir, "all.ndjson")
+	require.NoError(t, os.WriteFile(file, []byte(strings.Join(lines, "\n")), 0o600))
+	folder := filepath.Join(dir, "export")
+	require.NoError(t, os.Mkdir(folder, 0o700))
+	for i, line := range lines {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, fmt.Sprint(i, ".ndjson")), []byte(line+"\n"), 0o600))
+	}
+	for _, from := range []string{file, folder} {
+		told := filepath.Join(dir, "told.ndjson")
+		code, out, errOut := ran(t, "", "-c", none, "mapping", "run", "--in", from, "--errors", told)
+		assert.Equal(t, exitRecordsFailed, code, errOut)
+		assert.Contains(t, out, `"Bridge_Key__c":"fhir.sr.s1"},"fields":{"PatientId":{"lookup":"Account.nhsNumber","key":"9990000018"}`)
+		assert.Contains(t, out, `"fhir.ap.a1"`)
+		assert.NotContains(t, out, `"fhir.sr.s2"`)
+		faults, err := os.ReadFile(told)
+		require.NoError(t, err)
+		assert.Contains(t, string(faults), `"reason":"reference-unresolved"`)
+		assert.Contains(t, string(faults), `"reason":"not-mapped","message":"not mapped: 1 × Patient`)
+		assert.Equal(t, from == folder, strings.Contains(string(faults), `"file":`), string(faults))
+
+		code, out, _ = ran(t, "", "-c", none, "plan", "--from", from)
+		assert.Equal(t, exitChanges, code)
+		assert.Contains(t, out, "patient-not-found", "the number is known, and nobody in Salesforce was asked for")
+		assert.Equal(t, 1, strings.Count(out, "[reference-unresolved]"), out)
+		assert.NotContains(t, out, "NHS number is missing")
+	}
+	code, out, _ := ran(t, strings.Join(lines, "\n"), "-c", none, "mapping", "run")
+	assert.Equal(t, exitRecordsFailed, code)
+	assert.NotContains(t, out, `"Bridge_Key__c":"fhir.sr.s1"`, "a stream is read once")
+}
+
+func TestAFolderIsNotReadAndWrittenAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	in := filepath.Join(dir, "in.ndjson")
+	require.NoError(t, os.WriteFile(in, []byte(oneRequest), 0o600))
+	code, _, errOut := ran(t, "", "mapping", "run", "--in", dir, "--out", in)
+	assert.Equal(t, exitUsage, code)
+	assert.Contains(t, errOut, "are the same file")
+	code, _, errOut = ran(t, "", "mapping", "run", "--in", t.TempDir())
+	assert.Equal(t, exitError, code)
+	assert.Contains(t, errOut, "no .json or .ndjson file in it")
+}
+
+// Where the last-synced image names the Account of a referral, no other one is announced; see bridge for the ledger's part.
+func TestFinding_server_MP19_APlanOfAFileSaysThatSalesforceWasNotAsked(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "in.json")
+	require.NoError(t, os.WriteFile(file, []byte(`{"resourceType":"Bundle","entry":[
+		{"resource":{"resourceType":"ServiceRequest","id":"s1","status":"active","intent":"order","subject":{"reference":"Patient/p1"}}},
+		{"resource":{"resourceType":"Patient","id":"p1","name":[{"family":"Synthetic"}],"identifier":[{"system":"https://fhir.nhs.uk/Id/nhs-number","value":"9990000018"}]}}]}`), 0o600))
+	cfg := filepath.Join(dir, "refbridge.yaml")
+	require.Equal(t, exitDone, refbridge(t, "init", dir).code)
+	text, err := os.ReadFile(cfg)
+	require.NoError(t, err)
+	epr := "sources:\n  - {name: epr, kind: fhir, base_url: \"https://epr.example.nhs.uk/fhir\", patient: create, poll: \"0 * * * *\", sync: \"0 * * * *\"}\n"
+	require.NoError(t, os.WriteFile(cfg, []byte(strings.Replace(string(text), "sources:\n", epr, 1)), 0o600))
+	code, out, errOut := ran(t, "", "-c", cfg, "plan", "--from", file)
+	assert.Equal(t, exitChanges, code, errOut)
+	assert.Contains(t, strings.Join(strings.Fields(out), " "), "1 new Account: Salesforce was not asked. Where it has an Account with the NHS number already, a sync links to that one")
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"runtime"
 	"slices"
@@ -22,7 +23,7 @@ const exitRecordsFailed = 3
 
 type mappingRunCmd struct {
 	Tables  string `help:"Folder of the tables; without it those of the configuration, else the built-in ones." placeholder:"DIR" type:"path"`
-	In      string `default:"-" help:"Resources, one a line; - is standard input." placeholder:"FILE"`
+	In      string `default:"-" help:"Resources, one a line: a file, a folder of files, or - for standard input." placeholder:"FILE|DIR|-"`
 	Out     string `default:"-" help:"What became of them, one a line; - is standard output." placeholder:"FILE"`
 	Errors  string `help:"Where lines that fail are told, as JSON, one for each fault." placeholder:"FILE"`
 	Workers int    `help:"How many map at the same time; 0 is one for each processor." default:"0"`
@@ -35,14 +36,17 @@ type mappingRunCmd struct {
 func (mappingRunCmd) Help() string {
 	return `Maps a stream with no network: R4 resources, one a line, of which the tables read ServiceRequest and Appointment;
 Bundles of them; referrals of e-RS in STU3. Documents over many lines are read too. The order of the lines is kept, memory
-is constant.
+is constant. A file, or a folder with the files below it, is one set of records, such as a bulk export: a referral finds its
+patient in any line of any file. Standard input is read once, and references lead within a line or a Bundle only.
 
 --target records writes a line of JSON for each line, with the list of its records; referral and appointment write the bodies of
 the Referral Management and Book Appointment APIs, which tables with body: make. The output holds patient data; --errors does
 not.
 
-A line that fails is written nowhere but to --errors, or to stderr: line number, reason, and the rule as file:line:column.
-Resources in Bundles that no table reads are counted on stderr; they fail no line.
+What fails is written nowhere but to --errors, or to stderr: line number, reason, and the rule as file:line:column. One bad
+entry of a Bundle costs that entry; two entries that make one record in two ways fail both. What is not mapped by itself (a
+Patient, a server's OperationOutcome, a Task, a deletion, an older version of a history) is counted by kind, with the reason, on
+stderr and in --errors (reason not-mapped); it fails no line.
 
 The first part of every key, SourceSystem and what is done about patients are those of the source: the one that --source names;
 else the first one of its kind in the configuration, ers for what e-RS sent and fhir for R4; where none is configured, a source
@@ -50,7 +54,7 @@ of that name that links patients, its system the UBRN for e-RS and none for R4. 
 
 Example: refbridge mapping run --in in.ndjson --out out.ndjson --errors bad.json
 
-Exit codes: 0 done, 3 some lines failed, 1 error, 64 usage, 130 interrupted.`
+Exit codes: 0 done, 3 some lines or entries failed, 1 error, 64 usage, 130 interrupted.`
 }
 
 // Run is the command.
@@ -78,6 +82,10 @@ func (c mappingRunCmd) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	j := &batch.Job{Tables: tables, Target: c.Target, Workers: c.Workers, Now: p.now(), Variables: from.r4, Prepare: from.prepare}
+	if f.set != nil {
+		from.beyond.More = f.set.Find
+	}
+	j.Resolver = from.beyond
 	if j.Workers <= 0 {
 		j.Workers = runtime.GOMAXPROCS(0)
 	}
@@ -85,12 +93,27 @@ func (c mappingRunCmd) Run(ctx context.Context, p *program) error {
 	j.Failed = faults.add
 	progress, done := p.bytesBar("map", f.size)
 	j.Progress = progress
-	t, err := j.Run(ctx, f.in, f.out)
+	t, err := c.each(ctx, j, f, faults)
 	done()
-	if read := (batch.ReadError{}); errors.As(err, &read) {
-		err = notRead(c.In, read.Err)
-	}
 	return c.end(p, t, errors.Join(err, f.close()))
+}
+
+// each maps the files of the input, one after another.
+func (c mappingRunCmd) each(ctx context.Context, j *batch.Job, f *runFiles, faults *faultSink) (batch.Tally, error) {
+	var all batch.Tally
+	err := f.each(func(name string, in io.Reader) error {
+		if f.folder {
+			faults.file = name
+		}
+		t, err := j.Run(ctx, in, f.out)
+		faults.aside(t)
+		all.Add(t)
+		if read := (batch.ReadError{}); errors.As(err, &read) {
+			return notRead(name, read.Err)
+		}
+		return err
+	})
+	return all, err
 }
 
 // end tells how many lines are done, where that is no matter of course.
@@ -121,7 +144,10 @@ func notMapped(kinds map[string]int) []string {
 }
 
 // origins are the variables of the tables, by where a line comes from.
-type origins struct{ ers, r4 map[string]string }
+type origins struct {
+	ers, r4 map[string]string
+	beyond  *fhir.Resolver // the server that R4 comes from, where it is configured, and what stands in other lines and files
+}
 
 // origins takes what plan --from, coverage and impact take, or the source that is named.
 func (c mappingRunCmd) origins(p *program) (origins, error) {
@@ -129,7 +155,7 @@ func (c mappingRunCmd) origins(p *program) (origins, error) {
 	if err != nil {
 		return origins{}, err
 	}
-	out := origins{ers: maps.Clone(s.worlds["ers"]), r4: maps.Clone(s.worlds["fhir"])}
+	out := origins{ers: maps.Clone(s.worlds["ers"]), r4: maps.Clone(s.worlds["fhir"]), beyond: s.beyond}
 	if err := c.named(p, out); err != nil {
 		return origins{}, err
 	}
@@ -158,6 +184,7 @@ func (c mappingRunCmd) named(p *program, o origins) error {
 		if src.Name == c.Source {
 			maps.Copy(o.ers, worldOf(src))
 			maps.Copy(o.r4, worldOf(src))
+			o.beyond.Base = src.BaseURL
 			return nil
 		}
 		names = append(names, src.Name)
@@ -172,6 +199,7 @@ func (o origins) prepare(r fhir.Resource) (batch.Prepared, error) {
 		return o.referrals(r)
 	}
 	c := mapping.ContentsOf(r)
+	c.Among(o.beyond)
 	out := batch.Prepared{Failed: c.Broken, Others: c.Others}
 	for _, b := range c.Each() {
 		out.Samples = append(out.Samples, mapping.Sample{Bundle: b, Variables: o.r4})

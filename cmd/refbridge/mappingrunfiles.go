@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"refbridge/fhir/ndjson"
 	"refbridge/mapping/batch"
@@ -17,8 +19,11 @@ import (
 
 // runFiles are what mapping run reads and writes.
 type runFiles struct {
-	in     *bufio.Reader
-	size   int64 // of in, 0 where it is not known
+	in     *bufio.Reader // nil: the files of a folder are opened one by one
+	names  []string      // of the input
+	folder bool
+	size   int64       // of the input, 0 where it is not known
+	set    *ndjson.Set // where references look; nil: a stream that is read once
 	out    io.Writer
 	errors *bufio.Writer // nil: none
 	opened []*os.File
@@ -32,7 +37,7 @@ func (c mappingRunCmd) open(ctx context.Context, p *program) (*runFiles, error) 
 	if err := c.apart(p); err != nil {
 		return nil, err
 	}
-	f := &runFiles{out: p.out}
+	f := &runFiles{out: p.out, names: []string{c.In}}
 	err := f.open(ctx, c, p.in)
 	if err == nil {
 		err = f.empty()
@@ -65,7 +70,51 @@ func (f *runFiles) open(ctx context.Context, c mappingRunCmd, stdin io.Reader) e
 		}
 		f.errors = bufio.NewWriter(to)
 	}
+	if f.folder {
+		return nil
+	}
 	return f.check(ctx, c.In)
+}
+
+// each hands out the files of the input, in order.
+func (f *runFiles) each(take func(name string, in io.Reader) error) error {
+	if !f.folder {
+		return take(f.names[0], f.in)
+	}
+	for _, name := range f.names {
+		in, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(take(name, in), in.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openFolder looks at the files of a folder: nothing is written before all of them can be read.
+func (f *runFiles) openFolder(name string) error {
+	names, err := jsonFiles(name)
+	if err != nil {
+		return err
+	}
+	f.folder, f.names, f.set = true, names, ndjson.NewSet(names...)
+	for _, name := range names {
+		in, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		info, err := in.Stat()
+		if err == nil {
+			f.size += info.Size()
+			err = ndjson.Check(bufio.NewReader(in))
+		}
+		if err = errors.Join(err, in.Close()); err != nil {
+			return notRead(name, err)
+		}
+	}
+	return nil
 }
 
 func (f *runFiles) openInput(name string, stdin io.Reader) error {
@@ -83,7 +132,10 @@ func (f *runFiles) openInput(name string, stdin io.Reader) error {
 		return err
 	}
 	if info.IsDir() {
-		return hinted{fmt.Errorf("read %s: it is a folder", name), "cat its files into --in -"}
+		return f.openFolder(name)
+	}
+	if info.Mode().IsRegular() {
+		f.set = ndjson.NewSet(name)
 	}
 	f.in, f.size = bufio.NewReader(in), info.Size()
 	return nil
@@ -140,6 +192,9 @@ func (f *runFiles) close() error {
 	for _, file := range f.opened {
 		errs = append(errs, file.Close())
 	}
+	if f.set != nil {
+		errs = append(errs, f.set.Close())
+	}
 	return errors.Join(errs...)
 }
 
@@ -149,6 +204,15 @@ func (c mappingRunCmd) apart(p *program) error {
 		return misused("--errors takes the name of a file", "without --errors the first faults are told on standard error")
 	}
 	ends := []runEnd{endOf("--in", c.In, p.in), endOf("--out", c.Out, p.out), endOf("--errors", c.Errors, nil)}
+	if info, err := os.Stat(c.In); c.In != "-" && err == nil && info.IsDir() {
+		names, err := jsonFiles(c.In)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			ends = append(ends, endOf("--in", name, nil))
+		}
+	}
 	for i, one := range ends {
 		for _, other := range ends[:i] {
 			if one.same(other) {
@@ -204,6 +268,7 @@ const shownErrors = 10
 
 // faultSink writes what is wrong with lines: to a file, or the first of it for people.
 type faultSink struct {
+	file  string        // of the line, where there are several
 	to    *bufio.Writer // nil: none
 	shown int
 	words io.Writer
@@ -211,6 +276,7 @@ type faultSink struct {
 
 // lineError is one fault of one line, as --errors holds it.
 type lineError struct {
+	File    string `json:"file,omitempty"` // where a folder is read
 	Line    int    `json:"line"`
 	Reason  string `json:"reason"`
 	Rule    string `json:"rule,omitempty"`    // file:line:column
@@ -235,7 +301,18 @@ func (s *faultSink) add(f batch.LineFault) {
 	}
 }
 
+// aside tells what is not mapped by itself: it is no error, and stands with the errors so that everything is accounted for.
+func (s *faultSink) aside(t batch.Tally) {
+	if s.to == nil {
+		return // end tells it
+	}
+	for _, kind := range slices.Sorted(maps.Keys(t.Unread)) {
+		s.write(lineError{Line: t.First[kind], Reason: "not-mapped", Message: notMapped(map[string]int{kind: t.Unread[kind]})[0]})
+	}
+}
+
 func (s *faultSink) write(e lineError) {
+	e.File = s.file
 	if s.to == nil {
 		s.show(e)
 		return
@@ -250,6 +327,9 @@ func (s *faultSink) show(e lineError) {
 	switch {
 	case s.shown <= shownErrors:
 		text := fmt.Sprintf("line %d: %s %s %s", e.Line, e.Rule, e.Field, e.Message)
+		if e.File != "" {
+			text = e.File + ", " + text
+		}
 		if e.Element != "" {
 			text += ", at " + e.Element
 		}

@@ -69,7 +69,7 @@ func TestMappingRunEmptiesNothingBeforeAllFilesAreOpen(t *testing.T) {
 	in, out := filepath.Join(dir, "in.ndjson"), filepath.Join(dir, "out.ndjson")
 	require.NoError(t, os.WriteFile(in, []byte(plainRequests("a")), 0o600))
 	require.NoError(t, os.WriteFile(out, []byte("of yesterday"), 0o600))
-	for _, flags := range [][]string{{"--in", in, "--errors", filepath.Join(dir, "none", "errors")}, {"--in", dir}} {
+	for _, flags := range [][]string{{"--in", in, "--errors", filepath.Join(dir, "none", "errors")}, {"--in", t.TempDir()}} {
 		r := refbridge(t, append([]string{"mapping", "run", "--tables", "../../mapping/tables", "--out", out}, flags...)...)
 		assert.Equal(t, exitError, r.code, r.err)
 		kept, err := os.ReadFile(out)

@@ -9,6 +9,7 @@ import (
 	"refbridge/config"
 	"refbridge/ers"
 	"refbridge/fhir"
+	"refbridge/fhir/ndjson"
 	"refbridge/ledger"
 	"refbridge/mapping"
 )
@@ -29,6 +30,7 @@ type samples struct {
 	*program
 	flags  sampleFlags
 	worlds map[string]map[string]string // by kind of source: the variables of the tables
+	beyond *fhir.Resolver               // the FHIR server, and what stands in other lines of the file
 	counts sampleCounts
 }
 
@@ -41,7 +43,7 @@ type sampleCounts struct {
 }
 
 func (p *program) samples(flags sampleFlags) (*samples, error) {
-	s := &samples{program: p, flags: flags, worlds: map[string]map[string]string{
+	s := &samples{program: p, flags: flags, beyond: fhir.NewResolver(""), worlds: map[string]map[string]string{
 		"ers":  {"source": "ers", "run": "live", "patientMode": "link", "system": fhir.SystemUBRN},
 		"fhir": {"source": "fhir", "run": "live", "patientMode": "link", "system": ""},
 	}}
@@ -54,6 +56,9 @@ func (p *program) samples(flags sampleFlags) (*samples, error) {
 	}
 	for i := len(cfg.Sources) - 1; i >= 0; i-- {
 		s.worlds[cfg.Sources[i].Kind] = worldOf(cfg.Sources[i])
+		if cfg.Sources[i].Kind == "fhir" {
+			s.beyond.Base = cfg.Sources[i].BaseURL
+		}
 	}
 	return s, nil
 }
@@ -77,6 +82,11 @@ func (s *samples) each(ctx context.Context, take func(mapping.Sample)) error {
 		return err
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+		set := ndjson.NewSet(s.flags.In)
+		defer set.Close()
+		s.beyond.More = set.Find
+	}
 	in, done := s.reading(f)
 	defer done()
 	return s.file(ctx, s.flags.In, in, take)
@@ -103,7 +113,7 @@ func (s *samples) record(at string, doc []byte, take func(mapping.Sample)) {
 		s.unreadable(at, err)
 		return
 	}
-	if b, ok := mapping.BundleOf(r); ok {
+	if b, ok := bundleOf(r, s.beyond); ok {
 		s.take(mapping.Sample{Bundle: b, Variables: s.worlds["fhir"]}, take)
 		return
 	}
@@ -113,6 +123,13 @@ func (s *samples) record(at string, doc []byte, take func(mapping.Sample)) {
 	default:
 		s.counts.Nothing++
 	}
+}
+
+// bundleOf is mapping.BundleOf with what lies beyond the Bundle.
+func bundleOf(r fhir.Resource, beyond *fhir.Resolver) (fhir.Bundle, bool) {
+	c := mapping.ContentsOf(r)
+	c.Among(beyond)
+	return c.Bundle, len(c.Focus) > 0 && len(c.Sent) == 0
 }
 
 func (s *samples) referrals(at string, r fhir.Resource, world map[string]string, take func(mapping.Sample)) {
@@ -169,7 +186,7 @@ func (s *samples) body(src config.Source, body ledger.Body, take func(mapping.Sa
 		s.unreadable(body.Ref.String(), err)
 		return
 	}
-	if b, ok := mapping.BundleOf(r); ok {
+	if b, ok := bundleOf(r, fhir.NewResolver(src.BaseURL)); ok {
 		s.take(mapping.Sample{Bundle: b, Variables: worldOf(src)}, take)
 		return
 	}

@@ -13,6 +13,7 @@ import (
 	"refbridge/bridge"
 	"refbridge/config"
 	"refbridge/fhir"
+	"refbridge/fhir/ndjson"
 	"refbridge/ledger"
 	"refbridge/mapping"
 )
@@ -29,15 +30,22 @@ func (planCmd) Help() string {
 	return `Without --from it prints what the next sync would do with what the ledger and its inbox hold. It reads Salesforce,
 asks the sources for nothing and changes nothing. --poll asks the sources first, on the first day too: FHIR servers freely,
 e-RS within its ration of worklist calls, which is said before it is spent. The answers are written to the ledger, and what a
-source could not give is held with its reason; nothing is written to Salesforce or to a source. With --from it maps files with no network: R4 ServiceRequest, Appointment, Bundle or NDJSON, STU3
-ReferralRequest and worklists as e-RS sends them; the diff is against the last-synced image where the ledger has one.
+source could not give is held with its reason; nothing is written to Salesforce or to a source.
+
+With --from it maps files with no network: R4 ServiceRequest, Appointment, Bundle or NDJSON, STU3 ReferralRequest and worklists as
+e-RS sends them; the diff is against the last-synced image where the ledger has one. A file, or a folder with the files below
+it, is one set of records, such as a bulk export: a referral finds its patient in any line of any file, in constant memory.
+Standard input is read once, and references lead within a line or a Bundle only. Everything that was read is accounted for:
+what is not mapped by itself is counted by kind, with the reason; of a history the newest version of a resource counts. An
+Account is announced where none is known here; Salesforce is not asked whether it has one.
 
 The output holds patient data.
 
 Example: refbridge plan --poll
          refbridge plan --from referral.json
 
-Exit codes: 0 nothing to do, 2 there are changes (with --from also what only waits for its patient), 1 error or a
+Exit codes: 0 nothing to do, 2 there are changes (with --from also what is held, even if it only waits for its
+patient; what is not mapped by itself is no change), 1 error or a
 record that cannot be read, 64 usage, 75 --poll: another refbridge writes to this ledger.`
 }
 
@@ -159,9 +167,14 @@ func (c *planCmd) files(ctx context.Context, p *program) error {
 	}
 	defer done()
 	report := fileReport{cmd: c, program: p, out: newPrinter(p.out)}
-	names, err := c.names()
-	if err != nil {
-		return err
+	names := []string{c.From}
+	if c.From != "-" {
+		if names, err = jsonFiles(c.From); err != nil {
+			return err
+		}
+		set := ndjson.NewSet(names...)
+		defer set.Close()
+		planners.Beyond.More = set.Find
 	}
 	for _, name := range names {
 		if err := report.file(ctx, planners, name); err != nil {
@@ -177,6 +190,7 @@ func (c *planCmd) offline(ctx context.Context, p *program) (bridge.Files, func()
 	names := map[string]string{"ers": "ers", "fhir": "fhir"}
 	modes := map[string]string{"ers": "link", "fhir": "link"}
 	systems := map[string]string{"ers": fhir.SystemUBRN, "fhir": ""}
+	bases := map[string]string{}
 	switch cfg, err := config.Load(p.config, checkSchedule); {
 	case errors.Is(err, config.ErrNoFile):
 		if tables, err = loadTables("", []byte("offline")); err != nil {
@@ -187,7 +201,7 @@ func (c *planCmd) offline(ctx context.Context, p *program) (bridge.Files, func()
 	default:
 		for i := len(cfg.Sources) - 1; i >= 0; i-- {
 			s := cfg.Sources[i]
-			names[s.Kind], modes[s.Kind], systems[s.Kind] = s.Name, s.Patient, s.System
+			names[s.Kind], modes[s.Kind], systems[s.Kind], bases[s.Kind] = s.Name, s.Patient, s.System, s.BaseURL
 		}
 		if tables, memory, done, err = p.remembered(ctx, cfg); err != nil {
 			return bridge.Files{}, done, err
@@ -201,7 +215,7 @@ func (c *planCmd) offline(ctx context.Context, p *program) (bridge.Files, func()
 		}
 		return out
 	}
-	return bridge.Files{ERS: planner("ers"), FHIR: planner("fhir")}, done, nil
+	return bridge.Files{ERS: planner("ers"), FHIR: planner("fhir"), Beyond: fhir.NewResolver(bases["fhir"])}, done, nil
 }
 
 // remembered opens the ledger for reading where there is one.
@@ -233,20 +247,17 @@ func offlineKey(cfg *config.Config) ([]byte, error) {
 	return []byte("offline"), nil
 }
 
-// names lists the files to read, in order; a folder is read with what is below it.
-func (c *planCmd) names() ([]string, error) {
-	if c.From == "-" {
-		return []string{"-"}, nil
-	}
+// jsonFiles lists the files to read, in order; a folder is read with what is below it.
+func jsonFiles(from string) ([]string, error) {
 	var out []string
-	err := filepath.WalkDir(c.From, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && (path == c.From || isJSON(path)) {
+	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && (path == from || isJSON(path)) {
 			out = append(out, path)
 		}
 		return err
 	})
 	if err == nil && len(out) == 0 {
-		err = hinted{fmt.Errorf("%s: no .json or .ndjson file in it", c.From), "give a file, or a folder of FHIR JSON files"}
+		err = hinted{fmt.Errorf("%s: no .json or .ndjson file in it", from), "give a file, or a folder of FHIR JSON files"}
 	}
 	sort.Strings(out)
 	return out, err

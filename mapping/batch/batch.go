@@ -61,6 +61,15 @@ type Tally struct {
 	// Unread counts, by kind, what no table has read: it is the focus of none, and no path of its own Bundle came to it. A type that
 	// R4 does not have is unknown.
 	Unread map[string]int
+	First  map[string]int // the line of the first one of each kind of Unread
+}
+
+// Add adds what became of another stream.
+func (t *Tally) Add(more Tally) {
+	t.Mapped, t.Failed = t.Mapped+more.Mapped, t.Failed+more.Failed
+	for kind, n := range more.Unread {
+		t.unread(kind, n, more.First[kind])
+	}
 }
 
 // ReadError says why the input cannot be read any further.
@@ -82,6 +91,7 @@ type chunk struct {
 	mapped int
 	faults []LineFault
 	unread map[string]int
+	first  map[string]int // line of the first one of each kind
 }
 
 // begin forgets what became of the chunk before; memory that only a huge line needed is let go.
@@ -90,7 +100,8 @@ func (c *chunk) begin(number int) {
 		c.out = nil
 	}
 	clear(c.unread)
-	*c = chunk{Chunk: c.Chunk, number: number, out: c.out[:0], faults: c.faults[:0], unread: c.unread}
+	clear(c.first)
+	*c = chunk{Chunk: c.Chunk, number: number, out: c.out[:0], faults: c.faults[:0], unread: c.unread, first: c.first}
 }
 
 // stream is a Job at work.
@@ -123,7 +134,7 @@ func (j *Job) Run(ctx context.Context, in io.Reader, out io.Writer) (Tally, erro
 	chunks := 2*workers + 1
 	s := &stream{Job: j, in: ndjson.NewReader(in), out: out, free: make(chan *chunk, chunks), ready: make([]*chunk, chunks)}
 	for range chunks {
-		s.free <- &chunk{unread: map[string]int{}}
+		s.free <- &chunk{unread: map[string]int{}, first: map[string]int{}}
 	}
 	var running sync.WaitGroup
 	for range workers {
@@ -225,7 +236,7 @@ func (s *stream) finish(ctx context.Context, c *chunk) error {
 	s.tally.Mapped += c.mapped
 	s.tally.Failed += len(c.faults)
 	for typ, n := range c.unread {
-		s.tally.unread(typ, n)
+		s.tally.unread(typ, n, c.first[typ])
 	}
 	for _, f := range c.faults {
 		if s.Failed != nil {
@@ -239,14 +250,16 @@ func (s *stream) finish(ctx context.Context, c *chunk) error {
 }
 
 // unread adds resources of a type. What is no type of R4 could be anything: its name is not kept.
-func (t *Tally) unread(typ string, n int) {
+func (t *Tally) unread(typ string, n, line int) {
 	if _, known := t.Unread[typ]; !known && mapping.WhyNot(typ) == "" {
 		if _, err := fhirpath.Compile("ofType(" + typ + ")"); err != nil {
 			typ = "unknown"
 		}
 	}
 	if t.Unread == nil {
-		t.Unread = map[string]int{}
+		t.Unread, t.First = map[string]int{}, map[string]int{}
 	}
-	t.Unread[typ] += n
+	if t.Unread[typ] += n; t.First[typ] == 0 || line < t.First[typ] {
+		t.First[typ] = line
+	}
 }

@@ -250,7 +250,8 @@ func TestWhatNoTableReadsOfABundleIsCounted(t *testing.T) {
 	_, failed, tally := mapped(t, bundleJob(t, Records), strings.NewReader(in+in))
 	require.Len(t, failed, 2)
 	assert.EqualError(t, failed[1].Err, "entry 5 of the Bundle: not a FHIR resource: no JSON object")
-	assert.Equal(t, Tally{Mapped: 2, Failed: 2, Unread: map[string]int{"Observation": 4, "unknown": 2}}, tally)
+	assert.Equal(t, Tally{Mapped: 2, Failed: 2, Unread: map[string]int{"Observation": 4, "unknown": 2},
+		First: map[string]int{"Observation": 1, "unknown": 1}}, tally)
 }
 
 func TestFinding_inputs_B13_OneBadEntryOfABundleCostsThatEntryAlone(t *testing.T) {

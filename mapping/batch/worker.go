@@ -99,8 +99,11 @@ func (w *worker) prepared(c *chunk, line int, r fhir.Resource) error {
 	}
 	w.many(c, line, r, p)
 	for kind, n := range p.Others {
-		if n > 0 {
-			c.unread[kind] += n
+		if n <= 0 {
+			continue
+		}
+		if c.unread[kind] += n; c.first[kind] == 0 {
+			c.first[kind] = line
 		}
 	}
 	return nil
