@@ -134,8 +134,8 @@ func readAs(ref fhir.Reference, body []byte) ledger.Sighting {
 		case err != nil:
 		case one.Type() == ref.Type && one.ID() == ref.ID:
 			s.Updated = one.LastUpdated()
-		case one.Type() == "Patient" && s.Beside.IsZero():
-			s.Beside = one.LastUpdated()
+		case one.Type() == patientType && s.Patient.ID == "":
+			s.Beside, s.Patient = one.LastUpdated(), patientOf(one)
 		}
 	}
 	return s

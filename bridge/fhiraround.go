@@ -70,8 +70,8 @@ func (s *search) pass(ctx context.Context, q url.Values) (found int, err error) 
 		if err != nil {
 			return found, err
 		}
-		rows := s.rows(page)
-		if err := s.receive(ctx, page, rows); err != nil {
+		rows, err := s.take(ctx, page)
+		if err != nil {
 			return found, err
 		}
 		_, fresh := s.remember(rows)

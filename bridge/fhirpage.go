@@ -52,12 +52,19 @@ func (f *FHIRServer) sightings(typ string, entries []rest.Entry) []sighting {
 	var out []sighting
 	for _, e := range entries {
 		switch {
+		case typ == patientType:
+			if s, ok := patientSighting(e); ok {
+				out = append(out, sighting{Sighting: s, entry: e})
+			}
 		case e.Err != nil:
 			out = append(out, sighting{Sighting: unreadableEntry(typ, e), entry: e})
 		case e.Mode != "include" && e.Resource.Type() == typ:
 			patient := patientOn(page, e.Resource)
 			seen := ledger.Sighting{Ref: observed(e.Resource, patient), Body: f.collection(e.Resource, patient),
-				Updated: e.Resource.LastUpdated(), Beside: patient.LastUpdated()}
+				Updated: e.Resource.LastUpdated(), Beside: patient.LastUpdated(), Patient: patientOf(patient)}
+			if ref, err := f.wanted(e.Resource); err == nil && ref.ID != "" && !patient.Exists() {
+				seen = ledger.Sighting{Ref: e.Resource.Reference()} // only named: it is read, and its Patient with it
+			}
 			out = append(out, sighting{Sighting: seen, entry: e, patient: patient})
 		}
 	}
@@ -134,26 +141,32 @@ func stampsIn(rows []row) []time.Time {
 	return out
 }
 
-// reduced is a page with some of its rows and what stands beside them, each as received.
+// reduced is a page with some of its rows and what stands beside them.
 func reduced(entries []rest.Entry, rows []row) []byte {
-	b := []byte(`{"resourceType":"Bundle","type":"searchset","entry":[`)
-	add := func(e rest.Entry) {
-		if b[len(b)-1] != '[' {
-			b = append(b, ',')
-		}
-		b = append(b, e.Raw...)
-	}
+	var kept []rest.Entry
 	beside := map[fhir.Reference]bool{}
 	for _, r := range rows {
-		add(r.entry)
+		kept = append(kept, r.entry)
 		if r.patient.Exists() {
 			beside[r.patient.Reference()] = true
 		}
 	}
 	for _, e := range entries {
 		if e.Err == nil && e.Mode != "match" && beside[e.Resource.Reference()] {
-			add(e)
+			kept = append(kept, e)
 		}
+	}
+	return searchset(kept)
+}
+
+// searchset is a page of entries, each as received.
+func searchset(entries []rest.Entry) []byte {
+	b := []byte(`{"resourceType":"Bundle","type":"searchset","entry":[`)
+	for i, e := range entries {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, e.Raw...)
 	}
 	return append(b, "]}"...)
 }

@@ -31,8 +31,18 @@ var (
 func polled() []struct{ typ, include string } {
 	return []struct{ typ, include string }{
 		{"ServiceRequest", "ServiceRequest:subject"},
-		{"Appointment", ""},
+		{"Appointment", "Appointment:patient"},
 	}
+}
+
+// take completes a page, and hands it to the inbox.
+func (s *search) take(ctx context.Context, page rest.Page) ([]row, error) {
+	page, err := s.completed(ctx, page)
+	if err != nil {
+		return nil, err
+	}
+	rows := s.rows(page)
+	return rows, s.receive(ctx, page, rows)
 }
 
 // Poll searches for what changed since the watermark and hands every page to the inbox, as far as it holds news. The watermark
@@ -47,7 +57,7 @@ func (f *FHIRServer) Poll(ctx context.Context, in inbox) error {
 		}
 		failed = errors.Join(failed, err)
 	}
-	return failed
+	return errors.Join(failed, f.pollPatients(ctx, in))
 }
 
 func (f *FHIRServer) pollType(ctx context.Context, in inbox, typ, include string) error {
@@ -57,6 +67,9 @@ func (f *FHIRServer) pollType(ctx context.Context, in inbox, typ, include string
 	}
 	mark, _ := time.Parse(time.RFC3339Nano, text)
 	s := f.search(in, typ, include)
+	if typ == patientType && mark.IsZero() {
+		mark = f.Now() // whoever was changed before came with the records
+	}
 	s.cursor, s.progress.from = markCursor(typ), mark
 	s.key = since(mark, f.Now(), f.From)
 	if err := s.run(ctx); err != nil {
@@ -142,8 +155,8 @@ func (s *search) stretch(ctx context.Context) (stretch, step, error) {
 		if s.begin(page) {
 			return st, rekey, nil
 		}
-		rows := s.rows(page)
-		if err := s.receive(ctx, page, rows); err != nil {
+		rows, err := s.take(ctx, page)
+		if err != nil {
 			return st, next, unstoppable{err}
 		}
 		stamps, fresh := s.remember(rows)
@@ -209,8 +222,9 @@ func (s *search) begin(page rest.Page) bool {
 // row is one record of a page, as it is observed.
 type row struct {
 	sighting
-	name string // of this version, or of these bytes
-	at   time.Time
+	waits bool   // its Patient did not come: it is read by itself
+	name  string // of this version, or of these bytes
+	at    time.Time
 }
 
 // rows reads the records of the resource type on a page; what was included stands beside its record.

@@ -24,10 +24,25 @@ type FHIRServer struct {
 	Logger   *slog.Logger // nil = silent
 }
 
-// patientOn returns the Patient that a referral is about, where it came on the same page. Where its reference leads to another
-// server, or to two resources, nothing is taken: Normalise finds out why.
+// patientReference returns the reference to the Patient that a referral is about, or whose appointment it is; empty where there is
+// none. Of several participants who are Patients it is the first.
+func patientReference(r fhir.Resource) string {
+	if r.Type() != "Appointment" {
+		return r.Root().Get("subject").Get("reference").Text()
+	}
+	for p := range r.Root().Get("participant").Items() {
+		text := p.Get("actor").Get("reference").Text()
+		if ref, err := fhir.ParseReference(text); err == nil && ref.Type == "Patient" {
+			return text
+		}
+	}
+	return ""
+}
+
+// patientOn returns the Patient of a record, where it came on the same page. Where its reference leads to another server, or to
+// two resources, nothing is taken: Normalise finds out why.
 func patientOn(page *fhir.Resolver, focus fhir.Resource) fhir.Resource {
-	text := focus.Root().Get("subject").Get("reference").Text()
+	text := patientReference(focus)
 	if text == "" || text[0] == '#' {
 		return fhir.Resource{}
 	}
@@ -46,7 +61,7 @@ func observed(focus, patient fhir.Resource) fhir.Reference {
 	}
 	beside := ""
 	if patient.Exists() {
-		beside = cmp.Or(patient.VersionID(), patient.Digest().String()[:12])
+		beside = patientVersion(patient)
 	}
 	ref.Version = ledger.WithPatient(ref.Version, beside)
 	return ref
@@ -85,29 +100,45 @@ func (f *FHIRServer) Read(ctx context.Context, ref fhir.Reference) (fhir.Referen
 // errPatientURL says that reading the patient would put an NHS number into a URL.
 var errPatientURL = errors.New("the patient is named by a reference that is not read: its id is an NHS number, and URLs end in logs")
 
-// subject reads the Patient that a referral is about from this server. It reads none where the tables will find it without: a
-// contained one, or an NHS number beside a reference that leads nowhere.
+// subject reads the Patient of a record from this server. It reads none where the tables will find it without: a contained one,
+// or an NHS number beside a reference that leads nowhere. An appointment goes on without, as its referral has one.
 func (f *FHIRServer) subject(ctx context.Context, r fhir.Resource) (fhir.Resource, error) {
-	subject, err := fhir.ParseReference(r.Root().Get("subject").Get("reference").Text())
-	if err != nil || subject.Type != "Patient" {
+	subject, err := f.wanted(r)
+	if err == nil && subject.ID != "" {
+		var patient fhir.Resource
+		if patient, err = f.patient(ctx, subject); err == nil {
+			return patient, nil
+		}
+	}
+	if err != nil && f.without(r, err) {
 		return fhir.Resource{}, nil
 	}
-	patient, err := f.patient(ctx, r, subject)
-	if err != nil && leadsNowhere(err) && namedByNumber(r) {
-		return fhir.Resource{}, nil
-	}
-	return patient, err
+	return fhir.Resource{}, err
 }
 
-// patient reads a Patient that a resource of this server refers to.
-func (f *FHIRServer) patient(ctx context.Context, from fhir.Resource, subject fhir.Reference) (fhir.Resource, error) {
+// without reports whether a record is carried though its Patient cannot be had.
+func (f *FHIRServer) without(r fhir.Resource, err error) bool {
+	return leadsNowhere(err) && namedByNumber(r) || r.Type() == "Appointment" && (leadsNowhere(err) || errors.Is(err, errPatientURL))
+}
+
+// wanted returns the Patient of a record that is to be read from this server; the zero reference where there is none to read.
+func (f *FHIRServer) wanted(r fhir.Resource) (fhir.Reference, error) {
+	subject, err := fhir.ParseReference(patientReference(r))
+	if err != nil || subject.Type != "Patient" {
+		return fhir.Reference{}, nil
+	}
 	here := fhir.NewResolver(f.Base)
-	if !here.Own(from, subject) || !fhir.SameBase(here.Home(from), f.Base) {
-		return fhir.Resource{}, fhir.ErrForeign
+	if !here.Own(r, subject) || !fhir.SameBase(here.Home(r), f.Base) {
+		return fhir.Reference{}, fhir.ErrForeign
 	}
 	if _, err := fhir.ParseNHSNumber(subject.ID); err == nil {
-		return fhir.Resource{}, errPatientURL
+		return fhir.Reference{}, errPatientURL
 	}
+	return subject, nil
+}
+
+// patient reads a Patient of this server.
+func (f *FHIRServer) patient(ctx context.Context, subject fhir.Reference) (fhir.Resource, error) {
 	patient, err := f.Client.Read(ctx, subject.Current().Local())
 	var refused *rest.Error
 	if errors.As(err, &refused) && (refused.Status == http.StatusNotFound || refused.Status == http.StatusGone) {
@@ -131,8 +162,9 @@ func namedByNumber(r fhir.Resource) bool {
 	return (system == fhir.SystemNHSNumber || system == fhir.SystemNHSNumberSTU3) && id.Get("value").Exists()
 }
 
-// Normalise gives the resources of a collection: the first is the focus. A patient that the page did not include is read.
-func (f *FHIRServer) Normalise(ctx context.Context, body []byte) (fhir.Bundle, bool, error) {
+// Normalise returns the resources of a collection: the first is the focus. It reads nothing: what the focus refers to was read with
+// it, by the poll or by Read.
+func (f *FHIRServer) Normalise(_ context.Context, body []byte) (fhir.Bundle, bool, error) {
 	r, err := fhir.Parse(body)
 	if err != nil {
 		return fhir.Bundle{}, false, err
@@ -147,13 +179,13 @@ func (f *FHIRServer) Normalise(ctx context.Context, body []byte) (fhir.Bundle, b
 		return fhir.Bundle{}, false, fmt.Errorf("%w: an empty collection", fhir.ErrNotResource)
 	}
 	b := fhir.Bundle{Focus: all[:1], Related: all[1:]}
-	if len(b.Related) == 0 && b.Focus[0].Type() == "ServiceRequest" {
-		patient, err := f.subject(ctx, b.Focus[0])
-		if err != nil {
-			return fhir.Bundle{}, false, err
+	if len(b.Related) == 0 {
+		subject, err := f.wanted(b.Focus[0])
+		if err == nil && subject.ID != "" {
+			err = fhir.ErrUnresolved
 		}
-		if patient.Exists() {
-			b.Related = append(b.Related, patient)
+		if err != nil && !f.without(b.Focus[0], err) {
+			return fhir.Bundle{}, false, err
 		}
 	}
 	b.Resolver = fhir.NewResolver(f.Base, b.Focus, b.Related)

@@ -38,15 +38,19 @@ func person(id, version, number string) string {
 }
 
 // TestFinding_server_MP1_ALivePageLinksNobodyToAPatientOfAnotherServer polls nothing: it reads a page as it stands in the
-// inbox, and asks what the tables make of each referral, or why it is held. The server holds Patient/2 (version 4) beside the page.
+// inbox, and what the page does not bring along, and asks what the tables make of each referral, or why it is held. The server holds Patient/2 (version 4) beside the page.
 func TestFinding_server_MP1_ALivePageLinksNobodyToAPatientOfAnotherServer(t *testing.T) {
+	subject := ""
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/fhir+json")
-		if r.URL.Path != "/r4/Patient/2" {
+		switch r.URL.Path {
+		case "/r4/Patient/2":
+			_, _ = w.Write([]byte(person("2", "4", "9990000034")))
+		case "/r4/ServiceRequest/x":
+			fmt.Fprintf(w, `{"resourceType":"ServiceRequest","id":"x","meta":{"versionId":"1"},"status":"active","intent":"order","subject":%s}`, subject)
+		default:
 			w.WriteHeader(http.StatusNotFound)
-			return
 		}
-		_, _ = w.Write([]byte(person("2", "4", "9990000034")))
 	}))
 	defer server.Close()
 	base := server.URL + "/r4"
@@ -80,7 +84,14 @@ func TestFinding_server_MP1_ALivePageLinksNobodyToAPatientOfAnotherServer(t *tes
 		require.Len(t, seen, 1, name)
 		assert.NotContains(t, seen[0].Ref.String(), "://", "a key of the ledger has no base")
 		s := &Step{Work: ledger.Work{Source: "ward", Ref: seen[0].Ref, Body: seen[0].Body}, Fate: ledger.Pending}
-		require.NoError(t, p.prepare(context.Background(), s))
+		if subject = c.subject; s.Work.Body == nil { // its patient did not come along: both are read
+			_, s.Work.Body, err = f.Read(context.Background(), seen[0].Ref)
+		}
+		if err != nil {
+			s.settled(ofSource(err, s.Work, time.Now()))
+		} else {
+			require.NoError(t, p.prepare(context.Background(), s))
+		}
 		assert.Equal(t, c.code, s.Reason.Code, "%s: %s", name, s.Reason.Text)
 		got := ""
 		if s.Fate == ledger.Pending {

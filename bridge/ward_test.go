@@ -35,6 +35,7 @@ type ward struct {
 	before func(page int)                                   // called when a page is asked for, with the lock held
 	break_ func(q url.Values, rows []*wardRow) (status int) // of a page; 0 = it is good
 	limit  int                                              // rows a page at most
+	plain  bool                                             // _include means nothing to it
 	raw    string                                           // in place of every page
 	log    *bytes.Buffer
 	ledger *ledger.Ledger
@@ -47,6 +48,7 @@ type wardRow struct {
 	version int
 	at      time.Time
 	note    string
+	patient string // its Patient by reference; empty = by NHS number
 	raw     string // in place of the resource
 }
 
@@ -54,9 +56,20 @@ func (r *wardRow) json() string {
 	if r.raw != "" {
 		return r.raw
 	}
-	return fmt.Sprintf(`{"resourceType":"%s","id":"%s","meta":{"versionId":"%d","lastUpdated":"%s"},"status":"active","intent":"order",`+
-		`"subject":{"identifier":{"system":"https://fhir.nhs.uk/Id/nhs-number","value":"9990000018"}},"patientInstruction":"%s"}`,
-		r.typ, r.id, r.version, r.at.UTC().Format("2006-01-02T15:04:05.000Z"), r.note)
+	const number = `{"system":"https://fhir.nhs.uk/Id/nhs-number","value":"9990000018"}`
+	head := fmt.Sprintf(`{"resourceType":"%s","id":"%s","meta":{"versionId":"%d","lastUpdated":"%s"},`, r.typ, r.id, r.version,
+		r.at.UTC().Format("2006-01-02T15:04:05.000Z"))
+	subject := `{"identifier":` + number + `}`
+	switch {
+	case r.typ == "Patient":
+		return head + `"identifier":[` + number + `],"name":[{"family":"` + r.note + `"}]}`
+	case r.patient != "":
+		subject = `{"reference":"Patient/` + r.patient + `"}`
+	}
+	if r.typ == "Appointment" {
+		return head + `"status":"booked","participant":[{"actor":` + subject + `,"status":"accepted"}]}`
+	}
+	return head + `"status":"active","intent":"order","subject":` + subject + `,"patientInstruction":"` + r.note + `"}`
 }
 
 func newWard(t *testing.T) *ward {
@@ -101,6 +114,21 @@ func (w *ward) put(id string, ago time.Duration) *wardRow {
 	return r
 }
 
+// add makes a resource of another type.
+func (w *ward) add(typ, id string, ago time.Duration) *wardRow {
+	row := &wardRow{typ: typ, id: id, version: 1, at: w.clock.Add(-ago)}
+	w.rows[id] = row
+	return row
+}
+
+// calls returns the paths that were asked for.
+func (w *ward) calls() (out []string) {
+	for _, u := range w.asked {
+		out = append(out, strings.Trim(u.Path, "/"))
+	}
+	return out
+}
+
 // poll polls and returns its error, and the searches that it asked.
 func (w *ward) poll() ([]url.Values, error) {
 	w.asked = nil
@@ -121,9 +149,9 @@ func (w *ward) versions() map[string]string {
 	list, err := w.ledger.Entries(w.t.Context(), ledger.Filter{Source: "ward"})
 	require.NoError(w.t, err)
 	for _, e := range list {
-		have, _ := strconv.Atoi(out[e.Ref.ID])
-		if n, err := strconv.Atoi(e.Ref.Version); err != nil || n >= have {
-			out[e.Ref.ID] = e.Ref.Version
+		have, is := out[e.Ref.ID], e.Ref.Version
+		if len(is) > len(have) || len(is) == len(have) && is >= have {
+			out[e.Ref.ID] = is
 		}
 	}
 	return out
@@ -149,6 +177,20 @@ func (w *ward) stored() int64 {
 	require.NoError(w.t, w.ledger.Observe(w.t.Context(), ledger.Answer{ID: nr, Source: "probe"}, nil))
 	w.probes++
 	return nr - w.probes
+}
+
+// body returns the newest body that is kept of a record.
+func (w *ward) body(id string) []byte {
+	w.t.Helper()
+	var out []byte
+	require.NoError(w.t, w.ledger.Bodies(w.t.Context(), "ward", 1000, func(b ledger.Body) error {
+		if b.Ref.ID == id && b.Ref.Version == w.versions()[id] {
+			out = b.JSON
+		}
+		return nil
+	}))
+	require.NotEmpty(w.t, out, id)
+	return out
 }
 
 func (w *ward) cursor(name string) string {
@@ -204,7 +246,10 @@ func (w *ward) page(out http.ResponseWriter, r *http.Request, typ string) {
 	q := r.URL.Query()
 	rows := w.found(typ, q)
 	offset, _ := strconv.Atoi(q.Get("_offset"))
-	count, _ := strconv.Atoi(q.Get("_count"))
+	count, err := strconv.Atoi(q.Get("_count"))
+	if err != nil {
+		count = 20
+	}
 	if w.limit > 0 {
 		count = min(count, w.limit)
 	}
@@ -216,6 +261,11 @@ func (w *ward) page(out http.ResponseWriter, r *http.Request, typ string) {
 	var entries []string
 	for _, row := range page {
 		entries = append(entries, `{"resource":`+row.json()+`,"search":{"mode":"match"}}`)
+	}
+	for _, row := range page {
+		if p := w.rows[row.patient]; p != nil && q.Get("_include") != "" && !w.plain {
+			entries = append(entries, `{"resource":`+p.json()+`,"search":{"mode":"include"}}`)
+		}
 	}
 	link := ""
 	if offset+count < len(rows) {
@@ -233,7 +283,8 @@ func (w *ward) page(out http.ResponseWriter, r *http.Request, typ string) {
 func (w *ward) found(typ string, q url.Values) []*wardRow {
 	var rows []*wardRow
 	for _, row := range w.rows {
-		if row.typ == typ && !slices.ContainsFunc(q["_lastUpdated"], func(v string) bool { return !stamped(row.at, v) }) {
+		ids := q.Get("_id")
+		if row.typ == typ && (ids == "" || slices.Contains(strings.Split(ids, ","), row.id)) && !slices.ContainsFunc(q["_lastUpdated"], func(v string) bool { return !stamped(row.at, v) }) {
 			rows = append(rows, row)
 		}
 	}

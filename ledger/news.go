@@ -19,6 +19,10 @@ func (l *Ledger) News(ctx context.Context, source string, seen []Sighting) ([]bo
 }
 
 func (l *Ledger) news(ctx context.Context, q querier, source string, s Sighting) (bool, error) {
+	if s.patient() {
+		refs, err := l.box.recordsOf(ctx, q, source, s.Ref)
+		return len(refs) > 0, err
+	}
 	s.Ref = s.reference()
 	r, found, err := loadRef(ctx, q, source, s.Ref)
 	if err != nil || !found {

@@ -39,6 +39,9 @@ type Sighting struct {
 	Ref    fhir.Reference // without a version where the source gives none; zero where the entry has no readable reference
 	Body   []byte         // the resource, nil where the entry is only a hint
 	Reason Reason         // with a Code: the entry is unreadable and goes to held
+	// Patient is the Patient of this source, and its version, that was seen beside the record; zero where there was none. A sighting
+	// whose Ref is a Patient, without a body, says which version that Patient has now: its records are read again.
+	Patient fhir.Reference
 
 	Updated time.Time // meta.lastUpdated of the record: the order of versions that are no numbers; zero = not said
 	Beside  time.Time // meta.lastUpdated of the patient that was seen beside it
@@ -65,12 +68,22 @@ func (l *Ledger) Observe(ctx context.Context, answer Answer, seen []Sighting) er
 			}
 		}
 		for _, s := range seen {
-			if _, err := t.observe(ctx, answer.Source, s); err != nil {
-				return fmt.Errorf("%s: %w", s.Ref, err)
+			if err := t.sight(ctx, answer.Source, s); err != nil {
+				return err
 			}
 		}
 		return nil
 	})
+}
+
+func (t *tx) sight(ctx context.Context, source string, s Sighting) error {
+	if s.patient() {
+		return t.patientChanged(ctx, source, s.Ref) // its error names the record and not the patient
+	}
+	if _, err := t.observe(ctx, source, s); err != nil {
+		return fmt.Errorf("%s: %w", s.Ref, err)
+	}
+	return nil
 }
 
 func (t *tx) observe(ctx context.Context, source string, s Sighting) (versionRow, error) {
@@ -99,6 +112,9 @@ func (t *tx) observe(ctx context.Context, source string, s Sighting) (versionRow
 		}
 	}
 	if err := t.put(ctx, &r); err != nil { // before the version, which refers to it
+		return versionRow{}, err
+	}
+	if err := t.keepPatient(ctx, &r, s); err != nil {
 		return versionRow{}, err
 	}
 	if !known {

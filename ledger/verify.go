@@ -83,6 +83,7 @@ func (l *Ledger) verifyOthers(ctx context.Context, q querier, f *faults) error {
 	return errors.Join(
 		verifyRows[refRow](ctx, q, f, selectRefs),
 		verifyRows[detailRow](ctx, q, f, selectDetails),
+		verifyRows[patientRow](ctx, q, f, selectPatients),
 		verifyRows[budgetRow](ctx, q, f, selectBudgets),
 		verifyRows[cursorRow](ctx, q, f, selectCursors),
 		verifyRows[linkRow](ctx, q, f, selectImageLinks),
