@@ -109,7 +109,33 @@ func (c *Client) describe(ctx context.Context, object string) (sobject.Descripti
 		}
 		return nil
 	})
+	if e, ok := asError(err); ok && (e.Status == http.StatusNotFound || e.Status == http.StatusGone) {
+		return d, c.wrongVersion(ctx, e)
+	}
 	return d, err
+}
+
+// wrongVersion finds out whether an object is missing or the whole version of the API: Salesforce answers 404 to both. It returns
+// refused where the version is served, or where that cannot be found out.
+func (c *Client) wrongVersion(ctx context.Context, refused *Error) error {
+	a, err := c.send(ctx, request{call: refused.Call, method: http.MethodGet, path: "/services/data/", free: true})
+	var list []struct {
+		Version string `json:"version"`
+	}
+	if err != nil || json.Unmarshal(a.body, &list) != nil || len(list) == 0 {
+		return refused
+	}
+	ours := strings.TrimPrefix(c.base, "/services/data/")
+	for _, one := range list {
+		if "v"+one.Version == ours {
+			return refused
+		}
+	}
+	why := "this org does not serve " + ours
+	if newest := "v" + list[len(list)-1].Version; versionPattern.MatchString(newest) {
+		why += ", its newest is " + newest
+	}
+	return &Error{Call: refused.Call, Code: CodeVersion, why: why + "; set api_version"}
 }
 
 // invisible is the error of fields that describe does not have, nil where it has them all.

@@ -23,6 +23,7 @@ const (
 	CodeValue      = "value-not-fit"     // a value of a kind that the field does not take
 	CodeKey        = "key-not-fit"       // a record without a key, of another object or with another key field
 	CodeKeyTwice   = "key-twice"         // two records of one call have the same key: neither was sent
+	CodeVersion    = "api-version"       // the org does not serve this version of the API
 )
 
 const callToken = "token"
@@ -115,7 +116,7 @@ func ownClass(code string) Class {
 		return Retry
 	case CodeAllocation, CodeTokenCalls:
 		return Limit
-	case CodeReadOnly:
+	case CodeReadOnly, CodeVersion:
 		return Permission
 	case CodeField, CodeValue, CodeKey, CodeKeyTwice:
 		return Data

@@ -32,6 +32,7 @@ type org struct {
 	url    string // instance_url of the token answer
 	answer func(w http.ResponseWriter, r *http.Request, body []byte)
 	token  func(w http.ResponseWriter, r *http.Request, form url.Values) // nil: sign-ins succeed
+	serves any                                                           // versions of the API; nil: v66.0
 
 	mu     sync.Mutex
 	tokens int
@@ -53,6 +54,8 @@ func (o *org) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		o.serveToken(w, r, body)
 	case strings.HasSuffix(r.URL.Path, "/describe"):
 		o.serveDescribe(w, r)
+	case r.URL.Path == "/services/data/":
+		o.serveVersions(w)
 	default:
 		o.mu.Lock()
 		o.seen = append(o.seen, seen{r.Method, r.URL.Path, r.URL.RawQuery, r.Header, body})
@@ -84,6 +87,14 @@ func (o *org) serveDescribe(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	writeJSON(w, 404, []map[string]any{{"errorCode": "NOT_FOUND", "message": "The requested resource does not exist"}})
+}
+
+func (o *org) serveVersions(w http.ResponseWriter) {
+	if o.serves == nil {
+		writeJSON(w, 200, []any{map[string]any{"version": "66.0"}})
+		return
+	}
+	writeJSON(w, 200, o.serves)
 }
 
 func descriptions() []sobject.Description {

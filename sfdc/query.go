@@ -2,14 +2,9 @@ package sfdc
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
-	"net/http"
-	"net/url"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -23,8 +18,6 @@ const (
 	queriesPerCall = 5      // of the 25 subrequests of a composite
 	modifiedField  = "SystemModstamp"
 )
-
-var nextPattern = regexp.MustCompile(`^/services/data/v[0-9]+\.[0-9]+/query/[A-Za-z0-9_-]{1,200}$`)
 
 // Selection names records and the fields that are wanted of them.
 type Selection struct {
@@ -116,164 +109,64 @@ func (c *Client) FindParents(ctx context.Context, l Lookup, keys []string) (map[
 		}
 		queries = append(queries, text)
 	}
-	rows, err := c.query(ctx, call, queries)
-	if err != nil {
+	found := newParents(l, keys)
+	if err := c.query(ctx, call, queries, found.add); err != nil {
 		return nil, err
 	}
-	return parents(rows, l, keys), nil
+	return found.sorted(), nil
 }
 
 // parents groups by the key as the caller wrote it: Salesforce compares without case.
-func parents(rows []fhir.Node, l Lookup, keys []string) map[string][]string {
-	asked := map[string][]string{}
+type parents struct {
+	lookup Lookup
+	asked  map[string][]string
+	found  map[string][]string
+}
+
+func newParents(l Lookup, keys []string) parents {
+	p := parents{lookup: l, asked: map[string][]string{}, found: map[string][]string{}}
 	for _, k := range keys {
-		asked[strings.ToLower(k)] = append(asked[strings.ToLower(k)], k)
+		p.asked[strings.ToLower(k)] = append(p.asked[strings.ToLower(k)], k)
 	}
-	out := map[string][]string{}
+	return p
+}
+
+func (p parents) add(rows []fhir.Node) error {
 	for _, row := range rows {
-		parent := row.Get(l.Parent)
+		parent := row.Get(p.lookup.Parent)
 		if parent.Kind() != fhir.String {
 			continue
 		}
-		for _, key := range asked[strings.ToLower(row.Get(l.Field).Text())] {
-			if !slices.Contains(out[key], parent.Text()) {
-				out[key] = append(out[key], strings.Clone(parent.Text()))
+		for _, key := range p.asked[strings.ToLower(row.Get(p.lookup.Field).Text())] {
+			if !slices.Contains(p.found[key], parent.Text()) {
+				p.found[key] = append(p.found[key], strings.Clone(parent.Text()))
 			}
 		}
 	}
-	for _, ids := range out {
+	return nil
+}
+
+func (p parents) sorted() map[string][]string {
+	for _, ids := range p.found {
 		slices.Sort(ids)
 	}
-	return out
+	return p.found
 }
 
 func (c *Client) records(ctx context.Context, cols columns, queries []string) ([]sobject.Record, error) {
-	rows, err := c.query(ctx, cols.call, queries)
+	var out []sobject.Record
+	err := c.query(ctx, cols.call, queries, func(rows []fhir.Node) error {
+		for _, row := range rows {
+			r, err := cols.record(row)
+			if err != nil {
+				return err
+			}
+			out = append(out, r)
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	out := make([]sobject.Record, 0, len(rows))
-	for _, row := range rows {
-		r, err := cols.record(row)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, r)
-	}
 	return out, nil
-}
-
-// query runs SOQL statements as subrequests of POST /composite, which keeps them out of URLs, and gives all rows.
-func (c *Client) query(ctx context.Context, call string, queries []string) ([]fhir.Node, error) {
-	var rows []fhir.Node
-	for batch := range slices.Chunk(queries, queriesPerCall) {
-		body, err := c.composite(batch)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", call, err)
-		}
-		var pages []page
-		r := request{call: call, method: http.MethodPost, path: c.base + "/composite", body: body}
-		err = c.read(ctx, r, func(root fhir.Node) (err error) {
-			pages, err = compositePages(call, root, len(batch))
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-		for _, p := range pages {
-			if p, err = c.rest(ctx, call, p); err != nil {
-				return nil, err
-			}
-			rows = append(rows, p.rows...)
-		}
-	}
-	return rows, nil
-}
-
-// rest follows nextRecordsUrl, which holds a cursor and nothing of the query.
-func (c *Client) rest(ctx context.Context, call string, p page) (page, error) {
-	for p.next != "" {
-		var more page
-		err := c.read(ctx, request{call: call, method: http.MethodGet, path: p.next}, func(root fhir.Node) (err error) {
-			more, err = readPage(call, root)
-			if err == nil && more.next == p.next {
-				err = unreadable(call, "a page that is its own successor")
-			}
-			return err
-		})
-		if err != nil {
-			return page{}, err
-		}
-		p = page{rows: append(p.rows, more.rows...), next: more.next}
-	}
-	return p, nil
-}
-
-type subrequest struct {
-	Method      string `json:"method"`
-	URL         string `json:"url"`
-	ReferenceID string `json:"referenceId"`
-}
-
-func (c *Client) composite(queries []string) ([]byte, error) {
-	var subs []subrequest
-	for i, q := range queries {
-		subs = append(subs, subrequest{Method: http.MethodGet, ReferenceID: referenceID(i),
-			URL: c.base + "/query?q=" + url.QueryEscape(q)})
-	}
-	return json.Marshal(map[string]any{"allOrNone": false, "compositeRequest": subs})
-}
-
-func referenceID(i int) string { return "q" + strconv.Itoa(i) }
-
-type page struct {
-	rows []fhir.Node
-	next string
-}
-
-// compositePages finds the answers by referenceId: their order is not promised. One refused query fails the call.
-func compositePages(call string, root fhir.Node, n int) ([]page, error) {
-	found := map[string]fhir.Node{}
-	for sub := range root.Get("compositeResponse").Items() {
-		found[sub.Get("referenceId").Text()] = sub
-	}
-	var pages []page
-	for i := range n {
-		sub := found[referenceID(i)]
-		status, err := strconv.Atoi(sub.Get("httpStatusCode").Text())
-		if err != nil {
-			return nil, unreadable(call, "a subrequest without an answer")
-		}
-		if status != http.StatusOK {
-			e := &Error{Call: call, Status: status}
-			readFaults(e, sub.Get("body"))
-			return nil, e
-		}
-		p, err := readPage(call, sub.Get("body"))
-		if err != nil {
-			return nil, err
-		}
-		pages = append(pages, p)
-	}
-	return pages, nil
-}
-
-func readPage(call string, n fhir.Node) (page, error) {
-	rows, done, next := n.Get("records"), n.Get("done"), n.Get("nextRecordsUrl").Text()
-	if rows.Kind() != fhir.Array || done.Kind() != fhir.Bool {
-		return page{}, unreadable(call, "no query result")
-	}
-	p := page{rows: slices.Collect(rows.Items())}
-	if done.Text() == "true" {
-		return p, nil
-	}
-	if !nextPattern.MatchString(next) {
-		return page{}, unreadable(call, "more rows, but no address for them")
-	}
-	p.next = strings.Clone(next)
-	return p, nil
-}
-
-func unreadable(call, why string) *Error {
-	return &Error{Call: call, Status: http.StatusOK, Code: CodeUnreadable, why: why}
 }

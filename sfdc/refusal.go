@@ -26,6 +26,9 @@ var (
 	fieldPattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*){0,2}$`)
 	idPattern    = regexp.MustCompile(`^[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?$`)
 
+	// INVALID_FIELD says only in its text that a field is there and cannot stand in a WHERE.
+	unfilterable = regexp.MustCompile(`(?i)can(?: ?not|'t) be filtered`)
+
 	// DUPLICATE_VALUE says only in its text which field it is about and whose value is in the way.
 	clashPattern = regexp.MustCompile(`duplicate value found: ([A-Za-z][A-Za-z0-9_]*) duplicates value on record with id: ([A-Za-z0-9]{15,18})\b`)
 )
@@ -63,6 +66,9 @@ func readFaults(e *Error, body fhir.Node) {
 		e.Matches = append(e.Matches, matches(fault.Get("duplicateResult"))...)
 	}
 	e.Detail = fhir.Private(strings.Join(texts, "; "))
+	if e.Code == "INVALID_FIELD" && unfilterable.MatchString(e.Detail.Reveal()) {
+		e.why = "a field of the query cannot be filtered; one that Shield encrypts can be, if its encryption is deterministic"
+	}
 	if clash := clashPattern.FindStringSubmatch(e.Detail.Reveal()); clash != nil && e.Code == "DUPLICATE_VALUE" {
 		if !slices.Contains(e.Fields, clash[1]) {
 			e.Fields = append(e.Fields, clash[1])

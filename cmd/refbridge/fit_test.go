@@ -143,3 +143,15 @@ func TestTablesThatSomebodyIsEditingStayJudgedAsTheyRun(t *testing.T) {
 	w.write(name, "object: [")
 	require.NoError(t, fit(t.Context()), "what runs was right, and still runs")
 }
+
+func TestFinding_clients_J13_AVersionThatTheOrgDoesNotServeIsNamedAsThat(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setting{referrals: 1})
+	w.write("refbridge.yaml", strings.Replace(w.read("refbridge.yaml"), "salesforce: {", "salesforce: {api_version: v99.0, ", 1))
+	for _, command := range []string{"sync", "describe"} {
+		r := w.run(exitError, command)
+		assert.Contains(t, r.out+r.err, "this org does not serve v99.0, its newest is v", command)
+		assert.Contains(t, r.out+r.err, "set api_version", command)
+		assert.NotContains(t, r.out+r.err, "has no object", command)
+	}
+}
