@@ -86,7 +86,7 @@ func (a *Applier) Apply(ctx context.Context, plan Plan) (Result, error) {
 	}
 	// A crash here loses nothing: the rows are in Salesforce under our keys, the steps are pending in the ledger, and the
 	// next run finds the records equal and settles them. A stop must not lose what is already known, hence the new limit.
-	settling, done := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+	settling, done := inFlight(ctx, settleTime)
 	defer done()
 	return run.settle(settling, err)
 }
@@ -157,10 +157,10 @@ func (r *applying) cause(s *Step) error {
 // errResults says that the client did not answer for every record.
 var errResults = errors.New("not every record has a result")
 
-// inFlight gives a context that outlives ctx by flightTime.
-func inFlight(ctx context.Context) (context.Context, context.CancelFunc) {
+// inFlight returns a context that outlives ctx by d, and has no limit as long as nobody stops ctx.
+func inFlight(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(flightTime, cancel) })
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(d, cancel) })
 	return sending, func() { stop(); cancel() }
 }
 
@@ -182,7 +182,7 @@ func (r *applying) batch(ctx context.Context, steps []*Step, rows []*Write) erro
 		r.meant[s] = append(r.meant[s], intents[i].ID)
 	}
 	// A stop does not cut a call in flight: what it did would have to be found out again.
-	sending, done := inFlight(ctx)
+	sending, done := inFlight(ctx, flightTime)
 	defer done()
 	results, stop := r.Target.Upsert(sending, rows[0].Object, rows[0].Key.Field, records)
 	if len(results) != len(rows) {

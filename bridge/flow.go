@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"refbridge/fhir"
@@ -62,8 +63,18 @@ func (f *Flow) Poll(ctx context.Context) error {
 	return errors.Join(err, f.notePoll(ctx, err))
 }
 
+// heardCursor holds when something came of the source last, however little of it: one of its worklists, one of its resource types.
+const heardCursor = "heard"
+
 func (f *Flow) poll(ctx context.Context) error {
-	failed := f.Poller.Poll(ctx, flowInbox{f})
+	heard := false
+	failed := f.Poller.Poll(ctx, flowInbox{f, &heard})
+	if heard {
+		c := ledger.Cursor{Name: heardCursor, Value: f.Now().UTC().Format(time.RFC3339)}
+		if err := f.Ledger.SetCursor(ctx, f.Name, c); err != nil {
+			return errors.Join(failed, err)
+		}
+	}
 	if err := f.Observe(ctx); err != nil {
 		return errors.Join(failed, err)
 	}
@@ -77,13 +88,19 @@ func (f *Flow) poll(ctx context.Context) error {
 }
 
 // flowInbox is the ledger's inbox under the flow's name.
-type flowInbox struct{ f *Flow }
+type flowInbox struct {
+	f     *Flow
+	heard *bool // an answer came, or one without news; nil = nobody asks
+}
 
 func (i flowInbox) cursor(ctx context.Context, name string) (string, error) {
 	return i.f.Ledger.Cursor(ctx, i.f.Name, name)
 }
 
 func (i flowInbox) receive(ctx context.Context, a ledger.Answer, c ledger.Cursor) error {
+	if i.heard != nil && !strings.HasPrefix(c.Name, noticeCursor) {
+		*i.heard = true
+	}
 	if a.Body == nil {
 		return i.f.Ledger.SetCursor(ctx, i.f.Name, c)
 	}
@@ -165,7 +182,7 @@ func (f *Flow) Mark(ctx context.Context, refs []fhir.Reference, run string) erro
 // Window brings in what changed at a FHIR server between two instants, for a backfill. What it finds that was not known is
 // marked so; what a poll left in the inbox is not its own.
 func (f *Flow) Window(ctx context.Context, server *FHIRServer, from, to time.Time) error {
-	failed := server.Window(ctx, backfilled{flowInbox{f}}, from, to)
+	failed := server.Window(ctx, backfilled{flowInbox{f: f}}, from, to)
 	if stopped(ctx, failed) {
 		return failed
 	}
@@ -323,10 +340,21 @@ func (f *Flow) marked(ctx context.Context) (Planner, error) {
 	return planner, err
 }
 
+// heard reports whether a poll ever brought anything in. One service of several that cannot be read does not keep the others from
+// being carried, so neither does it keep their bodies for ever.
+func (f *Flow) heard(ctx context.Context) (bool, error) {
+	mark, err := f.Ledger.Cursor(ctx, f.Name, heardCursor)
+	if err != nil || mark != "" {
+		return mark != "", err
+	}
+	polled, err := f.LastPoll(ctx) // by an older version
+	return !polled.IsZero(), err
+}
+
 // finish notes that a sync went through, and once a day erases what the retention time is over for.
 func (f *Flow) finish(ctx context.Context) error {
 	now := f.Now()
-	if polled, err := f.LastPoll(ctx); err != nil || polled.IsZero() {
+	if heard, err := f.heard(ctx); err != nil || !heard {
 		return err // a backfill, or a source that could not be polled: what it brings in first is yet to come
 	}
 	last, err := f.Ledger.Cursor(ctx, f.Name, "synced")
@@ -336,7 +364,7 @@ func (f *Flow) finish(ctx context.Context) error {
 	if err := f.Ledger.SetCursor(ctx, f.Name, ledger.Cursor{Name: "synced", Value: now.UTC().Format(time.RFC3339)}); err != nil {
 		return err
 	}
-	if before, err := time.Parse(time.RFC3339, last); f.Retention == 0 || err == nil && before.YearDay() == now.UTC().YearDay() {
+	if before, err := time.Parse(time.RFC3339, last); f.Retention == 0 || err == nil && before.UTC().Format(time.DateOnly) == now.UTC().Format(time.DateOnly) {
 		return nil
 	}
 	_, err = f.Ledger.Purge(ctx, now.Add(-f.Retention))

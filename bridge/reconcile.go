@@ -339,7 +339,7 @@ func (r *Reconciler) send(ctx context.Context, w ledger.Writeback, op fhir.Opera
 	if err := r.Ledger.Conclude(ctx, w.ID, ledger.Sent, ledger.Reason{}); err != nil {
 		return "", ledger.Reason{}, err
 	}
-	sending, done := inFlight(ctx)
+	sending, done := inFlight(ctx, flightTime)
 	defer done()
 	if _, err := r.Invoke.Invoke(sending, op); err != nil {
 		return r.failed(ctx, w, err)
