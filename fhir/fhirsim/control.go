@@ -61,25 +61,26 @@ func (s *Server) reported() Report {
 }
 
 func (s *Server) evolve(c Changes) (done Changes) {
+	now := s.now() // one stamp for all
 	requests := s.shuffled("ServiceRequest", func(object) bool { return true })
 	for _, r := range requests {
 		next, moves := nextStatus(r.current().resource["status"])
 		switch {
 		case moves && done.StatusChanges < c.StatusChanges:
-			r.change(s.now(), func(o object) { o["status"] = next })
+			r.change(now, func(o object) { o["status"] = next })
 			done.StatusChanges++
 		case done.VersionBumps < c.VersionBumps:
-			r.change(s.now(), func(object) {})
+			r.change(now, func(object) {})
 			done.VersionBumps++
 		}
 	}
 	for _, r := range s.shuffled("Appointment", func(o object) bool { return o["status"] == "booked" }) {
 		switch {
 		case done.Moves < c.Moves:
-			r.change(s.now(), s.move)
+			r.change(now, s.move)
 			done.Moves++
 		case done.Cancellations < c.Cancellations:
-			r.change(s.now(), cancel)
+			r.change(now, cancel)
 			done.Cancellations++
 		}
 	}
@@ -90,7 +91,7 @@ func (s *Server) evolve(c Changes) (done Changes) {
 func (s *Server) shuffled(typ string, fits func(object) bool) []*record {
 	var out []*record
 	for _, id := range slices.Sorted(maps.Keys(s.store[typ])) {
-		if r := s.store[typ][id]; fits(r.current().resource) {
+		if r := s.store[typ][id]; !r.current().deleted && fits(r.current().resource) {
 			out = append(out, r)
 		}
 	}
@@ -162,6 +163,21 @@ func (s *Server) controlEvolve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	sendJSON(w, http.StatusOK, s.evolve(in))
+}
+
+func (s *Server) controlFaults(w http.ResponseWriter, r *http.Request) {
+	var in Faults
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	err := d.Decode(&in)
+	if err == nil {
+		err = s.setFaults(in)
+	}
+	if err != nil {
+		sendJSON(w, http.StatusBadRequest, object{"error": err.Error()})
+		return
+	}
+	sendJSON(w, http.StatusOK, in)
 }
 
 func (s *Server) controlReport(w http.ResponseWriter, _ *http.Request) {

@@ -2,6 +2,8 @@ package fhirsim
 
 import (
 	"crypto/rand"
+	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -12,6 +14,9 @@ import (
 
 // pageParameter carries the continuation token of a next link. Clients must not read anything into it.
 const pageParameter = "_page"
+
+// offsetParameter is where a page starts in offset paging; each page is a search of its own.
+const offsetParameter = "_offset"
 
 const (
 	maxCount     = 200
@@ -59,12 +64,24 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) {
 		s.sendPage(w, r, found, url.Values{pageParameter: {token}})
 		return
 	}
+	if s.refused(typ, q) {
+		failWith(w, http.StatusBadRequest, "not-supported", "This server does not know how to handle such a search of "+typ)
+		return
+	}
 	found, used, fault := s.find(typ, q, strings.Contains(r.Header.Get("Prefer"), "handling=strict"))
 	if fault != "" {
 		fail(w, http.StatusBadRequest, fault)
 		return
 	}
 	s.sendPage(w, r, found, used)
+}
+
+// refused reports whether a fault in force refuses a parameter of a search.
+func (s *Server) refused(typ string, q url.Values) bool {
+	return slices.ContainsFunc(s.faults.Refuse, func(text string) bool {
+		of, parameter, _ := strings.Cut(text, "?")
+		return of == typ && (parameter == "" || q.Has(parameter))
+	})
 }
 
 // find runs a search. used are the parameters that counted: by R4 the self link tells the client which. fault is the
@@ -86,7 +103,12 @@ func (s *Server) find(typ string, q url.Values, strict bool) (found result, used
 		case "_count":
 			found.count, ok = count(values[0])
 		case "_include":
+			if s.faults.IgnoreInclude {
+				continue
+			}
 			ok = s.include(&found, values) || !strict
+		case offsetParameter:
+			found.from, ok = offset(values[0])
 		case "_sort":
 			descending = values[0] == "-_lastUpdated"
 			ok = descending || values[0] == "_lastUpdated"
@@ -102,7 +124,9 @@ func (s *Server) find(typ string, q url.Values, strict bool) (found result, used
 		}
 		used[name] = values
 	}
+	found.count = s.capped(found.count)
 	found.hits = s.matches(typ, filters)
+	found.from = min(found.from, len(found.hits))
 	order(found.hits, q.Get("_sort") != "", descending)
 	return found, used, ""
 }
@@ -110,8 +134,12 @@ func (s *Server) find(typ string, q url.Values, strict bool) (found result, used
 func (s *Server) matches(typ string, filters []func(string, time.Time) bool) []hit {
 	var out []hit
 	for id, r := range s.store[typ] {
-		if !slices.ContainsFunc(filters, func(f func(string, time.Time) bool) bool { return !f(id, r.current().at) }) {
-			out = append(out, hit{record: r, number: len(r.versions)})
+		n := s.shown(r, "search")
+		if n == 0 || r.versions[n-1].deleted {
+			continue
+		}
+		if !slices.ContainsFunc(filters, func(f func(string, time.Time) bool) bool { return !f(id, r.versions[n-1].at) }) {
+			out = append(out, hit{record: r, number: n})
 		}
 	}
 	return out
@@ -182,6 +210,11 @@ func count(text string) (int, bool) {
 	return min(n, maxCount), err == nil && n >= 0
 }
 
+func offset(text string) (int, bool) {
+	n, err := strconv.Atoi(text)
+	return n, err == nil && n >= 0
+}
+
 // include takes the wishes that this server knows; it tells whether it knew all.
 func (s *Server) include(found *result, values []string) bool {
 	all := true
@@ -201,14 +234,19 @@ func (s *Server) sendPage(w http.ResponseWriter, r *http.Request, found result, 
 	links := list{object{"relation": "self", "url": here + query(self)}}
 	end := min(found.from+found.count, len(found.hits))
 	if end < len(found.hits) && found.count > 0 {
-		links = append(links, object{"relation": "next", "url": here + query(url.Values{pageParameter: {s.keep(found, end)}})})
+		links = append(links, object{"relation": "next", "url": s.next(r, found, self, end)})
 	}
 	entries := list{}
-	for _, h := range found.hits[found.from:end] {
+	page := found.hits[found.from:end]
+	for _, h := range page {
 		entries = append(entries, entry(base, h, "match"))
 	}
-	for _, h := range s.included(found, found.hits[found.from:end]) {
+	included := s.included(found, page)
+	for _, h := range included {
 		entries = append(entries, entry(base, h, "include"))
+	}
+	if s.faults.Outcome != "" {
+		entries = append(entries, incomplete(s.faults.Outcome))
 	}
 	bundle := object{
 		"resourceType": "Bundle", "type": "searchset", "id": strings.ToLower(rand.Text()), "total": len(found.hits), "link": links,
@@ -217,7 +255,36 @@ func (s *Server) sendPage(w http.ResponseWriter, r *http.Request, found result, 
 	if len(entries) > 0 { // an empty array is not allowed in FHIR JSON
 		bundle["entry"] = entries
 	}
-	send(w, http.StatusOK, bundle)
+	body, _ := json.Marshal(bundle) // made of JSON only
+	w.Header().Set("Content-Type", mediaType)
+	w.Write(s.spoilPage(body, slices.Concat(page, included)))
+}
+
+// next is the address of the page that starts at end.
+func (s *Server) next(r *http.Request, found result, self url.Values, end int) string {
+	host := origin(r)
+	if s.faults.NextHost != "" {
+		host = strings.TrimSuffix(s.faults.NextHost, "/")
+	}
+	q := url.Values{}
+	if s.faults.Paging == "offset" {
+		maps.Copy(q, self)
+		q.Set("_count", strconv.Itoa(found.count))
+		q.Set(offsetParameter, strconv.Itoa(end))
+	} else {
+		q.Set(pageParameter, s.keep(found, end))
+	}
+	return host + basePath + "/" + found.typ + query(q)
+}
+
+// incomplete is an entry of mode outcome, by which a server says that it left something out.
+func incomplete(text string) object {
+	return object{
+		"resource": object{"resourceType": "OperationOutcome", "issue": list{
+			object{"severity": "warning", "code": "incomplete", "diagnostics": text},
+		}},
+		"search": object{"mode": "outcome"},
+	}
 }
 
 func query(q url.Values) string {
@@ -254,9 +321,13 @@ func (s *Server) included(found result, page []hit) []hit {
 	for _, h := range page {
 		for _, ref := range wanted(h.version().resource, found.include) {
 			typ, id, _ := strings.Cut(ref, "/")
-			if r := s.store[typ][id]; r != nil && !seen[ref] {
-				seen[ref] = true
-				out = append(out, hit{record: r, number: len(r.versions)})
+			r := s.store[typ][id]
+			if r == nil || seen[ref] {
+				continue
+			}
+			seen[ref] = true
+			if n := s.shown(r, "search"); n > 0 && !r.versions[n-1].deleted {
+				out = append(out, hit{record: r, number: n})
 			}
 		}
 	}

@@ -10,6 +10,7 @@
 //	POST /token            SMART backend services, where Options.RequireToken is set
 //	POST /control/clock    {"advance":"24h"}          moves the server's clock
 //	POST /control/evolve   {"statusChanges":2, …}     Changes; answers the Changes that were possible
+//	POST /control/faults   {"paging":"offset", …}     Faults; replaces those in force
 //	GET  /control/report                              Report
 package fhirsim
 
@@ -44,6 +45,7 @@ type Options struct {
 	Referrals    int              // how many there are
 	PageSize     int              // entries of a search page where the client does not say; 0 = 20
 	RequireToken bool             // sign-in by SMART backend services; else an open server
+	SMART        string           // which scopes it knows: "v1" (.read, .write), "v2" (.rs, .cruds); "" = both
 	Key          *rsa.PrivateKey  // the client's RS384 key pair; nil = a new one
 	Now          func() time.Time // nil = time.Now
 }
@@ -74,12 +76,16 @@ type Server struct {
 	grants  map[string]grant              // access tokens
 	jtis    map[string]bool
 	report  Report
+	faults  active
 }
 
 // New builds the population and, where sign-in is required, the client's keys.
 func New(o Options) (*Server, error) {
 	if o.Referrals < 0 || o.PageSize < 0 {
 		return nil, fmt.Errorf("fhirsim: %d referrals, %d a page: neither can be negative", o.Referrals, o.PageSize)
+	}
+	if o.SMART != "" && o.SMART != "v1" && o.SMART != "v2" {
+		return nil, fmt.Errorf("fhirsim: SMART %q is neither v1 nor v2", o.SMART)
 	}
 	if o.PageSize == 0 {
 		o.PageSize = 20
@@ -138,6 +144,7 @@ func (s *Server) routes() {
 	s.mux.HandleFunc("GET "+basePath+"/{type}", s.api("search", s.search))
 	s.mux.HandleFunc("GET "+basePath+"/{type}/{id}", s.api("read", s.read))
 	s.mux.HandleFunc("GET "+basePath+"/{type}/{id}/_history/{version}", s.api("vread", s.read))
+	s.mux.HandleFunc("GET "+basePath+"/{type}/{id}/_history", s.api("history", s.history))
 	s.mux.HandleFunc("PUT "+basePath+"/{type}/{id}", s.api("update", s.update))
 	s.mux.HandleFunc("GET "+basePath+"/", func(w http.ResponseWriter, _ *http.Request) { fail(w, http.StatusNotFound, "not-found") })
 	s.mux.HandleFunc(basePath+"/", func(w http.ResponseWriter, _ *http.Request) {
@@ -146,6 +153,7 @@ func (s *Server) routes() {
 	s.mux.HandleFunc("POST /token", s.token)
 	s.mux.HandleFunc("POST /control/clock", local(s.controlClock))
 	s.mux.HandleFunc("POST /control/evolve", local(s.controlEvolve))
+	s.mux.HandleFunc("POST /control/faults", local(s.controlFaults))
 	s.mux.HandleFunc("GET /control/report", local(s.controlReport))
 }
 
@@ -172,7 +180,11 @@ func (s *Server) api(interaction string, next http.HandlerFunc) http.HandlerFunc
 			fail(w, http.StatusNotFound, "not-supported")
 			return
 		}
-		s.report.Calls[interaction+" "+typ]++
+		call := interaction + " " + typ
+		s.report.Calls[call]++
+		if s.misbehave(w, r, call) {
+			return
+		}
 		if status := s.allowed(r, interaction, typ); status != http.StatusOK {
 			if status == http.StatusUnauthorized {
 				w.Header().Set("WWW-Authenticate", "Bearer")
@@ -182,7 +194,9 @@ func (s *Server) api(interaction string, next http.HandlerFunc) http.HandlerFunc
 			fail(w, status, "forbidden")
 			return
 		}
-		next(w, r)
+		if !s.cut(w, r, call, next) {
+			next(w, r)
+		}
 	}
 }
 
@@ -196,5 +210,5 @@ func origin(r *http.Request) string {
 
 // now is the server's clock, in UTC and whole milliseconds, as meta.lastUpdated tells it.
 func (s *Server) now() time.Time {
-	return s.options.Now().Add(s.offset).UTC().Truncate(time.Millisecond)
+	return s.options.Now().Add(s.offset + s.faults.ahead).UTC().Truncate(time.Millisecond)
 }

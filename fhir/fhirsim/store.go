@@ -22,6 +22,7 @@ type version struct {
 	resource object
 	body     []byte
 	at       time.Time
+	deleted  bool // what the record was before stays in resource and body
 }
 
 func (r *record) current() version { return r.versions[len(r.versions)-1] }
@@ -53,6 +54,13 @@ func (r *record) change(at time.Time, edit func(object)) {
 	}
 	edit(next)
 	r.put(next, at)
+}
+
+// remove makes a deletion the newest version.
+func (r *record) remove(at time.Time) {
+	if v := r.current(); !v.deleted {
+		r.versions = append(r.versions, version{resource: v.resource, body: v.body, at: at, deleted: true})
+	}
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

@@ -38,6 +38,9 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
+	if s.misbehave(w, r, "token") {
+		return
+	}
 	if r.ParseForm() != nil || r.PostForm.Get("grant_type") != "client_credentials" {
 		sendJSON(w, http.StatusBadRequest, object{"error": "unsupported_grant_type"})
 		return
@@ -52,11 +55,23 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		sendJSON(w, http.StatusBadRequest, object{"error": "invalid_scope"})
 		return
 	}
+	scopes = slices.DeleteFunc(scopes, func(scope string) bool { return !s.grantable(scope) })
 	token := rand.Text()
 	s.grants[token] = grant{scopes: scopes, expires: s.now().Add(grantLife)}
 	sendJSON(w, http.StatusOK, object{
 		"access_token": token, "token_type": "bearer", "expires_in": int(grantLife.Seconds()), "scope": strings.Join(scopes, " "),
 	})
+}
+
+// grantable reports whether the server knows a scope's version and may grant it. What it may not, it leaves out of
+// the answer without an error, as RFC 6749 3.3 allows.
+func (s *Server) grantable(scope string) bool {
+	_, rights, _ := strings.Cut(scope, ".")
+	v1 := rights == "read" || rights == "write" || rights == "*"
+	if s.options.SMART == "v1" && !v1 || s.options.SMART == "v2" && v1 {
+		return false
+	}
+	return len(s.faults.Grant) == 0 || slices.Contains(s.faults.Grant, scope)
 }
 
 // assertion tells whether a JWT is one of our client's, for this token endpoint, short-lived and not used before.
@@ -116,7 +131,7 @@ func covers(scope, interaction, typ string) bool {
 	case "write":
 		return interaction == "update"
 	}
-	letter := map[string]string{"update": "u", "search": "s", "read": "r", "vread": "r"}[interaction]
+	letter := map[string]string{"update": "u", "search": "s", "read": "r", "vread": "r", "history": "r"}[interaction]
 	return strings.Contains(rights, letter)
 }
 
@@ -126,13 +141,20 @@ func (s *Server) smartConfiguration(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
+	scopes, capabilities := list{}, list{"client-confidential-asymmetric"}
+	if s.options.SMART != "v2" {
+		scopes, capabilities = append(scopes, "system/*.read", "system/*.write"), append(capabilities, "permission-v1")
+	}
+	if s.options.SMART != "v1" {
+		scopes, capabilities = append(scopes, "system/*.rs", "system/*.cruds"), append(capabilities, "permission-v2")
+	}
 	sendJSON(w, http.StatusOK, object{
 		"token_endpoint":                                   origin(r) + "/token",
 		"grant_types_supported":                            list{"client_credentials"},
 		"token_endpoint_auth_methods_supported":            list{"private_key_jwt"},
 		"token_endpoint_auth_signing_alg_values_supported": list{"RS384", "ES384"},
-		"scopes_supported":                                 list{"system/*.rs", "system/*.read", "system/*.write"},
-		"capabilities":                                     list{"client-confidential-asymmetric", "permission-v1", "permission-v2"},
+		"scopes_supported":                                 scopes,
+		"capabilities":                                     capabilities,
 	})
 }
 

@@ -16,7 +16,7 @@ const maxBody = 4 << 20
 func (s *Server) update(w http.ResponseWriter, r *http.Request) {
 	typ, id := r.PathValue("type"), r.PathValue("id")
 	record := s.store[typ][id]
-	if record == nil {
+	if record == nil || record.current().deleted {
 		fail(w, http.StatusNotFound, "not-found")
 		return
 	}

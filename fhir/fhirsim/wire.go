@@ -17,30 +17,69 @@ func send(w http.ResponseWriter, status int, resource any) {
 
 // fail answers an OperationOutcome. Its diagnostics hold what real servers put there and a client must not print.
 func fail(w http.ResponseWriter, status int, code string) {
-	send(w, status, object{
-		"resourceType": "OperationOutcome",
-		"issue": list{object{
-			"severity": "error", "code": code,
-			"diagnostics": "fhirsim refused the request: " + http.StatusText(status),
-		}},
-	})
+	failWith(w, status, code, "fhirsim refused the request: "+http.StatusText(status))
+}
+
+func failWith(w http.ResponseWriter, status int, code, diagnostics string) {
+	issue := object{"severity": "error", "code": code}
+	if diagnostics != "" {
+		issue["diagnostics"] = diagnostics
+	}
+	send(w, status, object{"resourceType": "OperationOutcome", "issue": list{issue}})
 }
 
 // read answers the current version, or the one that the path names.
 func (s *Server) read(w http.ResponseWriter, r *http.Request) {
 	record := s.store[r.PathValue("type")][r.PathValue("id")]
+	shown := 0
+	if record != nil {
+		shown = s.shown(record, "read")
+	}
+	number := shown
+	if text := r.PathValue("version"); text != "" {
+		number, _ = strconv.Atoi(text)
+	}
+	if number < 1 || number > shown {
+		fail(w, http.StatusNotFound, "not-found")
+		return
+	}
+	v := record.versions[number-1]
+	if v.deleted {
+		w.Header().Set("ETag", etag(number))
+		failWith(w, http.StatusGone, "deleted", "Resource was deleted at "+stamp(v.at))
+		return
+	}
+	v.body = s.spoiled(record.ref, v)
+	sendVersion(w, http.StatusOK, number, v)
+}
+
+// history answers all versions of a record, newest first; a deletion is an entry without a resource.
+func (s *Server) history(w http.ResponseWriter, r *http.Request) {
+	record := s.store[r.PathValue("type")][r.PathValue("id")]
 	if record == nil {
 		fail(w, http.StatusNotFound, "not-found")
 		return
 	}
-	for n, v := range record.versions {
-		wanted := r.PathValue("version")
-		if wanted == strconv.Itoa(n+1) || wanted == "" && n == len(record.versions)-1 {
-			sendVersion(w, http.StatusOK, n+1, v)
-			return
+	entries := list{}
+	for n := s.shown(record, "read"); n > 0; n-- {
+		v := record.versions[n-1]
+		method := "PUT"
+		if n == 1 {
+			method = "POST"
 		}
+		e := object{"fullUrl": origin(r) + basePath + "/" + record.ref, "resource": v.resource}
+		if v.deleted {
+			method = "DELETE"
+			delete(e, "resource")
+		}
+		e["request"] = object{"method": method, "url": record.ref}
+		e["response"] = object{"status": "200", "etag": etag(n), "lastModified": stamp(v.at)}
+		entries = append(entries, e)
 	}
-	fail(w, http.StatusNotFound, "not-found")
+	send(w, http.StatusOK, object{
+		"resourceType": "Bundle", "type": "history", "total": len(entries), "entry": entries,
+		"link": list{object{"relation": "self", "url": origin(r) + r.URL.Path}},
+	})
 }
 
 func sendVersion(w http.ResponseWriter, status, number int, v version) {
@@ -58,7 +97,7 @@ func (s *Server) metadata(w http.ResponseWriter, _ *http.Request) {
 	for _, typ := range []string{"Appointment", "Patient", "ServiceRequest"} {
 		resources = append(resources, object{
 			"type": typ, "versioning": "versioned-update", "readHistory": true, "updateCreate": false,
-			"interaction":   list{object{"code": "read"}, object{"code": "vread"}, object{"code": "update"}, object{"code": "search-type"}},
+			"interaction":   list{object{"code": "read"}, object{"code": "vread"}, object{"code": "history-instance"}, object{"code": "update"}, object{"code": "search-type"}},
 			"searchInclude": includes(typ),
 			"searchParam": list{
 				object{"name": "_id", "type": "token"}, object{"name": "_lastUpdated", "type": "date"},
