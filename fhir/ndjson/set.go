@@ -152,29 +152,3 @@ func (s *Set) at(p place, typ, id string) ([]fhir.Resource, error) {
 	}
 	return out, nil
 }
-
-// head reads type and id of a record that begins as most do: {"resourceType":"Patient","id":"1",
-func head(text []byte) (typ, id string, ok bool) {
-	const before, between = `{"resourceType":"`, `","id":"`
-	if len(text) < len(before) || string(text[:len(before)]) != before {
-		return "", "", false
-	}
-	rest := text[len(before):]
-	n := word(rest)
-	if string(rest[:n]) == "Bundle" || len(rest) < n+len(between) || string(rest[n:n+len(between)]) != between {
-		return "", "", false
-	}
-	typ, rest = string(rest[:n]), rest[n+len(between):]
-	n = word(rest)
-	return typ, string(rest[:n]), n > 0 && len(rest) > n && rest[n] == '"'
-}
-
-// word is how many bytes at the beginning of a text may stand in a type or an id.
-func word(text []byte) int {
-	for i, c := range text {
-		if c != '-' && c != '.' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
-			return i
-		}
-	}
-	return len(text)
-}
