@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"strconv"
 	"time"
@@ -23,7 +22,7 @@ func (s *search) around(ctx context.Context, st stretch, failed error) error {
 	switch {
 	case errors.As(failed, &ours):
 		return ours.error
-	case ctx.Err() != nil || !ofPage(failed):
+	case ctx.Err() != nil || !rest.OfPage(failed):
 		return failed
 	case st.pages > 0 && !st.links && !errors.Is(failed, rest.ErrTooLarge):
 		return s.sameStamp(ctx, failed)
@@ -34,16 +33,6 @@ func (s *search) around(ctx context.Context, st stretch, failed error) error {
 		return failed
 	}
 	return s.named(ctx, failed)
-}
-
-// ofPage reports whether a search may fail because of what is on the page: a smaller page, or another one, may come.
-func ofPage(err error) bool {
-	if errors.Is(err, rest.ErrTooLarge) || errors.Is(err, rest.ErrGarbage) {
-		return true
-	}
-	var e *rest.Error
-	return errors.As(err, &e) && (e.Status == http.StatusInternalServerError || e.Status == http.StatusGatewayTimeout ||
-		e.Status == http.StatusRequestEntityTooLarge)
 }
 
 // sameStamp reads all rows that have the stamp of the key, in the order of their ids, until a pass brings nothing new, and moves

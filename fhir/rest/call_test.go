@@ -156,7 +156,7 @@ func TestAServerThatNeverAnswersEndsTheCallInBoundedTime(t *testing.T) {
 		_, err := c.Read(t.Context(), patientRef)
 		require.ErrorIs(t, err, errTimeout)
 		assert.NotErrorIs(t, err, context.DeadlineExceeded, "our limit is not the caller's")
-		assert.LessOrEqual(t, time.Since(start), 3*callTimeout+3*time.Second)
+		assert.LessOrEqual(t, time.Since(start), callTimeout)
 	})
 }
 
@@ -185,7 +185,7 @@ func TestABodyThatDripsEndsTheCallInBoundedTime(t *testing.T) {
 		})
 		_, err := c.Read(t.Context(), patientRef)
 		require.Error(t, err)
-		assert.LessOrEqual(t, time.Since(start), 3*callTimeout+30*time.Second)
+		assert.LessOrEqual(t, time.Since(start), callTimeout+10*time.Second)
 	})
 }
 

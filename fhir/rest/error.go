@@ -80,11 +80,34 @@ func (e *Error) Conflict() bool {
 	return e.Status == http.StatusPreconditionFailed || e.Status == http.StatusConflict
 }
 
-// passing tells whether the same read may succeed a moment later.
+// OfPage reports whether a search may have failed because of what is on the page: a smaller page, or another one, may come. That
+// is so of a page that is too large, garbage or broken, took too long or was cut, and of what servers say when they cannot make
+// one; not of a refusal, of a server that is not there, or of one that wants fewer calls.
+func OfPage(err error) bool {
+	if errors.Is(err, ErrTooLarge) || errors.Is(err, ErrGarbage) {
+		return true
+	}
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		return false
+	}
+	switch e.Status {
+	case 0, http.StatusOK:
+		return errors.Is(e.cause, errTimeout) || errors.Is(e.cause, errCut) || errors.Is(e.cause, fhir.ErrSyntax)
+	case http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusInternalServerError,
+		http.StatusBadGateway, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
+
+// passing reports whether the same read may succeed a moment later. What took its whole time is not asked for again by the same
+// call: minutes are enough.
 func (e *Error) passing() bool {
 	switch e.Status {
 	case 0:
-		return !errors.Is(e.cause, ErrTooLarge) && !errors.Is(e.cause, errTLS) && !errors.Is(e.cause, ErrReadOnly)
+		return !errors.Is(e.cause, ErrTooLarge) && !errors.Is(e.cause, errTLS) && !errors.Is(e.cause, ErrReadOnly) &&
+			!errors.Is(e.cause, errTimeout)
 	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway,
 		http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true
