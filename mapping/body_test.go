@@ -110,7 +110,7 @@ func TestWhatTheAPIDoesNotTakeHoldsTheBody(t *testing.T) {
 	}{
 		"six performers": {six, []string{"a.yaml", bodyTable, "b.yaml", many}, TooLong, "performers has more than 5 items"},
 		"a text for a flag": {`{"resourceType":"ServiceRequest","status":"active","doNotPerform":"yes"}`, []string{"a.yaml", bodyTable}, BadValue,
-			"the API takes true or false"},
+			"where FHIR has true or false"},
 		"nothing required": {`{"resourceType":"ServiceRequest"}`, []string{"a.yaml", bodyTable}, RequiredMissing, "the field must have one"},
 		"no start": {`{"resourceType":"Appointment","end":"2026-06-15T10:00:00Z","participant":[{"actor":{"reference":"Patient/1"}}]}`,
 			[]string{"a.yaml", root, "b.yaml", participants}, RequiredMissing, "the API needs startDate"},

@@ -105,6 +105,9 @@ func (m *Mapper) field(c *cell, w *Row) {
 		c.set(m.listed(w.Values, &f, w.Place, w.Field))
 	case f.n == 1 && (f.isText || f.one().Primitive()):
 		m.scalar(c, &f)
+		if trouble := m.shaped(c); trouble != nil {
+			m.add(w.Place, f.from, w.Field, trouble)
+		}
 	case f.n > 0:
 		m.add(w.Place, f.from, w.Field, notOne(f.n))
 	}

@@ -193,6 +193,7 @@ func (m *Mapper) record(t *Table) bool {
 	key, rule, ok := m.key(t)
 	m.locate(before, &rule.at)
 	m.fill(t)
+	m.keepTexts()
 	if len(m.faults) > before || !ok {
 		return true
 	}

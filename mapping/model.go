@@ -58,8 +58,9 @@ type Path struct {
 	Place
 	Text  string
 	Expr  *fhirpath.Expr
-	walks bool // Expr.Walks
-	slot  int  // of the variable that it is, -1 where it is more
+	walks bool   // Expr.Walks
+	typ   string // of what it gives, where that is a whole number or a boolean of FHIR
+	slot  int    // of the variable that it is, -1 where it is more
 }
 
 // Source is what a value is made from: the first path that gives something, through the transforms.

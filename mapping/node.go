@@ -246,7 +246,11 @@ func (r *Reader) path(n *yaml.Node, what string, variables []string) *Path {
 	if err != nil {
 		return nil
 	}
-	return &Path{Place: r.place(n), Text: strings.TrimSpace(src), Expr: expr, walks: expr.Walks(), slot: expr.Variable()}
+	p := &Path{Place: r.place(n), Text: strings.TrimSpace(src), Expr: expr, walks: expr.Walks(), slot: expr.Variable()}
+	if _, whole := leastOf(expr.Known().Type()); whole || expr.Known().Type() == "boolean" {
+		p.typ = expr.Known().Type()
+	}
+	return p
 }
 
 // refused gives the fault of a path that does not compile.

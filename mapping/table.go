@@ -313,7 +313,7 @@ func (r *Reader) row(n *yaml.Node, t *Table, variables []string) *Row {
 	w.Required, w.KeepIfAbsent = r.flag(m["required"], "required"), r.flag(m["keepIfAbsent"], "keepIfAbsent")
 	w.When, w.Conditional = r.optionalPath(m["when"], "when", variables), m["when"] != nil
 	r.coherent(n, w, m)
-	w.plain = len(w.Paths) == 1 && w.Paths[0].walks && len(w.Transforms) == 0 && m["values"] == nil && m["ref"] == nil && m["lookup"] == nil
+	w.plain = len(w.Paths) == 1 && w.Paths[0].walks && w.Paths[0].typ == "" && len(w.Transforms) == 0 && m["values"] == nil && m["ref"] == nil && m["lookup"] == nil
 	return w
 }
 

@@ -34,8 +34,9 @@ func outside(year int) *trouble {
 
 // reading is how utc reads a date without a time.
 type reading struct {
-	end bool // as the end of a period: its last second, not its first moment
-	utc bool // a day is one in UTC; a month or year says nothing
+	end  bool // as the end of a period: its last second, not its first moment
+	utc  bool // a day is one in UTC; a month or year says nothing
+	noon bool // a day is its noon in UTC, which is the same day from 12 hours west to 11 hours east; a month or year says nothing
 }
 
 // utcTransform: utc returns instants in UTC, to the millisecond. R4 lets a dateTime stop at the day, month or year: such a
@@ -44,15 +45,15 @@ type reading struct {
 // day to begin at midnight UTC, as systems do that know no zone, and returns nothing for a month or a year; utc(UTC, end) its last second.
 func utcTransform(args []string) (Transform, error) {
 	t := Transform{Name: "utc"}
-	how := reading{end: slices.Contains(args, "end"), utc: slices.Contains(args, "UTC")}
+	how := reading{end: slices.Contains(args, "end"), utc: slices.Contains(args, "UTC"), noon: slices.Equal(args, []string{"noon"})}
 	known := 0
-	for _, set := range []bool{how.end, how.utc} {
+	for _, set := range []bool{how.end, how.utc, how.noon} {
 		if set {
 			known++
 		}
 	}
 	if known != len(args) {
-		return t, fmt.Errorf("utc takes nothing in brackets, end for the end of a period, or UTC for days that begin at midnight UTC")
+		return t, fmt.Errorf("utc takes nothing in brackets, end for the end of a period, noon for a day that is no moment, or UTC for days that begin at midnight UTC")
 	}
 	t.End = how.end
 	t.dated(func(m *Mapper, s string) (string, *trouble) { return m.utc(s, how) })
@@ -79,15 +80,17 @@ func (m *Mapper) utc(s string, how reading) (string, *trouble) {
 // partial reads a date without a time; it is false where that says nothing, or is none.
 func (m *Mapper) partial(s string, how reading) (at fhir.Moment, ok bool, _ *trouble) {
 	zone := m.set.zone
-	if how.utc {
+	if how.utc || how.noon {
 		zone = time.UTC
 	}
 	extent, ok := fhir.ParseExtent(s, zone)
 	switch {
 	case !ok:
 		return at, false, badValue("a text of %d characters is not a FHIR dateTime", utf8.RuneCountInString(s))
-	case how.utc && extent.Part < fhir.PartDay:
+	case (how.utc || how.noon) && extent.Part < fhir.PartDay:
 		return at, false, nil
+	case how.noon:
+		return fhir.MomentOf(extent.First.Add(12 * time.Hour)), true, nil
 	case how.end:
 		return fhir.MomentOf(extent.Last), true, nil
 	}

@@ -81,7 +81,7 @@ func TestNewlyFailingAndNewlyPassingAreByReason(t *testing.T) {
 }
 
 func TestRecordsThatComeAndGoAreCounted(t *testing.T) {
-	next := edited(t, "service-request-identifier.yaml", "identifier.where(value.exists()", "identifier.where(use = 'nickname' and value.exists()")
+	next := edited(t, "service-request-identifier.yaml", "identifier.where(value.trim() != ''", "identifier.where(use = 'nickname' and value.exists()")
 	r := impact(t, starterTables(t), next, "ers-booked-two-week-wait")
 	assert.Equal(t, []ObjectChange{{Object: "Identifier", Removed: 1}}, r.Objects)
 	assert.Equal(t, 1, r.Touched)

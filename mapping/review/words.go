@@ -66,6 +66,9 @@ func transformWords(t mapping.Transform) string {
 		if argument == "UTC" {
 			zone = "UTC"
 		}
+		if argument == "noon" {
+			moment, zone = "noon", "UTC, which is that day almost everywhere"
+		}
 		return "as a date and time in UTC; a date alone means " + moment + " in " + zone
 	case "truncate":
 		if strings.TrimSpace(second) == "cut" {

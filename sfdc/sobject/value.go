@@ -121,7 +121,8 @@ func (v Value) String() string {
 	return "[private]"
 }
 
-// Equal tells whether two values are the same for Salesforce: instants by time, numbers by value (1.50 = 1.5).
+// Equal reports whether two values are the same for Salesforce: instants by time, numbers by value (1.50 = 1.5), texts without white
+// space at their ends and with either end of line.
 func (v Value) Equal(o Value) bool {
 	if v.kind != o.kind {
 		return false
@@ -133,6 +134,8 @@ func (v Value) Equal(o Value) bool {
 		a, errA := strconv.ParseFloat(v.text, 64)
 		b, errB := strconv.ParseFloat(o.text, 64)
 		return v.text == o.text || errA == nil && errB == nil && a == b
+	case Text:
+		return v.text == o.text || sameText(v.text, o.text)
 	}
 	return v == o
 }
