@@ -14,10 +14,10 @@ func TestWhatAChangeOfTablesOrOrgLetsBeTriedAgain(t *testing.T) {
 	}{
 		{"nothing changed", false, false, nil},
 		{"the tables changed", true, false, []string{codeMapping, codePatientIdentity, codeUnknownError, codeData, codeUnknownCode, codeUnreadable,
-			codeForeign, codeAmbiguous, codeVersion, codeUnresolved}},
+			codeForeign, codeAmbiguous, codeVersion, codeUnresolved, codeModifier}},
 		{"the org changed", false, true, []string{codePermission, codeUnknownError, codeData}},
 		{"both", true, true, []string{codeMapping, codePatientIdentity, codePermission, codeUnknownError, codeData, codeUnknownCode, codeUnreadable,
-			codeForeign, codeAmbiguous, codeVersion, codeUnresolved}},
+			codeForeign, codeAmbiguous, codeVersion, codeUnresolved, codeModifier}},
 	} {
 		assert.ElementsMatch(t, c.want, releases(c.tables, c.described), c.name)
 	}
