@@ -167,7 +167,7 @@ func (c *Config) Secrets() error {
 	}
 	_, err := c.Ledger.Key.Key32()
 	check("ledger.key", err)
-	_, err = c.Salesforce.PatientKey.Read()
+	_, err = c.Salesforce.PatientKey.Hash()
 	check("salesforce.patient_key", err)
 	if c.Salesforce.ClientSecret != "" {
 		_, err = c.Salesforce.ClientSecret.Read()

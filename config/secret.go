@@ -43,6 +43,25 @@ func (s Secret) Read() ([]byte, error) {
 	return []byte(strings.TrimSpace(string(b))), nil
 }
 
+// The lengths of a secret that hides NHS numbers: below the first it is refused, below the second it is weak.
+const (
+	minHashKey    = 8
+	StrongHashKey = 32
+)
+
+// Hash returns a secret under which NHS numbers are hashed. There are a thousand million NHS numbers: under a secret that can be
+// guessed each of them can be computed from its hash, so an empty or very short one is refused.
+func (s Secret) Hash() ([]byte, error) {
+	key, err := s.Read()
+	if err != nil {
+		return nil, err
+	}
+	if len(key) < minHashKey {
+		return nil, fmt.Errorf("secret %s: %d bytes, too short to hide NHS numbers (openssl rand -base64 32 makes one)", s, len(key))
+	}
+	return key, nil
+}
+
 // Key32 gives a secret that is 32 bytes in base64.
 func (s Secret) Key32() ([]byte, error) {
 	text, err := s.Read()

@@ -18,6 +18,8 @@ var (
 	ErrNHSNumberMissing = errors.New("NHS number is missing")
 	ErrNHSNumberFormat  = errors.New("NHS number does not have ten digits")
 	ErrNHSNumberCheck   = errors.New("NHS number has a wrong check digit")
+	// ErrNHSNumberPlaceholder: one digit ten times fits the check digit and is typed where the number is not known.
+	ErrNHSNumberPlaceholder = errors.New("NHS number is a placeholder (one digit, ten times): it names nobody")
 )
 
 // NHSNumber is a valid NHS number. Like Private it does not print itself.
@@ -47,6 +49,9 @@ func ParseNHSNumber(s string) (NHSNumber, error) {
 	}
 	if check := (11 - sum%11) % 11; check == 10 || byte(check)+'0' != s[9] {
 		return NHSNumber{}, ErrNHSNumberCheck
+	}
+	if strings.Count(s, s[:1]) == len(s) {
+		return NHSNumber{}, ErrNHSNumberPlaceholder
 	}
 	return NHSNumber{digits: Private(s)}, nil
 }

@@ -110,11 +110,13 @@ func TestNHSNumbersOfTheTestRangeAreValid(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoNHSNumberIsRefusedWithoutRepeatingIt(t *testing.T) {
+func TestFinding_inputs_B3_WhatIsNoNHSNumberIsRefusedWithoutRepeatingIt(t *testing.T) {
 	for src, want := range map[string]error{
 		"": ErrNHSNumberMissing, "  ": ErrNHSNumberMissing, "-": ErrNHSNumberMissing,
 		"999000001": ErrNHSNumberFormat, "99900000188": ErrNHSNumberFormat, "999000001x": ErrNHSNumberFormat, "x990000018": ErrNHSNumberFormat,
 		"９９９０": ErrNHSNumberFormat, "999.000.0018": ErrNHSNumberFormat, "9990000\t18": ErrNHSNumberFormat,
+		"9999999999": ErrNHSNumberPlaceholder, "000 000 0000": ErrNHSNumberPlaceholder, "111-111-1111": ErrNHSNumberPlaceholder,
+		"5555555555": ErrNHSNumberPlaceholder,
 		"9990000019": ErrNHSNumberCheck, "9990000017": ErrNHSNumberCheck, "9990000081": ErrNHSNumberCheck,
 	} {
 		n, err := ParseNHSNumber(src)

@@ -76,9 +76,14 @@ func (p *program) join(ctx context.Context, cfg *config.Config, a access) (*app,
 	}
 	out := &app{cfg: cfg, logKey: derive(key, "log")}
 	out.logger = newLogger(p.err, p.verbose, out.logKey)
-	patientKey, err := cfg.Salesforce.PatientKey.Read()
+	patientKey, err := cfg.Salesforce.PatientKey.Hash()
 	if err != nil {
 		return nil, err
+	}
+	if len(patientKey) < config.StrongHashKey {
+		out.logger.Warn("salesforce.patient_key is short: whoever guesses it can compute NHS numbers from keys in Salesforce; "+
+			"give a new site 32 bytes or more (openssl rand -base64 32), and do not change the key of a site that has created Accounts",
+			"bytes", len(patientKey))
 	}
 	if out.tables, err = loadTables(cfg.Tables, patientKey); err != nil {
 		return nil, err

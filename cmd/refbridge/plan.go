@@ -241,7 +241,7 @@ func (p *program) remembered(ctx context.Context, cfg *config.Config) (*mapping.
 func offlineKey(cfg *config.Config) ([]byte, error) {
 	for _, s := range cfg.Sources {
 		if s.Patient == string(bridge.CreateMode) {
-			return cfg.Salesforce.PatientKey.Read()
+			return cfg.Salesforce.PatientKey.Hash()
 		}
 	}
 	return []byte("offline"), nil
