@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
@@ -21,6 +24,8 @@ type simulateCmd struct {
 	Listen    string `default:"127.0.0.1:0" help:"Where to listen; 127.0.0.1:0 takes any free port." placeholder:"ADDR"`
 	Seed      uint64 `default:"1" help:"The same seed gives the same world." placeholder:"N"`
 	Referrals int    `default:"200" help:"How many referrals; Salesforce: how many people." placeholder:"N"`
+	Faults    string `type:"existingfile" help:"ers, fhir: how it misbehaves, a file of JSON (docs/simulators.md)." placeholder:"FILE"`
+	SMART     string `name:"smart" enum:"none,v1,v2,both" default:"none" help:"fhir: sign-in with these scopes: v1, v2 or both." placeholder:"VERSION"`
 	JSON      bool   `name:"json" help:"How to reach it, as one line of JSON."`
 }
 
@@ -30,7 +35,16 @@ func (simulateCmd) Help() string {
 versions, locks and picklists. The same seed gives the same synthetic people on all of them, so that referrals of e-RS find
 their patients in Salesforce. It runs until interrupted. POST /control/clock {"advance":"24h"} moves its day.
 
+--faults FILE, or POST /control/faults, makes ers and fhir misbehave as real ones do (docs/simulators.md has examples).
+fhir: {"paging":"offset"} rows shift between pages; "pageCap":10 smaller pages than asked; "ahead":"3h" its clock;
+  "stamps" one record's meta.lastUpdated; "lag":"10m" a replica that shows the past; "delete" records answer 410;
+  "bad" entries that cannot be read; "big" records of n MiB; "ignoreInclude"; "refuse" searches; "outcome" entries;
+  "nextHost" other host in next links; "ratePerMinute" 429; "grant" fewer scopes; "next" any answer, or a cut body.
+ers: "ahead" the worklist names a higher version than A005; "frozen" A005 lags; "edits" states, reasons, comments,
+  appointment numbers, documents; "acceptAgain" A013 of what is accepted; "locked" 423; "next" any answer.
+
 Example: refbridge simulate ers --listen 127.0.0.1:9001 --referrals 50
+         refbridge simulate fhir --smart v2 --faults faults.json
 
 Exit codes: 0 interrupted, 1 error, 64 usage.`
 }
@@ -75,16 +89,19 @@ func (c *simulateCmd) build() (http.Handler, func(base, dir string) (reach, erro
 	switch c.What {
 	case "ers":
 		s, err := erssim.New(erssim.Options{Seed: c.Seed, Referrals: c.Referrals, AllStates: true})
+		if err == nil {
+			err = misbehave(c.Faults, s.SetFaults)
+		}
 		return s, func(base, dir string) (reach, error) {
 			k := s.Credentials(base)
 			file, err := writeKey(dir, "ers.pem", k.PrivateKeyPEM)
 			return reach{BaseURL: k.BaseURL, TokenURL: k.TokenURL, ClientID: k.ClientID, KeyID: k.KeyID, PrivateKeyFile: file}, err
 		}, err
 	case "fhir":
-		s, err := fhirsim.New(fhirsim.Options{Seed: c.Seed, Referrals: c.Referrals})
-		return s, func(base, _ string) (reach, error) {
-			return reach{BaseURL: s.Credentials(base).BaseURL}, nil
-		}, err
+		return c.fhir()
+	}
+	if c.Faults != "" {
+		return nil, nil, hinted{errors.New("--faults is for ers and fhir"), "POST /control/faults breaks a running Salesforce simulator"}
 	}
 	s, err := sfdcsim.New(sfdcsim.Options{Seed: int64(c.Seed), People: c.Referrals})
 	return s, func(base, dir string) (reach, error) {
@@ -92,6 +109,51 @@ func (c *simulateCmd) build() (http.Handler, func(base, dir string) (reach, erro
 		file, err := writeKey(dir, "salesforce.pem", k.PrivateKeyPEM)
 		return reach{BaseURL: k.BaseURL, ClientID: k.ClientID, ClientSecret: k.ClientSecret, Username: k.Username, PrivateKeyFile: file}, err
 	}, err
+}
+
+// fhir builds the FHIR server; where it asks for a token, the client's key is the one that signs RS384.
+func (c *simulateCmd) fhir() (http.Handler, func(base, dir string) (reach, error), error) {
+	o := fhirsim.Options{Seed: c.Seed, Referrals: c.Referrals, RequireToken: c.SMART != "none"}
+	if c.SMART == "v1" || c.SMART == "v2" {
+		o.SMART = c.SMART
+	}
+	s, err := fhirsim.New(o)
+	if err == nil {
+		err = misbehave(c.Faults, s.SetFaults)
+	}
+	return s, func(base, dir string) (reach, error) {
+		k := s.Credentials(base)
+		if k.Key == nil {
+			return reach{BaseURL: k.BaseURL}, nil
+		}
+		der, err := x509.MarshalPKCS8PrivateKey(k.Key)
+		if err != nil {
+			return reach{}, err
+		}
+		file, err := writeKey(dir, "fhir.pem", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+		return reach{BaseURL: k.BaseURL, TokenURL: k.TokenURL, ClientID: k.ClientID, KeyID: k.KeyID, PrivateKeyFile: file}, err
+	}, err
+}
+
+// misbehave reads a fault file, strictly, and sets what stands in it.
+func misbehave[F any](path string, set func(F) error) error {
+	if path == "" {
+		return nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var faults F
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&faults); err != nil {
+		return hinted{fmt.Errorf("faults %s: %w", path, err), "docs/simulators.md lists the faults"}
+	}
+	if err := set(faults); err != nil {
+		return hinted{fmt.Errorf("faults %s: %w", path, err), "docs/simulators.md lists the faults"}
+	}
+	return nil
 }
 
 func writeKey(dir, name string, pem []byte) (string, error) {

@@ -32,8 +32,7 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 	case "POST /control/faults":
 		var f Faults
 		if err = decode(r.Body, &f); err == nil {
-			s.SetFaults(f)
-			out = f
+			out, err = f, s.SetFaults(f)
 		}
 	default:
 		empty(http.StatusNotFound).send(w, r)

@@ -10,6 +10,11 @@ import (
 type Faults struct {
 	Locked []string `json:"locked,omitempty"` // UBRNs that somebody edits: writes answer 423 until the next Faults
 	Next   []Fault  `json:"next,omitempty"`   // answers to give instead of the right ones, in this order
+
+	Ahead       map[string]int  `json:"ahead,omitempty"`       // UBRN: the worklist names a version that is so much higher than A005's, until the next Faults
+	Frozen      []string        `json:"frozen,omitempty"`      // UBRNs that A005 shows as they are now, whatever happens to them, until the next Faults
+	AcceptAgain bool            `json:"acceptAgain,omitempty"` // A013 is taken again for what is accepted; the state stays BOOKED
+	Edits       map[string]Edit `json:"edits,omitempty"`       // UBRN: changes to the referral, which stay
 }
 
 // Fault spoils the next Times calls of one endpoint.
@@ -26,8 +31,8 @@ type Fault struct {
 	ContentType string `json:"contentType,omitempty"`
 }
 
-// SetFaults replaces the faults in force.
-func (s *Server) SetFaults(f Faults) {
+// SetFaults replaces the faults in force. It fails, and changes nothing, where one of them cannot be.
+func (s *Server) SetFaults(f Faults) error {
 	next := slices.Clone(f.Next)
 	for i := range next {
 		if next[i].Times == 0 {
@@ -36,7 +41,12 @@ func (s *Server) SetFaults(f Faults) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.faults = Faults{Locked: slices.Clone(f.Locked), Next: next}
+	if err := s.checkFaults(f); err != nil {
+		return err
+	}
+	s.faults = Faults{Locked: slices.Clone(f.Locked), Next: next, AcceptAgain: f.AcceptAgain}
+	s.edit(f)
+	return nil
 }
 
 // fault takes the first fault ordered for the call.

@@ -37,6 +37,9 @@ func (s *Server) read(c *call) answer {
 	if !ok {
 		return a
 	}
+	if r.frozen != nil {
+		r = r.frozen
+	}
 	if version := c.PathValue("version"); version != "" && version != strconv.Itoa(r.version) {
 		return empty(http.StatusNotFound)
 	}

@@ -39,7 +39,8 @@ type referral struct {
 	appointment  *appointment
 	documents    []document
 	requirements []string // ADVOCACY, INTERPRETER, TRANSPORT
-	spin         uint64   // what decides the referral's oddities, see odd
+	edited
+	spin uint64 // what decides the referral's oddities, see odd
 }
 
 // appointment is the current appointment of a referral; there is never more than one.
@@ -155,7 +156,7 @@ func (r *referral) reviewable() bool {
 
 // acceptable is the precondition of A013: booked, with a letter, pending review, on or after today.
 func (s *Server) acceptable(r *referral) bool {
-	return r.state == booked && r.letter && !r.reviewed && r.appointment != nil && !s.over(r.appointment)
+	return r.state == booked && r.letter && (!r.reviewed || s.faults.AcceptAgain) && r.appointment != nil && !s.over(r.appointment)
 }
 
 // decideReview is the effect of a review. e-RS's own examples give RETURN_TO_REFERRER_WITH_ADVICE the state

@@ -159,6 +159,9 @@ func (v view) stateExtension() object {
 
 func (v view) contained() list {
 	out := list{v.searchCriteria(), v.shortlistResource()}
+	if v.nestedSearch {
+		out = list{v.shortlistResource()}
+	}
 	if v.appointment != nil {
 		out = append(out, v.containedAppointment())
 	}
@@ -194,11 +197,15 @@ func (v view) shortlistResource() object {
 		item["display"] = sv.name
 		entries = append(entries, object{"item": item})
 	}
-	return object{
+	out := object{
 		"resourceType": "List", "id": "shortlist", "meta": profile("eRS-Shortlist-List-1"),
 		"status": "current", "mode": "snapshot", "entry": entries,
 		"extension": list{extension("Shortlist-SearchCriteria", "valueReference", object{"reference": "#serviceSearchCriteria"})},
 	}
+	if v.nestedSearch {
+		out["contained"] = list{v.searchCriteria()}
+	}
+	return out
 }
 
 func (v view) containedAppointment() object {
@@ -254,18 +261,22 @@ func (v view) participants(a appointment) list {
 
 func (v view) documentReference(d document) object {
 	id := strconv.Itoa(d.id)
+	facts := list{
+		extension("AvailabilityStatus", "valueCoding", v.coding(code{set: "eRS-AvailabilityStatus-1", code: d.availability})),
+		extension("AttachedBy", "valueReference", identifier(systemUser, d.author)),
+		extension("AttachedByOrganisation", "valueReference", identifier(systemOrganisation, d.org)),
+	}
+	if v.onBehalfOf != "" {
+		facts = append(facts, extension("AttachedOnBehalfOf", "valueReference", identifier(systemUser, v.onBehalfOf)))
+	}
 	return object{
 		"resourceType": "DocumentReference", "id": "DocumentReference-" + id, "meta": profile("eRS-DocumentReference-1"),
 		"type":   v.codeable(code{"eRS-AttachmentType-1", d.kind, display(d.kind)}),
 		"status": "current", "indexed": instant(d.indexed), "description": "attachment " + d.file,
 		"content": list{object{"attachment": object{
 			"id": id, "contentType": d.typ, "url": "Binary/" + d.uuid, "size": d.size, "title": d.file,
-			"creation": d.indexed.UTC().Format(time.DateOnly),
-			"extension": list{
-				extension("AvailabilityStatus", "valueCoding", v.coding(code{set: "eRS-AvailabilityStatus-1", code: d.availability})),
-				extension("AttachedBy", "valueReference", identifier(systemUser, d.author)),
-				extension("AttachedByOrganisation", "valueReference", identifier(systemOrganisation, d.org)),
-			},
+			"creation":  d.indexed.UTC().Format(time.DateOnly),
+			"extension": facts,
 		}}},
 	}
 }

@@ -187,11 +187,18 @@ func (v view) introduce(contained list, seen map[string]bool) list {
 			"identifier": list{v.patient()["identifier"]},
 		})
 	}
-	if a := v.appointment; a != nil && a.clinician != "" && !seen[a.clinician] {
-		seen[a.clinician] = true
+	clinicians := []string{v.allocated}
+	if a := v.appointment; a != nil {
+		clinicians = append(clinicians, a.clinician)
+	}
+	for _, id := range clinicians {
+		if id == "" || seen[id] {
+			continue
+		}
+		seen[id] = true
 		contained = append(contained, object{
-			"resourceType": "Practitioner", "id": "Practitioner-" + a.clinician, "meta": profile("eRS-Practitioner-1"),
-			"identifier": list{object{"system": systemUser, "value": a.clinician}},
+			"resourceType": "Practitioner", "id": "Practitioner-" + id, "meta": profile("eRS-Practitioner-1"),
+			"identifier": list{object{"system": systemUser, "value": id}},
 		})
 	}
 	return contained
@@ -240,9 +247,10 @@ func (v view) forReview() list {
 	if v.state == awaitingTriage {
 		typ = "TRIAGE_DEFERRAL"
 	}
-	never := code{"eRS-RequestContextStatus-1", "NEVER_REVIEWED", "Never Reviewed"}
+	reviewed := or(v.requestContext, "NEVER_REVIEWED")
+	context := code{"eRS-RequestContextStatus-1", reviewed, display(reviewed)}
 	out = append(out,
-		field("requestContextStatus", "valueCodeableConcept", v.codeable(never)),
+		field("requestContextStatus", "valueCodeableConcept", v.codeable(context)),
 		field("clinicalInfoFirstSubmitted", "valueDateTime", instant(v.submitted)),
 		field("referralType", "valueCodeableConcept", v.codeable(code{set: "eRS-ReferralType-1", code: typ})),
 	)
@@ -255,11 +263,14 @@ func (v view) forReview() list {
 	if a := v.appointment; a != nil && a.clinician != "" {
 		out = append(out, field("namedClinician", "valueReference", object{"reference": "#Practitioner-" + a.clinician}))
 	}
+	if v.allocated != "" {
+		out = append(out, field("allocatedClinician", "valueReference", object{"reference": "#Practitioner-" + v.allocated}))
+	}
 	if !v.odd("no service", 9) {
 		out = append(out, v.serviceField())
 	}
-	if !v.odd("no version", 14) {
-		out = append(out, field("referralRequestVersion", "valueInteger", v.version))
+	if v.ahead != 0 || !v.odd("no version", 14) {
+		out = append(out, field("referralRequestVersion", "valueInteger", v.version+v.ahead))
 	}
 	return out
 }
@@ -274,6 +285,7 @@ func (v view) slotIssue() list {
 	if !v.letter {
 		letter = "OVERDUE"
 	}
+	letter = or(v.clinical, letter)
 	return append(out,
 		field("ubrnReceived", "valueDateTime", instant(v.received.Add(time.Hour))),
 		field("patientContactExpected", "valueDate", workingDays(v.received, v.contactDays()).Format(time.DateOnly)),
