@@ -215,7 +215,7 @@ func (s *search) begin(page rest.Page) bool {
 		return false
 	}
 	before := s.key
-	s.key = earlier(s.key, since(s.progress.from, s.progress.start, s.server.From))
+	s.key = earlier(s.key, putBack(s.progress.from, s.progress.start, s.server.Now()))
 	return s.key.Before(before)
 }
 

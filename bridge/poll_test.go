@@ -58,9 +58,9 @@ func TestFinding_inputs_B2_AClockOfTheSourceThatIsPutRightLosesNothing(t *testin
 				require.NoError(t, err)
 				w.date = then
 				for i := range 8 {
-					w.wait(10 * time.Minute)
 					w.put("n"+strconv.Itoa(i), -then)
 					w.put("a", -then)
+					w.wait(40 * time.Minute)
 					_, err := w.poll()
 					require.NoError(t, err)
 				}

@@ -48,6 +48,15 @@ func since(mark, now, first time.Time) time.Time {
 	return earlier(mark, now).Add(-overlap)
 }
 
+// putBack returns from when on a poll asks that began, by the server's clock, before the watermark of the last one: the clock was
+// put back, and what changed since the last poll is stamped by so much earlier. Else it is the watermark.
+func putBack(mark, start, ours time.Time) time.Time {
+	if !start.Before(mark) {
+		return mark
+	}
+	return mark.Add(start.Sub(ours) - overlap)
+}
+
 // page returns the progress after a page with these stamps; a zero time is a record whose stamp is missing or cannot be read.
 // now is the server's clock.
 func (p progress) page(stamps []time.Time, now time.Time) progress {

@@ -66,6 +66,9 @@ func TestThePollReachesBackFromTheStartOfTheOneBefore(t *testing.T) {
 	assert.Equal(t, at("2026-11-30T10:45:00Z"), since(at("2026-11-30T11:00:00Z"), now, time.Time{}))
 	assert.Equal(t, at("2026-11-30T11:45:00Z"), since(at("2099-01-01T00:00:00Z"), now, time.Time{}), "a watermark of the future")
 	assert.Equal(t, now, since(time.Time{}, now, now), "the first poll")
+	mark := at("2026-11-30T11:20:00Z")
+	assert.Equal(t, mark, putBack(mark, now, now), "the clock goes on")
+	assert.Equal(t, at("2026-11-30T08:05:00Z"), putBack(mark, at("2026-11-30T09:00:00Z"), now), "it was put back by three hours")
 	assert.Zero(t, since(time.Time{}, now, time.Time{}))
 }
 
