@@ -127,3 +127,13 @@ func TestAnNHSNumberThatIsOldOrOverIsNotThePatients(t *testing.T) {
 		assert.Equal(t, want, reveal(t, mapped(t, out, "Identifier").Record, "IdValue"))
 	}
 }
+
+func TestFinding_SEC19_ADisplayOfALocalCodeNamesNoSharedRecord(t *testing.T) {
+	for system, want := range map[string]string{"http://snomed.info/sct": "Plain words", "https://fhir.nhs.uk/CodeSystem/x": "Plain words",
+		"https://epr.example.nhs.uk/codes": "K-1", "urn:oid:1.2.3": "K-1"} {
+		out, err := starterTables(t).Map(aReferral(t, `,"code":{"coding":[{"system":"`+system+`","code":"K-1","display":"Plain words"}]}`))
+		require.NoError(t, err)
+		assert.Equal(t, want, reveal(t, mapped(t, out, "CodeSet").Record, "Name"), system)
+		assert.Equal(t, want, reveal(t, mapped(t, out, "CodeSetBundle").Record, "Name"), system)
+	}
+}
