@@ -43,11 +43,8 @@ func (s Secret) Read() ([]byte, error) {
 	return []byte(strings.TrimSpace(string(b))), nil
 }
 
-// The lengths of a secret that hides NHS numbers: below the first it is refused, below the second it is weak.
-const (
-	minHashKey    = 8
-	StrongHashKey = 32
-)
+// minHashKey is the least length of a secret that hides NHS numbers. 32 bytes are what a site should have.
+const minHashKey = 8
 
 // Hash returns a secret under which NHS numbers are hashed. There are a thousand million NHS numbers: under a secret that can be
 // guessed each of them can be computed from its hash, so an empty or very short one is refused.

@@ -80,11 +80,6 @@ func (p *program) join(ctx context.Context, cfg *config.Config, a access) (*app,
 	if err != nil {
 		return nil, err
 	}
-	if len(patientKey) < config.StrongHashKey {
-		out.logger.Warn("salesforce.patient_key is short: whoever guesses it can compute NHS numbers from keys in Salesforce; "+
-			"give a new site 32 bytes or more (openssl rand -base64 32), and do not change the key of a site that has created Accounts",
-			"bytes", len(patientKey))
-	}
 	if out.tables, err = loadTables(cfg.Tables, patientKey); err != nil {
 		return nil, err
 	}
