@@ -77,12 +77,13 @@ type Result struct {
 // then stay pending, and doing them again is harmless because every write is an upsert by key.
 func (a *Applier) Apply(ctx context.Context, plan Plan) (Result, error) {
 	run := applying{Applier: a, plan: plan, ids: map[string]string{}, failed: map[string]error{},
-		meant: map[*Step][]string{}, unsent: map[*Step]bool{}}
-	var err error
+		meant: map[*Step][]string{}, unsent: map[*Step]bool{}, stopped: map[*Write]bool{}, unstopped: map[*Step]error{}}
+	err := run.ahead(ctx)
 	for _, object := range a.Objects {
-		if err = run.object(ctx, object); err != nil {
+		if err != nil {
 			break
 		}
+		err = run.object(ctx, object)
 	}
 	// A crash here loses nothing: the rows are in Salesforce under our keys, the steps are pending in the ledger, and the
 	// next run finds the records equal and settles them. A stop must not lose what is already known, hence the new limit.
@@ -100,6 +101,9 @@ type applying struct {
 	meant  map[*Step][]string // intents that were written down
 	unsent map[*Step]bool     // a record of it never left, because of a stop
 	writes int
+	// stopped are the stop flags that were written; unstopped the steps of which one was not, and why.
+	stopped   map[*Write]bool
+	unstopped map[*Step]error
 }
 
 // object writes the rows of one object, 200 a call; rows whose step already failed are left out.
@@ -146,6 +150,9 @@ func (r *applying) parents(w *Write) bool {
 
 // cause gives the first failure among the step's own and shared records.
 func (r *applying) cause(s *Step) error {
+	if err := r.unstopped[s]; err != nil {
+		return err
+	}
 	for _, w := range s.Writes {
 		if err := r.failed[recordID(w.Object, w.Key)]; err != nil {
 			return err
@@ -168,25 +175,9 @@ func (r *applying) batch(ctx context.Context, steps []*Step, rows []*Write) erro
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	intents := make([]ledger.Intent, len(rows))
-	records := make([]sobject.Record, len(rows))
-	for i, w := range rows {
-		intents[i] = r.intent(steps[i], w)
-		records[i] = w.Send
-	}
-	// Committed before the first byte is sent: whatever happens from here on, the ledger knows what was meant.
-	if err := r.Journal.Intend(ctx, intents); err != nil {
-		return fmt.Errorf("write down intents: %w", err)
-	}
-	for i, s := range steps {
-		r.meant[s] = append(r.meant[s], intents[i].ID)
-	}
-	// A stop does not cut a call in flight: what it did would have to be found out again.
-	sending, done := inFlight(ctx, flightTime)
-	defer done()
-	results, stop := r.Target.Upsert(sending, rows[0].Object, rows[0].Key.Field, records)
-	if len(results) != len(rows) {
-		return fmt.Errorf("upsert %s: %w", rows[0].Object, errors.Join(errResults, stop))
+	results, stop, err := r.send(ctx, steps, rows)
+	if err != nil {
+		return err
 	}
 	for i, w := range rows {
 		// After a stop the results still say which rows were saved.
@@ -198,6 +189,31 @@ func (r *applying) batch(ctx context.Context, steps []*Step, rows []*Write) erro
 		stop = r.defaults(ctx, rows)
 	}
 	return stop
+}
+
+// send writes the intents down and sends the rows. stop is why nothing more may be sent, err why it is not known what became of them.
+func (r *applying) send(ctx context.Context, steps []*Step, rows []*Write) (results []sfdc.SaveResult, stop, err error) {
+	intents := make([]ledger.Intent, len(rows))
+	records := make([]sobject.Record, len(rows))
+	for i, w := range rows {
+		intents[i] = r.intent(steps[i], w)
+		records[i] = w.Send
+	}
+	// Committed before the first byte is sent: whatever happens from here on, the ledger knows what was meant.
+	if err := r.Journal.Intend(ctx, intents); err != nil {
+		return nil, nil, fmt.Errorf("write down intents: %w", err)
+	}
+	for i, s := range steps {
+		r.meant[s] = append(r.meant[s], intents[i].ID)
+	}
+	// A stop does not cut a call in flight: what it did would have to be found out again.
+	sending, done := inFlight(ctx, flightTime)
+	defer done()
+	results, stop = r.Target.Upsert(sending, rows[0].Object, rows[0].Key.Field, records)
+	if len(results) != len(rows) {
+		return nil, nil, fmt.Errorf("upsert %s: %w", rows[0].Object, errors.Join(errResults, stop))
+	}
+	return results, stop, nil
 }
 
 // defaults reads back what the org itself put into fields that the source says nothing about (a status reason None, a
@@ -332,7 +348,7 @@ func (r *applying) settlement(s *Step, halted bool) (ledger.Settlement, bool) {
 	if s.skip || r.unsent[s] || s.deferred && s.Fate == ledger.Pending {
 		return ledger.Settlement{}, false
 	}
-	if s.Fate == ledger.Pending {
+	if s.Fate == ledger.Pending || r.unstopped[s] != nil || halted && len(s.Ahead) > 0 {
 		var ok bool
 		if v, ok = r.outcome(s, halted); !ok {
 			return ledger.Settlement{}, false
@@ -344,7 +360,7 @@ func (r *applying) settlement(s *Step, halted bool) (ledger.Settlement, bool) {
 		st.Known = &ledger.Known{Version: s.Work.Ref.Version, Digest: s.Digest.String(), Tables: r.plan.Tables,
 			Patient: s.Patient, Terminal: s.Terminal}
 	}
-	st.Images = r.images(s, st.Fate == ledger.Applied)
+	st.Images = r.flagged(s, r.images(s, st.Fate == ledger.Applied))
 	return st, true
 }
 
@@ -357,6 +373,14 @@ func (r *applying) outcome(s *Step, halted bool) (verdict, bool) {
 		v := ofTarget(err, s.Work, r.Now())
 		v.reason.Rule = r.rule(s, v.reason.Field)
 		return v, v.halt == nil
+	}
+	for _, w := range s.Ahead {
+		if !r.stopped[w] && halted {
+			return verdict{}, false
+		}
+	}
+	if s.Fate != ledger.Pending {
+		return verdict{fate: s.Fate, reason: s.Reason, next: s.Next}, true
 	}
 	for _, w := range s.Writes {
 		if w.Action == Same || r.written(w) {

@@ -250,7 +250,14 @@ func (c *comparison) update(s *Step, w *Write, have, image sobject.Record) {
 		if c.planner.unsettled[recordID(w.Object, w.Key)] && f.Owner == sobject.Latest {
 			last, remembered = there, true // an unsettled write of ours: the difference is not taken for a person's
 		}
-		switch d := decide(f, there, last, remembered); d {
+		d := decide(f, there, last, remembered)
+		if f.Owner == sobject.Stop && s.Work.Known.Version == s.Work.Ref.Version && d == overwrite && !f.Value.Equal(sobject.BoolValue(true)) {
+			d = keepTheirs // only a newer version takes a stop flag back
+		}
+		if s.flagged(w, f.Name) {
+			continue // written ahead
+		}
+		switch d {
 		case keepTheirs:
 			w.Kept = append(w.Kept, f.Name)
 		case conflict:
@@ -317,6 +324,8 @@ func decide(want sobject.Field, have, last sobject.Value, remembered bool) decis
 		return leave
 	}
 	switch want.Owner {
+	case sobject.Stop:
+		return decideStop(want.Value, have, last, remembered)
 	case sobject.TargetSide:
 		return leave
 	case sobject.CreateOnly:

@@ -99,8 +99,27 @@ func (f *Flow) read(ctx context.Context, w ledger.Work) (*ledger.Settlement, err
 	if v.halt != nil {
 		return nil, v.halt
 	}
+	if v.reason.Code == codePatientError && f.Applier != nil {
+		return nil, f.stop(ctx, w, v)
+	}
 	st := v.settlement(w)
 	return &st, nil
+}
+
+// stop sets the stop flags of a record that the source refuses to give for its patient's sake, and settles it.
+func (f *Flow) stop(ctx context.Context, w ledger.Work, v verdict) error {
+	plan, err := f.Planner.stop(ctx, w, v)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Applier.Apply(ctx, plan); err != nil {
+		return err
+	}
+	if f.unread == nil {
+		f.unread = map[fhir.Reference]ledger.Fate{}
+	}
+	f.unread[w.Ref.Current()] = plan.Steps[0].Fate
+	return nil
 }
 
 // banned gives the reason why a record is never read again: e-RS asked not to try a second time, whatever version it names.

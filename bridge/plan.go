@@ -41,15 +41,19 @@ type Step struct {
 	Bundle fhir.Bundle
 	Digest fhir.Digest
 	Writes []*Write // parents first
+	// Ahead are the stop flags of records that are there, written in calls of their own before any of Writes, and also where the
+	// step is held or dead.
+	Ahead []*Write
 	// Fate is what the planner already knows: Applied (nothing to do), Held, Dead, Superseded; Pending = to be applied.
 	Fate   ledger.Fate
 	Reason ledger.Reason
 	Next   time.Time // when a held step is tried again; zero = when the tables, the describe or an operator change something
 	// Patient is an opaque token of the patient's NHS number: a known referral must not change its patient.
 	Patient  string
-	Terminal bool // the source will not change this record any more
-	skip     bool // nothing to write down: the record was not even read yet
-	deferred bool // another step of the plan writes the same record with other content: it waits for the next batch
+	Terminal bool             // the source will not change this record any more
+	stops    []sobject.Record // whose stop flag the source sets
+	skip     bool             // nothing to write down: the record was not even read yet
+	deferred bool             // another step of the plan writes the same record with other content: it waits for the next batch
 }
 
 // Write is one record of a Step.
@@ -156,7 +160,7 @@ func (p Plan) Counts() Counts {
 }
 
 func (s *Step) writes() int {
-	n := 0
+	n := len(s.Ahead)
 	for _, w := range s.Writes {
 		if s.Fate == ledger.Pending && w.Action != Same && !w.shared {
 			n++

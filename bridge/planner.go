@@ -87,6 +87,9 @@ func (p *Planner) Inbound(ctx context.Context, work []ledger.Work) (Plan, error)
 	if err := p.patients(ctx, plan.Steps); err != nil {
 		return plan, err
 	}
+	if err := p.ahead(ctx, plan.Steps); err != nil {
+		return plan, err
+	}
 	return plan, p.compare(ctx, plan.Steps)
 }
 
@@ -141,9 +144,11 @@ func (p *Planner) mapStep(ctx context.Context, s *Step) error {
 	var faults mapping.Faults
 	resolver := s.Bundle.References()
 	for _, focus := range s.Bundle.Focus {
-		out, err := p.Tables.Map(mapping.Input{Focus: focus, Related: s.Bundle.Related, Resolver: resolver, Now: p.Now(),
+		in := mapping.Input{Focus: focus, Related: s.Bundle.Related, Resolver: resolver, Now: p.Now(),
 			Variables: map[string]string{"source": p.Flow, "run": run, "patientMode": string(p.Policy.Patient),
-				"system": p.Policy.System}})
+				"system": p.Policy.System}}
+		p.stops(s, in)
+		out, err := p.Tables.Map(in)
 		var some mapping.Faults
 		if errors.As(err, &some) {
 			faults = append(faults, some...)

@@ -71,7 +71,7 @@ type rowFormat struct {
 	Lookup       string                `json:"lookup" pattern:"^[A-Za-z][A-Za-z0-9_]{1,79}\\.nhsNumber$" doc:"The value finds another record: Account.nhsNumber."`
 	Default      scalarFormat          `json:"default" doc:"Value where the source has none. true and false without quotes are a checkbox."`
 	Required     bool                  `json:"required" doc:"Without a value the record is held."`
-	Owner        string                `json:"owner" enum:"owner" doc:"source: every difference is written. target: written when the record is new. latest: whoever changed it last. create-only: the platform takes it on create only."`
+	Owner        string                `json:"owner" enum:"owner" doc:"source: every difference is written. target: written when the record is new. latest: whoever changed it last. create-only: the platform takes it on create only. stop: a checkbox that is set before anything else is written, also where the record is held."`
 	KeepIfAbsent bool                  `json:"keepIfAbsent" doc:"Without a value the field is left as it is; otherwise it is emptied."`
 	When         pathFormat            `json:"when" doc:"FHIRPath: the row counts only where this holds."`
 	Purpose      string                `json:"purpose" doc:"Why this field leaves the trust."`
@@ -272,7 +272,7 @@ func (s *schemaWriter) member(f reflect.StructField) schemaNode {
 func enumOf(list string) []string {
 	switch list {
 	case "owner":
-		return []string{"source", "target", "latest", "create-only"}
+		return []string{"source", "target", "latest", "create-only", "stop"}
 	case "body":
 		return bodyNames()
 	case "dialect":

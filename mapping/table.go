@@ -179,13 +179,15 @@ func (r *Reader) owner(n *yaml.Node, otherwise sobject.Owner) sobject.Owner {
 	if n == nil {
 		return otherwise
 	}
-	switch r.Choice(n, "owner", "source", "target", "latest", "create-only") {
+	switch r.Choice(n, "owner", "source", "target", "latest", "create-only", "stop") {
 	case "target":
 		return sobject.TargetSide
 	case "latest":
 		return sobject.Latest
 	case "create-only":
 		return sobject.CreateOnly
+	case "stop":
+		return sobject.Stop
 	}
 	return sobject.Source
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,7 +27,7 @@ func (p printer) mark(action bridge.Action) string {
 
 func (p printer) step(s *bridge.Step) {
 	fmt.Fprintf(p.w, "%s  %s\n", s.Work.Ref, p.paint("1", s.Outcome()))
-	for _, w := range s.Writes {
+	for _, w := range slices.Concat(s.Ahead, s.Writes) {
 		p.write(w)
 	}
 	if s.Reason.Code != "" {
@@ -141,7 +142,7 @@ type fieldJSON struct {
 
 func stepOf(s *bridge.Step) stepJSON {
 	out := stepJSON{Ref: s.Work.Ref.String(), Outcome: s.Outcome(), Reason: reasonOf(s.Reason)}
-	for _, w := range s.Writes {
+	for _, w := range slices.Concat(s.Ahead, s.Writes) {
 		j := writeJSON{Action: string(w.Action), Object: w.Object, Key: w.Key.Value, Kept: w.Kept}
 		for _, f := range w.Fields {
 			j.Fields = append(j.Fields, fieldJSON{Field: f.Field, Have: pointer(masked(w, f.Field, f.Have)), Want: pointer(masked(w, f.Field, f.Want)),

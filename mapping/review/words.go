@@ -40,6 +40,8 @@ func ownerWords(o sobject.Owner) string {
 		return "last change wins"
 	case sobject.CreateOnly:
 		return "set once"
+	case sobject.Stop:
+		return "set before all else"
 	}
 	return "source decides"
 }

@@ -14,6 +14,7 @@ const (
 	TargetSide              // Salesforce decides: written when the record is created, never again
 	Latest                  // whoever changed it since the last sync decides; where both did, the record is held
 	CreateOnly              // the platform takes it on create only
+	Stop                    // a stop flag: set by the source before anything else is written, taken back only where the source had set it
 )
 
 // Key is a record's external id: the field and its value, URL-safe, never an NHS number.

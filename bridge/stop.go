@@ -1,0 +1,221 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"refbridge/ledger"
+	"refbridge/mapping"
+	"refbridge/sfdc"
+	"refbridge/sfdc/sobject"
+)
+
+// stops notes which records of a step are to say that nobody may contact the patient, whatever else becomes of the step.
+func (p *Planner) stops(s *Step, in mapping.Input) {
+	for _, r := range p.Tables.Stops(in) {
+		if !slices.ContainsFunc(s.stops, func(have sobject.Record) bool { return recordID(have.Object, have.Key) == recordID(r.Object, r.Key) }) {
+			s.stops = append(s.stops, r)
+		}
+	}
+}
+
+// Stop plans what is left to do for a record that the source refuses to give for its patient's sake (PATIENT_ERROR): the stop flag
+// of whatever was written for it before. The step ends as the verdict says.
+func (p *Planner) stop(ctx context.Context, w ledger.Work, v verdict) (Plan, error) {
+	s := &Step{Work: w}
+	s.settled(v)
+	plan := Plan{Flow: p.Flow, At: p.Now(), Tables: p.Tables.Hash(), Steps: []*Step{s}}
+	if p.Memory == nil {
+		return plan, nil
+	}
+	images, err := p.Memory.Images(ctx, w.Source, w.Ref)
+	if err != nil {
+		return plan, fmt.Errorf("read last-synced images of %s: %w", w.Ref.Current(), err)
+	}
+	for _, image := range images {
+		if r, ok := p.Tables.StopsOf(image); ok {
+			s.stops = append(s.stops, r)
+		}
+	}
+	return plan, p.ahead(ctx, plan.Steps)
+}
+
+// flagged reports whether a flag of a record is written ahead.
+func (s *Step) flagged(w *Write, field string) bool {
+	return slices.ContainsFunc(s.Ahead, func(a *Write) bool {
+		_, sent := a.Send.Get(field)
+		return a.Object == w.Object && a.Key == w.Key && sent
+	})
+}
+
+// ahead plans the stop flags: only of records that are in Salesforce under our key, as one that is not there yet gets its flag
+// when it is made. They are written in calls of their own, before anything else.
+func (p *Planner) ahead(ctx context.Context, steps []*Step) error {
+	keys := map[string][]string{}
+	for _, s := range steps {
+		for _, r := range s.stops {
+			keys[r.Object] = append(keys[r.Object], r.Key.Value)
+		}
+	}
+	if p.Target == nil || len(keys) == 0 {
+		return nil
+	}
+	current, images := records{}, records{}
+	for _, o := range p.Tables.Objects() {
+		if len(keys[o.Name]) == 0 {
+			continue
+		}
+		if err := p.flags(ctx, o, keys[o.Name], current, images); err != nil {
+			return err
+		}
+	}
+	planned := map[string]bool{}
+	for _, s := range steps {
+		for _, r := range s.stops {
+			id := recordID(r.Object, r.Key)
+			if have, there := current[id]; there && !planned[id] {
+				s.Ahead = append(s.Ahead, stopWrites(r, have, images[id])...)
+				planned[id] = true
+			}
+		}
+	}
+	return nil
+}
+
+// flags reads the records of an object as they are in Salesforce and as they were last synced.
+func (p *Planner) flags(ctx context.Context, o mapping.Object, keys []string, current, images records) error {
+	rows, err := p.Target.Retrieve(ctx, sfdc.Selection{Object: o.Name, KeyField: o.KeyField, Keys: keys, Fields: o.Fields, Refs: o.Refs})
+	if err != nil {
+		return p.refused(ctx, err, "retrieve "+o.Name)
+	}
+	for _, r := range rows {
+		current[recordID(o.Name, r.Key)] = r
+	}
+	if p.Memory == nil {
+		return nil
+	}
+	last, err := p.Memory.ImagesByKey(ctx, o.Name, keys)
+	if err != nil {
+		return fmt.Errorf("read last-synced images of %s: %w", o.Name, err)
+	}
+	for key, r := range last {
+		images[recordID(o.Name, sobject.Key{Value: key})] = r
+	}
+	return nil
+}
+
+// stopWrites makes the write that sets the flags of one record; none where they are set, or where a person has taken them back.
+func stopWrites(want, have, image sobject.Record) []*Write {
+	w := &Write{Action: Update, Object: want.Object, Key: want.Key, Have: have, Image: image,
+		Send: sobject.Record{Object: want.Object, Key: want.Key, ID: have.ID}}
+	w.Image.Object, w.Image.Key, w.Image.ID = want.Object, want.Key, have.ID
+	w.Image.Fields = slices.Clone(image.Fields)
+	for _, f := range want.Fields {
+		there, _ := have.Get(f.Name)
+		last, remembered := image.Get(f.Name)
+		if decideStop(f.Value, there, last, remembered) != overwrite {
+			continue
+		}
+		w.Send.Fields = append(w.Send.Fields, f)
+		w.Fields = append(w.Fields, FieldChange{Field: f.Name, Have: there, Want: f.Value})
+		setField(&w.Image, f)
+	}
+	if len(w.Send.Fields) == 0 {
+		return nil
+	}
+	return []*Write{w}
+}
+
+// setField sets a field of a record that may not have it yet.
+func setField(r *sobject.Record, f sobject.Field) {
+	if i := slices.IndexFunc(r.Fields, func(have sobject.Field) bool { return have.Name == f.Name }); i >= 0 {
+		r.Fields[i].Value = f.Value
+		return
+	}
+	r.Fields = append(r.Fields, f)
+}
+
+// decideStop settles a stop flag: want is the source's, have is Salesforce's, last is what was synced.
+//
+//	source   Salesforce   last synced    then
+//	stop     stop         any            leave
+//	stop     no           no, unknown    overwrite: the flag is set
+//	stop     no           stop           keepTheirs: a person took back what we had set
+//	no       no           any            leave
+//	no       stop         stop           overwrite: what we set is taken back
+//	no       stop         no, unknown    keepTheirs: somebody else set it
+func decideStop(want, have, last sobject.Value, remembered bool) decision {
+	stop := sobject.BoolValue(true)
+	set, ours := have.Equal(stop), remembered && last.Equal(stop)
+	switch {
+	case want.Equal(stop) == set:
+		return leave
+	case want.Equal(stop) == ours:
+		return keepTheirs
+	}
+	return overwrite
+}
+
+// ahead writes the stop flags of all steps, of those too that are held or dead.
+func (r *applying) ahead(ctx context.Context) error {
+	for _, object := range r.Objects {
+		var rows []*Write
+		var steps []*Step
+		for _, s := range r.plan.Steps {
+			for _, w := range s.Ahead {
+				if w.Object == object && !s.skip && !s.deferred {
+					rows, steps = append(rows, w), append(steps, s)
+				}
+			}
+		}
+		for len(rows) > 0 {
+			n := min(batchSize, len(rows))
+			if err := r.stopBatch(ctx, steps[:n], rows[:n]); err != nil {
+				return err
+			}
+			rows, steps = rows[n:], steps[n:]
+		}
+	}
+	return nil
+}
+
+// stopBatch sends stop flags. A crash behind the call leaves the flags set and the steps pending: the next run finds them set.
+func (r *applying) stopBatch(ctx context.Context, steps []*Step, rows []*Write) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	results, stop, err := r.send(ctx, steps, rows)
+	if err != nil {
+		return err
+	}
+	for i, w := range rows {
+		if results[i].Err == nil {
+			r.stopped[w] = true
+			r.writes++
+			continue
+		}
+		r.unstopped[steps[i]] = results[i].Err
+		var unsent *sfdc.Error
+		if errors.As(results[i].Err, &unsent) && unsent.Code == sfdc.CodeNotSent {
+			r.unsent[steps[i]] = true
+			continue
+		}
+		if v := ofTarget(results[i].Err, steps[i].Work, r.Now()); v.halt != nil && stop == nil {
+			stop = v.halt
+		}
+	}
+	return stop
+}
+
+// flagged returns the images of the records whose stop flag was written and nothing else of them.
+func (r *applying) flagged(s *Step, images []sobject.Record) []sobject.Record {
+	for _, w := range s.Ahead {
+		same := func(image sobject.Record) bool { return image.Object == w.Object && image.Key == w.Key }
+		if r.stopped[w] && !slices.ContainsFunc(images, same) {
+			images = append(images, w.Image)
+		}
+	}
+	return images
+}
