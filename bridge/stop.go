@@ -161,15 +161,7 @@ func decideStop(want, have, last sobject.Value, remembered bool) decision {
 // ahead writes the stop flags of all steps, of those too that are held or dead.
 func (r *applying) ahead(ctx context.Context) error {
 	for _, object := range r.Objects {
-		var rows []*Write
-		var steps []*Step
-		for _, s := range r.plan.Steps {
-			for _, w := range s.Ahead {
-				if w.Object == object && !s.skip && !s.deferred {
-					rows, steps = append(rows, w), append(steps, s)
-				}
-			}
-		}
+		rows, steps := r.stopRows(object)
 		for len(rows) > 0 {
 			n := min(batchSize, len(rows))
 			if err := r.stopBatch(ctx, steps[:n], rows[:n]); err != nil {
@@ -179,6 +171,18 @@ func (r *applying) ahead(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// stopRows returns the stop flags of an object, and the step of each.
+func (r *applying) stopRows(object string) (rows []*Write, steps []*Step) {
+	for _, s := range r.plan.Steps {
+		for _, w := range s.Ahead {
+			if w.Object == object && !s.skip && !s.deferred {
+				rows, steps = append(rows, w), append(steps, s)
+			}
+		}
+	}
+	return rows, steps
 }
 
 // stopBatch sends stop flags. A crash behind the call leaves the flags set and the steps pending: the next run finds them set.
