@@ -31,7 +31,7 @@ func (p *Planner) compare(ctx context.Context, steps []*Step) error {
 	if err != nil {
 		return err
 	}
-	c := comparison{planner: p, current: current, images: images, planned: map[string]*Write{}}
+	c := comparison{planner: p, current: current, images: images, planned: map[string]*Write{}, owners: map[string]owner{}}
 	for _, s := range steps {
 		if s.Fate != ledger.Pending {
 			continue
@@ -112,13 +112,17 @@ type comparison struct {
 	current records
 	images  records
 	planned map[string]*Write // what earlier steps of this plan write
+	owners  map[string]owner  // of the records that earlier steps of this plan have, whatever became of them
 }
 
 func (c *comparison) step(ctx context.Context, s *Step) error {
 	s.accountsOfOthers(c.current)
 	for _, w := range s.Writes {
+		if ours, err := c.belongs(ctx, s, w); err != nil || !ours {
+			return err
+		}
 		if c.takenBefore(s, w) {
-			if s.deferred {
+			if s.deferred || s.Fate != ledger.Pending {
 				return nil
 			}
 			continue
@@ -137,6 +141,7 @@ func (c *comparison) step(ctx context.Context, s *Step) error {
 	for _, w := range s.Writes {
 		if !w.shared {
 			c.planned[recordID(w.Object, w.Key)] = w
+			c.owners[recordID(w.Object, w.Key)] = ownerOf(s)
 		}
 	}
 	return nil
@@ -155,6 +160,10 @@ func (c *comparison) takenBefore(s *Step, w *Write) bool {
 	}
 	w.shared = true
 	w.Action, w.Fields, w.Send, w.Have, w.Image.ID = first.Action, first.Fields, first.Send, first.Have, first.Image.ID
+	if name := otherIdentity(first.Image, w.Image); name != "" {
+		s.hold(patientDiffers(w, name), c.planner.Now().Add(notVisibleWait))
+		return true
+	}
 	s.deferred = !sameWish(first.Image, w.Image)
 	return true
 }
@@ -208,7 +217,7 @@ func (c *comparison) write(s *Step, w *Write) {
 	case c.planner.Target == nil && known:
 		have, there = image, true // offline: the last-synced image is what we know of Salesforce
 	case c.planner.Target == nil:
-	case !there && known && owned(w.Object):
+	case !there && known && w.kept():
 		// A person deleted it. Recreating would undo a decision; the record stays listed until somebody decides.
 		s.die(ledger.Reason{Code: codeDeleted, Text: w.Object + " " + w.Key.Value + " was deleted in Salesforce"})
 		return
@@ -258,6 +267,12 @@ func (c *comparison) update(s *Step, w *Write, have, image sobject.Record) {
 			continue // written ahead
 		}
 		switch d {
+		case moved:
+			s.hold(c.elsewhere(w, f, there), c.planner.Now().Add(notVisibleWait))
+			return
+		case otherPerson:
+			s.hold(patientDiffers(w, f.Name), c.planner.Now().Add(notVisibleWait))
+			return
 		case keepTheirs:
 			w.Kept = append(w.Kept, f.Name)
 		case conflict:
@@ -310,6 +325,8 @@ const (
 	keepTheirs                   // Salesforce changed it and the source did not
 	conflict                     // both changed it
 	otherPatient                 // the patient link differs: never written
+	moved                        // what is set on create only is another now at the source: never written
+	otherPerson                  // what says who the record is about differs: never written
 )
 
 // decide settles one field by its owner: want is the source's value now, have is Salesforce's, last is what was synced.
@@ -318,7 +335,11 @@ const (
 //	source      leave         overwrite          overwrite          overwrite
 //	latest      leave         keepTheirs         overwrite          conflict
 //	target      leave         leave              leave              leave
-//	create-only leave         leave              leave              leave (PatientId: otherPatient)
+//	create-only leave         leave              moved              moved
+//	identity    leave         otherPerson        otherPerson        otherPerson
+//
+// A patient link that differs is otherPatient whoever changed it. A field that is empty in Salesforce differs from nothing: a source's
+// or latest value fills it, an identity too.
 func decide(want sobject.Field, have, last sobject.Value, remembered bool) decision {
 	if have.Equal(want.Value) {
 		return leave
@@ -329,10 +350,23 @@ func decide(want sobject.Field, have, last sobject.Value, remembered bool) decis
 	case sobject.TargetSide:
 		return leave
 	case sobject.CreateOnly:
-		if want.Name == "PatientId" && want.Value.Kind() == sobject.Text && !have.IsNull() {
+		switch {
+		case want.Value.IsNull() || have.IsNull() && !remembered:
+			return leave
+		case want.Name == "PatientId" && want.Value.Kind() == sobject.Text && !have.IsNull():
 			return otherPatient
+		case remembered && last.Equal(want.Value):
+			return leave // the source says what it said: Salesforce, or a person there, has it otherwise
 		}
-		return leave
+		return moved
+	case sobject.Identity:
+		switch {
+		case want.Value.IsNull():
+			return leave
+		case have.IsNull():
+			return overwrite
+		}
+		return otherPerson
 	case sobject.Latest:
 		switch {
 		case !remembered && have.IsNull():
@@ -362,6 +396,12 @@ func (c *comparison) gone(ctx context.Context, s *Step) error {
 		produced := slices.ContainsFunc(s.Writes, func(w *Write) bool { return w.Object == image.Object && w.Key == image.Key })
 		if len(fields) == 0 || produced {
 			continue
+		}
+		if o, known, err := c.planner.owner(ctx, image.Object, image.Key.Value); err != nil || known && o != ownerOf(s) {
+			if err != nil {
+				return err
+			}
+			continue // another source record has it by now
 		}
 		have, untouched, err := c.untouched(ctx, image, fields)
 		if err != nil {

@@ -67,7 +67,9 @@ type Write struct {
 	Fields []FieldChange  // for people: what changes and by which rule
 	Kept   []string       // fields left as Salesforce has them, because it changed them and the source did not
 	rules  []mapping.Rule // parallel to Image.Fields
-	shared bool           // the same write stands in an earlier step of the plan
+	// sharedBy is what several source records share the record by; empty: it belongs to one.
+	sharedBy string
+	shared   bool // the same write stands in an earlier step of the plan
 }
 
 // FieldChange is one field that a Write changes.
@@ -100,7 +102,7 @@ func (s *Step) action() Action {
 	best := Same
 	for _, w := range s.Writes {
 		switch {
-		case w.Action == Create && owned(w.Object):
+		case w.Action == Create && w.kept():
 			return Create
 		case w.Action != Same:
 			best = Update
@@ -108,9 +110,6 @@ func (s *Step) action() Action {
 	}
 	return best
 }
-
-// owned tells whether records of an object belong to one source record; code sets are shared by all.
-func owned(object string) bool { return object != "CodeSet" && object != "CodeSetBundle" }
 
 // Changes tells whether applying the step would write anything.
 func (s *Step) Changes() bool {

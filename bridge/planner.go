@@ -55,6 +55,8 @@ type Policy struct {
 	Run     string      // marker for automations in the org: live, first, backfill or replay
 	Lookup  sfdc.Lookup // how an Account is found by NHS number
 	Token   []byte      // secret of the opaque patient tokens
+	// NoTestPatients holds the numbers of the 999 range, which are valid and never issued.
+	NoTestPatients bool
 }
 
 // Planner reads and decides. Target and Memory may be nil: then it plans offline, with nothing known of either.
@@ -85,6 +87,9 @@ func (p *Planner) Inbound(ctx context.Context, work []ledger.Work) (Plan, error)
 		}
 	}
 	if err := p.patients(ctx, plan.Steps); err != nil {
+		return plan, err
+	}
+	if err := p.appointmentPatients(ctx, plan.Steps); err != nil {
 		return plan, err
 	}
 	if err := p.ahead(ctx, plan.Steps); err != nil {
@@ -180,17 +185,24 @@ func markerOf(ref fhir.Reference) string { return "run:" + ref.Current().String(
 
 // wanted is a write before it is compared: everything would be created.
 func wanted(m mapping.Mapped) *Write {
-	return &Write{Action: Create, Object: m.Record.Object, Key: m.Record.Key, Image: m.Record, rules: m.Rules}
+	return &Write{Action: Create, Object: m.Record.Object, Key: m.Record.Key, Image: m.Record, rules: m.Rules, sharedBy: m.Shared()}
 }
 
 // patients finds the Accounts of all steps in one question and puts their ids where the tables asked for them.
 func (p *Planner) patients(ctx context.Context, steps []*Step) error {
 	var numbers []string
 	for _, s := range steps {
-		if n := s.nhsNumber(); n != "" && s.Fate == ledger.Pending {
-			s.Patient = p.token(n)
-			numbers = append(numbers, n)
+		n := s.nhsNumber()
+		if n == "" || s.Fate != ledger.Pending {
+			continue
 		}
+		if parsed, err := fhir.ParseNHSNumber(n); err == nil && parsed.IsTest() && p.Policy.NoTestPatients {
+			s.hold(ledger.Reason{Code: codeTestPatient, Text: "the NHS number is of the test range (999), and this org is not on this machine; " +
+				"test_patients: true lets test patients in"}, time.Time{})
+			continue
+		}
+		s.Patient = p.token(n)
+		numbers = append(numbers, n)
 	}
 	if p.Target == nil || len(numbers) == 0 {
 		return nil

@@ -52,22 +52,24 @@ type Salesforce struct {
 
 // Source is one far end that referrals come from, and its lane.
 type Source struct {
-	Name       string      `yaml:"name"` // stands in every key in Salesforce: do not change it later
-	Kind       string      `yaml:"kind"` // ers or fhir
-	BaseURL    string      `yaml:"base_url"`
-	TokenURL   string      `yaml:"token_url"`
-	ClientID   string      `yaml:"client_id"`
-	KeyID      string      `yaml:"key_id"`
-	PrivateKey Secret      `yaml:"private_key"`
-	Services   []string    `yaml:"services"` // ers: the service ids whose worklists are polled
-	Rate       float64     `yaml:"rate"`     // calls a second; default 5 (ers), no limit (fhir)
-	Patient    string      `yaml:"patient"`  // link (default) or create
-	System     string      `yaml:"system"`   // what SourceSystem says in Salesforce
-	Poll       string      `yaml:"poll"`     // schedule of polls, cron syntax
-	Sync       string      `yaml:"sync"`     // schedule of syncs
-	Refresh    string      `yaml:"refresh"`  // ers: how often every live referral is read again; default 4h
-	From       string      `yaml:"from"`     // fhir: the first poll asks for what changed since this day; empty = everything
-	WriteBack  []WriteBack `yaml:"write_back"`
+	Name       string   `yaml:"name"` // stands in every key in Salesforce: do not change it later
+	Kind       string   `yaml:"kind"` // ers or fhir
+	BaseURL    string   `yaml:"base_url"`
+	TokenURL   string   `yaml:"token_url"`
+	ClientID   string   `yaml:"client_id"`
+	KeyID      string   `yaml:"key_id"`
+	PrivateKey Secret   `yaml:"private_key"`
+	Services   []string `yaml:"services"` // ers: the service ids whose worklists are polled
+	Rate       float64  `yaml:"rate"`     // calls a second; default 5 (ers), no limit (fhir)
+	Patient    string   `yaml:"patient"`  // link (default) or create
+	// TestPatients lets NHS numbers of the 999 range into an org that is not on this machine.
+	TestPatients bool        `yaml:"test_patients"`
+	System       string      `yaml:"system"`  // what SourceSystem says in Salesforce
+	Poll         string      `yaml:"poll"`    // schedule of polls, cron syntax
+	Sync         string      `yaml:"sync"`    // schedule of syncs
+	Refresh      string      `yaml:"refresh"` // ers: how often every live referral is read again; default 4h
+	From         string      `yaml:"from"`    // fhir: the first poll asks for what changed since this day; empty = everything
+	WriteBack    []WriteBack `yaml:"write_back"`
 
 	PublicURL    string `yaml:"public_base_url"` // fhir: the base by which a server behind a gateway names itself; default base_url
 	ScopeVersion string `yaml:"scope_version"`   // fhir: SMART scopes of v1 (default) or v2

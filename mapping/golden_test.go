@@ -65,7 +65,7 @@ func printed(f sobject.Field) string {
 	case sobject.Lookup:
 		s = fmt.Sprintf("-> %s (%s)", f.Value.Reveal(), f.Value.LookupKey())
 	}
-	owner := [...]string{"", " [target]", " [latest]", " [create-only]", " [stop]"}[f.Owner]
+	owner := [...]string{"", " [target]", " [latest]", " [create-only]", " [stop]", " [identity]"}[f.Owner]
 	if f.KeepIfAbsent {
 		owner += " [keep if absent]"
 	}

@@ -40,6 +40,14 @@ type Mapped struct {
 	table *Table // nil for a body
 }
 
+// Shared returns what several source records share the record by: SharedByCode, SharedByPatient, or nothing.
+func (m Mapped) Shared() string {
+	if m.table == nil {
+		return ""
+	}
+	return m.table.Shared
+}
+
 // Body is the JSON body of one call of a Health Cloud API.
 type Body struct {
 	Name   string // referral or appointment

@@ -18,6 +18,12 @@ func (p Place) Fault(kind FaultKind, message, hint string) Fault {
 	return Fault{Kind: kind, File: p.File, Line: p.Line, Column: p.Column, Message: message, Hint: hint}
 }
 
+// What source records can share a record by.
+const (
+	SharedByCode    = "code"    // of a code system: many referrals use it; made again when somebody deletes it
+	SharedByPatient = "patient" // of one patient: all referrals of that patient use it
+)
+
 // Table is one file: how one Salesforce object, or a part of a JSON body, is made from one resource type.
 type Table struct {
 	Place
@@ -28,6 +34,7 @@ type Table struct {
 	Max     int    // of a body: how many items are kept; 0: as many as the API takes, more are a fault
 	Source  string // resource type of the focus
 	Purpose string
+	Shared  string // what several source records share a record by: SharedByCode or SharedByPatient; empty: each record has one source
 	Owner   sobject.Owner
 	ForEach *Path // nil: one record for the focus itself
 	Key     Key   // of records

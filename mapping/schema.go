@@ -17,7 +17,8 @@ type tableFormat struct {
 	Target  string                      `json:"target" doc:"Name of a target with a snapshot of its own (snapshot.yaml beside the tables): not a default mapping."`
 	Source  string                      `json:"source" need:"yes" pattern:"^[A-Z][A-Za-z]{1,63}$" doc:"The FHIR R4 resource type that it is made from, for example ServiceRequest."`
 	Purpose string                      `json:"purpose" doc:"Why the table is there, for whoever reads it next."`
-	Owner   string                      `json:"owner" enum:"owner" doc:"For rows that do not say otherwise: source, target, latest or create-only."`
+	Owner   string                      `json:"owner" enum:"owner" doc:"For rows that do not say otherwise: source, target, latest, create-only or identity."`
+	Shared  string                      `json:"shared" enum:"shared" doc:"code or patient: several source records share the record. Without it a record belongs to the source record whose key it bears, and no other may write it."`
 	ForEach pathFormat                  `json:"forEach" doc:"FHIRPath on the resource: one record for each element that it gives. Without it: one record."`
 	Let     map[string]namedFormat      `json:"let" doc:"Named values, used as %name below; each may use those above it."`
 	When    pathFormat                  `json:"when" doc:"FHIRPath: the record is made only where this holds."`
@@ -71,7 +72,7 @@ type rowFormat struct {
 	Lookup       string                `json:"lookup" pattern:"^[A-Za-z][A-Za-z0-9_]{1,79}\\.nhsNumber$" doc:"The value finds another record: Account.nhsNumber."`
 	Default      scalarFormat          `json:"default" doc:"Value where the source has none. true and false without quotes are a checkbox."`
 	Required     bool                  `json:"required" doc:"Without a value the record is held."`
-	Owner        string                `json:"owner" enum:"owner" doc:"source: every difference is written. target: written when the record is new. latest: whoever changed it last. create-only: the platform takes it on create only. stop: a checkbox that is set before anything else is written, also where the record is held."`
+	Owner        string                `json:"owner" enum:"owner" doc:"source: every difference is written. target: written when the record is new. latest: whoever changed it last. create-only: the platform takes it on create only. stop: a checkbox that is set before anything else is written, also where the record is held. identity: it says who the record is about; a difference holds the record."`
 	KeepIfAbsent bool                  `json:"keepIfAbsent" doc:"Without a value the field is left as it is; otherwise it is emptied."`
 	When         pathFormat            `json:"when" doc:"FHIRPath: the row counts only where this holds."`
 	Purpose      string                `json:"purpose" doc:"Why this field leaves the trust."`
@@ -272,7 +273,9 @@ func (s *schemaWriter) member(f reflect.StructField) schemaNode {
 func enumOf(list string) []string {
 	switch list {
 	case "owner":
-		return []string{"source", "target", "latest", "create-only", "stop"}
+		return []string{"source", "target", "latest", "create-only", "stop", "identity"}
+	case "shared":
+		return []string{SharedByCode, SharedByPatient}
 	case "body":
 		return bodyNames()
 	case "dialect":

@@ -68,9 +68,12 @@ func (r *Reader) tableMembers(root *yaml.Node, t *Table, body bool) map[string]*
 		}
 		return m
 	}
-	m := r.Mapping(root, "a table", "object", "source", "key", "rows", "", "target", "forEach", "purpose", "owner", "let", "when",
+	m := r.Mapping(root, "a table", "object", "source", "key", "rows", "", "target", "forEach", "purpose", "owner", "shared", "let", "when",
 		"values", "drop", "gone", "back")
 	t.Object = r.shaped(m["object"], "object", objectName, "an sObject name such as ClinicalServiceRequest")
+	if m["shared"] != nil {
+		t.Shared = r.Choice(m["shared"], "shared", SharedByCode, SharedByPatient)
+	}
 	return m
 }
 
@@ -179,7 +182,7 @@ func (r *Reader) owner(n *yaml.Node, otherwise sobject.Owner) sobject.Owner {
 	if n == nil {
 		return otherwise
 	}
-	switch r.Choice(n, "owner", "source", "target", "latest", "create-only", "stop") {
+	switch r.Choice(n, "owner", "source", "target", "latest", "create-only", "stop", "identity") {
 	case "target":
 		return sobject.TargetSide
 	case "latest":
@@ -188,6 +191,8 @@ func (r *Reader) owner(n *yaml.Node, otherwise sobject.Owner) sobject.Owner {
 		return sobject.CreateOnly
 	case "stop":
 		return sobject.Stop
+	case "identity":
+		return sobject.Identity
 	}
 	return sobject.Source
 }

@@ -12,7 +12,9 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -172,6 +174,7 @@ func (a *app) flow(p *program, src config.Source, mode access) (*bridge.Flow, er
 		Retention: a.cfg.Ledger.KeepFor(), Describe: a.describe, Fit: a.fit(src)}
 	f.Planner = bridge.Planner{Flow: src.Name, Target: a.target, Memory: a.ledger, Tables: a.tables, Now: p.now,
 		Policy: bridge.Policy{Patient: bridge.PatientMode(src.Patient), System: src.System, Run: "live",
+			NoTestPatients: !src.TestPatients && !onThisMachine(a.cfg.Salesforce.LoginURL),
 			Lookup: sfdc.Lookup{Object: "Identifier", Field: "IdValue", Parent: "ParentRecordId",
 				Where: map[string]string{"SourceSystem": fhir.SystemNHSNumber}}}}
 	back := &bridge.Reconciler{Flow: src.Name, Dialect: src.Kind, Target: a.target, Ledger: a.ledger, Tables: a.tables,
@@ -192,6 +195,16 @@ func (a *app) flow(p *program, src config.Source, mode access) (*bridge.Flow, er
 		f.Applier.Objects = append(f.Applier.Objects, o.Name)
 	}
 	return f, nil
+}
+
+// onThisMachine reports whether a URL leads to a loopback address: a simulator takes test patients.
+func onThisMachine(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // describe gives a hash of what the org says of the objects of the tables.

@@ -42,6 +42,8 @@ func ownerWords(o sobject.Owner) string {
 		return "set once"
 	case sobject.Stop:
 		return "set before all else"
+	case sobject.Identity:
+		return "a difference holds"
 	}
 	return "source decides"
 }

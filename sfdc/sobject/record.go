@@ -15,6 +15,7 @@ const (
 	Latest                  // whoever changed it since the last sync decides; where both did, the record is held
 	CreateOnly              // the platform takes it on create only
 	Stop                    // a stop flag: set by the source before anything else is written, taken back only where the source had set it
+	Identity                // says who a record is about: written while it is empty; where it differs the record is held
 )
 
 // Key is a record's external id: the field and its value, URL-safe, never an NHS number.

@@ -1,0 +1,263 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"refbridge/fhir"
+	"refbridge/ledger"
+	"refbridge/mapping"
+	"refbridge/sfdc/sobject"
+)
+
+// The codes of reasons about who a record is about and whom it belongs to; docs/fates.md explains each to an operator.
+const (
+	codeRowOfAnother       = "row-of-another"      // the same key from another source record
+	codeMoved              = "moved"               // what is set on create only has changed at the source
+	codePatientDiffers     = "patient-differs"     // another birth date under a known NHS number
+	codeAppointmentPatient = "appointment-patient" // the appointment is not for its referral's patient
+	codeTestPatient        = "test-patient"        // a number of the test range, for an org that is not on this machine
+)
+
+// owners is what the planner asks of the ledger about whom a record belongs to.
+type owners interface {
+	RefOfKey(ctx context.Context, object, key string) (source string, ref fhir.Reference, err error)
+	Known(ctx context.Context, source string, ref fhir.Reference) (ledger.Known, error)
+}
+
+// owner returns the source record that a row of Salesforce belongs to; ok is false where nobody has written it yet, or nothing
+// is remembered.
+func (p *Planner) owner(ctx context.Context, object, key string) (o owner, ok bool, err error) {
+	asked, remembers := p.Memory.(owners)
+	if !remembers {
+		return owner{}, false, nil
+	}
+	o.source, o.ref, err = asked.RefOfKey(ctx, object, key)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return owner{}, false, nil
+	}
+	if err != nil {
+		return owner{}, false, fmt.Errorf("find the owner of %s: %w", object, err)
+	}
+	return o, true, nil
+}
+
+// owner is a source record.
+type owner struct {
+	source string
+	ref    fhir.Reference // without a version
+}
+
+func ownerOf(s *Step) owner { return owner{s.Work.Source, s.Work.Ref.Current()} }
+
+// ofAnother holds a step that would write a row of another source record: the same number came from two. Neither the row nor what
+// stands in it is touched.
+func ofAnother(w *Write, have, want owner) ledger.Reason {
+	return ledger.Reason{Code: codeRowOfAnother, Text: fmt.Sprintf(
+		"%s %s belongs to %s of %s, and %s of %s came with the same number; put the number right at the source",
+		w.Object, w.Key.Value, have.ref, have.source, want.ref, want.source)}
+}
+
+// exclusive reports whether a record belongs to one source record only.
+func (w *Write) exclusive() bool { return w.sharedBy == "" }
+
+// kept reports whether a record that a person deleted stays deleted; records of code systems are made again.
+func (w *Write) kept() bool { return w.sharedBy != mapping.SharedByCode }
+
+// belongs holds the step where the row of w has another owner: an earlier step of this plan, or whoever wrote it last.
+func (c *comparison) belongs(ctx context.Context, s *Step, w *Write) (bool, error) {
+	if !w.exclusive() {
+		return true, nil
+	}
+	have, known := c.owners[recordID(w.Object, w.Key)]
+	_, remembered := c.images.get(w.Object, w.Key)
+	_, there := c.current.get(w.Object, w.Key)
+	if !known && (remembered || there) {
+		var err error
+		if have, known, err = c.planner.owner(ctx, w.Object, w.Key.Value); err != nil {
+			return false, err
+		}
+	}
+	if known && have != ownerOf(s) {
+		s.hold(ofAnother(w, have, ownerOf(s)), c.planner.Now().Add(notVisibleWait))
+		return false, nil
+	}
+	return true, nil
+}
+
+// appointmentPatients compares the patient whom an appointment names with that of its referral: where they differ, or cannot be
+// compared, the appointment is held. Steps have their patients by now.
+func (p *Planner) appointmentPatients(ctx context.Context, steps []*Step) error {
+	planned := map[string]string{} // referral -> token of its patient
+	for _, s := range steps {
+		for _, w := range s.Writes {
+			if s.Patient != "" && s.Fate == ledger.Pending {
+				planned[recordID(w.Object, w.Key)] = s.Patient
+			}
+		}
+	}
+	for _, s := range steps {
+		if s.Fate != ledger.Pending {
+			continue
+		}
+		for _, focus := range s.Bundle.Focus {
+			if focus.Type() != "Appointment" {
+				continue
+			}
+			named, err := p.named(s.Bundle, focus)
+			if err == nil && len(named) == 0 {
+				continue
+			}
+			of, known, wrong := p.referralPatient(ctx, s, planned)
+			if wrong != nil {
+				return wrong
+			}
+			if reason, bad := compareNamed(named, of, known, err); bad {
+				s.hold(reason, p.Now().Add(notVisibleWait))
+			}
+		}
+	}
+	return nil
+}
+
+// named returns the tokens of the patients whom an appointment names. The error says that one of them is not to be found.
+func (p *Planner) named(b fhir.Bundle, appointment fhir.Resource) (tokens []string, err error) {
+	for part := range appointment.Root().Get("participant").Items() {
+		actor := part.Get("actor")
+		numbers, named, wrong := patientNumbers(b, appointment, actor)
+		if !named {
+			continue
+		}
+		if wrong != nil {
+			err = wrong
+		}
+		for _, n := range numbers {
+			tokens = append(tokens, p.token(n))
+		}
+	}
+	return tokens, err
+}
+
+// errNoNumber is for a patient who has no NHS number to compare.
+var errNoNumber = errors.New("the patient whom it names has no NHS number")
+
+// patientNumbers returns the NHS numbers of a participant who is a patient; named is false for anybody else.
+func patientNumbers(b fhir.Bundle, from fhir.Resource, actor fhir.Node) (numbers []string, named bool, err error) {
+	if n, ok := nhsNumberOf(actor.Get("identifier")); ok {
+		return []string{n}, true, nil
+	}
+	text := actor.Get("reference").Text()
+	ref, bad := fhir.ParseReference(text)
+	if text == "" || bad == nil && ref.Type != "Patient" {
+		return nil, actor.Get("type").Text() == "Patient", errNoNumber
+	}
+	patient, err := b.References().Resolve(from, text)
+	if err == nil && patient.Type() != "Patient" {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, bad == nil, err
+	}
+	for id := range patient.Root().Get("identifier").Items() {
+		if n, ok := nhsNumberOf(id); ok && id.Get("use").Text() != "old" {
+			numbers = append(numbers, n)
+		}
+	}
+	if len(numbers) == 0 {
+		return nil, true, errNoNumber
+	}
+	return numbers, true, nil
+}
+
+func nhsNumberOf(identifier fhir.Node) (string, bool) {
+	switch identifier.Get("system").Text() {
+	case fhir.SystemNHSNumber, fhir.SystemNHSNumberSTU3:
+		n, err := fhir.ParseNHSNumber(identifier.Get("value").Text())
+		return n.Reveal(), err == nil
+	}
+	return "", false
+}
+
+// referralPatient returns the token of the patient of the referral that an appointment belongs to: the step's own (e-RS sends both
+// together), that of a referral of this plan, or the one last applied.
+func (p *Planner) referralPatient(ctx context.Context, s *Step, planned map[string]string) (string, bool, error) {
+	if s.Patient != "" {
+		return s.Patient, true, nil
+	}
+	for _, w := range s.Writes {
+		parent, _ := w.Image.Get("ParentRecordId")
+		if parent.Kind() != sobject.Ref {
+			continue
+		}
+		id := recordID(parent.To().Object, sobject.Key{Value: parent.Key()})
+		if token, ok := planned[id]; ok {
+			return token, true, nil
+		}
+		o, found, err := p.owner(ctx, parent.To().Object, parent.Key())
+		if err != nil || !found {
+			return "", false, err
+		}
+		known, err := p.Memory.(owners).Known(ctx, o.source, o.ref)
+		return known.Patient, known.Patient != "", err
+	}
+	return "", false, nil
+}
+
+// compareNamed decides about an appointment that names patients: named are their tokens, of is that of the referral's patient where it
+// is known, err says that one of them could not be told.
+func compareNamed(named []string, of string, known bool, err error) (ledger.Reason, bool) {
+	for _, n := range named {
+		if known && n != of {
+			return ledger.Reason{Code: codeAppointmentPatient,
+				Text: "the appointment is for another patient than its referral; put right at the source whichever is wrong"}, true
+		}
+	}
+	if err != nil && known {
+		return ledger.Reason{Code: codeAppointmentPatient,
+			Text: "nobody can say whether the appointment is for the patient of its referral: " + err.Error()}, true
+	}
+	return ledger.Reason{}, false
+}
+
+// otherIdentity returns the first field by which two records that should be one are about two people; empty where there is none.
+func otherIdentity(a, b sobject.Record) string {
+	for _, f := range b.Fields {
+		other, _ := a.Get(f.Name)
+		if f.Owner == sobject.Identity && !f.Value.IsNull() && !other.IsNull() && !other.Equal(f.Value) {
+			return f.Name
+		}
+	}
+	return ""
+}
+
+func patientDiffers(w *Write, field string) ledger.Reason {
+	return ledger.Reason{Code: codePatientDiffers, Field: field, Text: "under this NHS number " + w.Object +
+		" has another value of what says who it is: one of the two may have somebody else's number; nothing of the patient was changed. " +
+		"If the source has put it right, put it right in Salesforce too"}
+}
+
+// elsewhere says where a record stands and where the source wants it.
+func (c *comparison) elsewhere(w *Write, want sobject.Field, have sobject.Value) ledger.Reason {
+	stands := "another record"
+	if have.Kind() == sobject.Ref {
+		stands = have.To().Object + " " + have.Key()
+	}
+	for _, row := range c.current {
+		if have.Kind() == sobject.Text && row.ID == have.Reveal() {
+			stands = row.Object + " " + row.Key.Value
+		}
+	}
+	if last, ok := c.images.get(w.Object, w.Key); ok && stands == "another record" {
+		if v, _ := last.Get(want.Name); v.Kind() == sobject.Ref {
+			stands = v.To().Object + " " + v.Key()
+		}
+	}
+	wanted := "another one"
+	if want.Value.Kind() == sobject.Ref {
+		wanted = want.Value.To().Object + " " + want.Value.Key()
+	}
+	return ledger.Reason{Code: codeMoved, Field: want.Name, Text: fmt.Sprintf(
+		"%s %s belongs to %s in Salesforce, and to %s at the source now; the platform takes this on create only: a person must decide",
+		w.Object, w.Key.Value, stands, wanted)}
+}

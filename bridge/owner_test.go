@@ -1,0 +1,93 @@
+package bridge
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"refbridge/fhir"
+	"refbridge/sfdc/sobject"
+)
+
+func TestOneFieldIsDecidedByItsOwner(t *testing.T) {
+	text, none := sobject.TextValue, sobject.Value{}
+	to := func(key string) sobject.Value {
+		return sobject.RefValue(sobject.Target{Object: "ClinicalServiceRequest", Field: "Bridge_Key__c"}, key)
+	}
+	for _, c := range []struct {
+		name             string
+		field            string
+		owner            sobject.Owner
+		want, have, last sobject.Value
+		remembered       bool
+		decision         decision
+	}{
+		{"source, equal", "Type", sobject.Source, text("a"), text("a"), text("b"), true, leave},
+		{"source, it changed", "Type", sobject.Source, text("b"), text("a"), text("a"), true, overwrite},
+		{"source, Salesforce changed", "Type", sobject.Source, text("a"), text("b"), text("a"), true, overwrite},
+		{"source, cleared", "Type", sobject.Source, none, text("a"), text("a"), true, overwrite},
+		{"target, differs", "Run", sobject.TargetSide, text("b"), text("a"), text("a"), true, leave},
+		{"latest, equal", "Status", sobject.Latest, text("a"), text("a"), text("x"), true, leave},
+		{"latest, the source changed", "Status", sobject.Latest, text("b"), text("a"), text("a"), true, overwrite},
+		{"latest, Salesforce changed", "Status", sobject.Latest, text("a"), text("b"), text("a"), true, keepTheirs},
+		{"latest, both changed", "Status", sobject.Latest, text("b"), text("c"), text("a"), true, conflict},
+		{"latest, nothing remembered, empty", "Status", sobject.Latest, text("b"), none, none, false, overwrite},
+		{"latest, nothing remembered, differs", "Status", sobject.Latest, text("b"), text("c"), none, false, conflict},
+		{"create-only, equal", "ParentRecordId", sobject.CreateOnly, to("a"), to("a"), to("a"), true, leave},
+		{"create-only, the source moved it", "ParentRecordId", sobject.CreateOnly, to("b"), to("a"), to("a"), true, moved},
+		{"create-only, a person moved it", "ParentRecordId", sobject.CreateOnly, to("a"), to("b"), to("a"), true, leave},
+		{"create-only, both moved it", "ParentRecordId", sobject.CreateOnly, to("b"), to("c"), to("a"), true, moved},
+		{"create-only, nothing remembered, differs", "ParentRecordId", sobject.CreateOnly, to("b"), to("a"), none, false, moved},
+		{"create-only, nothing remembered, empty", "ParentRecordId", sobject.CreateOnly, to("b"), none, none, false, leave},
+		{"create-only, emptied in Salesforce", "ParentRecordId", sobject.CreateOnly, to("a"), none, to("a"), true, leave},
+		{"create-only, the source says nothing", "ParentRecordId", sobject.CreateOnly, none, to("a"), to("a"), true, leave},
+		{"patient, another Account", "PatientId", sobject.CreateOnly, text("001B"), text("001A"), text("001A"), true, otherPatient},
+		{"patient, another Account, nothing remembered", "PatientId", sobject.CreateOnly, text("001B"), text("001A"), none, false, otherPatient},
+		{"identity, equal", "PersonBirthdate", sobject.Identity, text("1950-01-01"), text("1950-01-01"), none, false, leave},
+		{"identity, empty there", "PersonBirthdate", sobject.Identity, text("1950-01-01"), none, none, false, overwrite},
+		{"identity, the source says nothing", "PersonBirthdate", sobject.Identity, none, text("1950-01-01"), none, false, leave},
+		{"identity, differs", "PersonBirthdate", sobject.Identity, text("1988-01-01"), text("1950-01-01"), none, false, otherPerson},
+		{"identity, the source changed it", "PersonBirthdate", sobject.Identity, text("1988-01-01"), text("1950-01-01"), text("1950-01-01"), true, otherPerson},
+	} {
+		got := decide(sobject.Field{Name: c.field, Value: c.want, Owner: c.owner}, c.have, c.last, c.remembered)
+		assert.Equal(t, c.decision, got, c.name)
+	}
+}
+
+func TestAnAppointmentIsForThePatientOfItsReferralOrHeld(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		named []string
+		of    string
+		known bool
+		err   error
+		held  bool
+	}{
+		{"it names nobody", nil, "a", true, nil, false},
+		{"the same", []string{"a"}, "a", true, nil, false},
+		{"another", []string{"b"}, "a", true, nil, true},
+		{"one of two is another", []string{"a", "b"}, "a", true, nil, true},
+		{"the referral is not known: its own reason holds", []string{"b"}, "", false, nil, false},
+		{"a patient without a number", nil, "a", true, errNoNumber, true},
+		{"another server's patient", nil, "a", true, fhir.ErrForeign, true},
+		{"an ambiguous one, beside the same", []string{"a"}, "a", true, fhir.ErrAmbiguous, true},
+		{"a patient who did not come along", nil, "a", true, fhir.ErrUnresolved, true},
+		{"nothing to compare with", nil, "", false, errors.New("x"), false},
+	} {
+		reason, held := compareNamed(c.named, c.of, c.known, c.err)
+		assert.Equal(t, c.held, held, c.name)
+		assert.Equal(t, c.held, reason.Code == codeAppointmentPatient, c.name)
+	}
+}
+
+func TestTwoRecordsOfOneKeyAreOnePersonOrNot(t *testing.T) {
+	person := func(born sobject.Value) sobject.Record {
+		return sobject.Record{Fields: []sobject.Field{{Name: "LastName", Value: sobject.TextValue("x")},
+			{Name: "PersonBirthdate", Value: born, Owner: sobject.Identity}}}
+	}
+	day := sobject.TextValue
+	assert.Empty(t, otherIdentity(person(day("1950-01-01")), person(day("1950-01-01"))))
+	assert.Empty(t, otherIdentity(person(sobject.Value{}), person(day("1950-01-01"))), "one of them does not say")
+	assert.Equal(t, "PersonBirthdate", otherIdentity(person(day("1950-01-01")), person(day("1988-01-01"))))
+}
