@@ -389,7 +389,7 @@ func (r *applying) outcome(s *Step, halted bool) (verdict, bool) {
 		// Not failed and not written: a halt came first, or the first step of a shared record did not get through.
 		return r.waits(parentError{w.Object, w.Key.Value}), !halted
 	}
-	return verdict{fate: ledger.Applied}, true
+	return verdict{fate: ledger.Applied, reason: s.Reason}, true
 }
 
 // rule gives the row of the tables that wrote the field which Salesforce refused.

@@ -391,6 +391,9 @@ func (c *comparison) gone(ctx context.Context, s *Step) error {
 	if err != nil {
 		return fmt.Errorf("read last-synced images of %s: %w", s.Work.Ref.Current(), err)
 	}
+	if s.deleted {
+		return c.buried(ctx, s, old)
+	}
 	for _, image := range old {
 		fields := c.planner.Tables.Gone(image)
 		produced := slices.ContainsFunc(s.Writes, func(w *Write) bool { return w.Object == image.Object && w.Key == image.Key })

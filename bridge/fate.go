@@ -34,6 +34,7 @@ const (
 	codeConflict        = "both-sides-changed"    // a shared field changed on both sides
 	codeDeleted         = "deleted-in-salesforce" // a person deleted the record: it is not recreated
 	codeSourceGone      = "not-visible"           // 404 at the source
+	codeSourceDeleted   = "deleted-at-source"     // the source's own word: it has deleted the record
 	codeRelationship    = "no-relationship"       // the source refuses this record to this organisation
 	codePatientError    = ledger.CodePatientError
 	codeSource          = "source-unavailable"    // network, 5xx
@@ -181,7 +182,7 @@ func ofSource(err error, w ledger.Work, now time.Time) verdict {
 	if errors.As(err, &f) {
 		return ofStatus(f.Status, f, w, now)
 	}
-	if v, ok := ofReference(err, now); ok {
+	if v, ok := ofReference(err, w, now); ok {
 		return v
 	}
 	if errors.Is(err, errPatientURL) {
@@ -194,7 +195,7 @@ func ofSource(err error, w ledger.Work, now time.Time) verdict {
 }
 
 // ofReference judges a patient who cannot be read because of the reference that a referral names them by.
-func ofReference(err error, now time.Time) (verdict, bool) {
+func ofReference(err error, w ledger.Work, now time.Time) (verdict, bool) {
 	held := func(code, text string) (verdict, bool) {
 		return verdict{fate: ledger.Held, reason: ledger.Reason{Code: code, Text: text}}, true
 	}
@@ -206,8 +207,9 @@ func ofReference(err error, now time.Time) (verdict, bool) {
 		return held(codeVersion, "the referral names a version of its patient that is not the server's current one; "+
 			"name them by NHS number too, or refer to the Patient without /_history")
 	case errors.Is(err, fhir.ErrUnresolved):
-		v, ok := held(codeUnresolved, "the server does not have the patient that the referral names; the referral waits until it has")
-		v.next = now.Add(notVisibleWait)
+		v, ok := held(codeUnresolved, "the patient that this referral names is not there: the server does not have it, or does not show it; "+
+			"the referral itself is there, and waits until its patient is")
+		v.next = now.Add(backoff(tries(w, codeUnresolved) + 1)) // a patient who is entered last is there in minutes
 		return v, ok
 	}
 	return verdict{}, false
@@ -239,7 +241,7 @@ func ofStatus(status int, err error, w ledger.Work, now time.Time) verdict {
 		return verdict{fate: ledger.Dead, reason: ledger.Reason{Code: codeRelationship, Text: err.Error()}}
 	case status == 404 || status == 410:
 		return verdict{fate: ledger.Held, next: now.Add(notVisibleWait), reason: ledger.Reason{Code: codeSourceGone,
-			Text: "the source does not show this record; it stays as it is in Salesforce"}}
+			Text: fmt.Sprintf("the source does not show this record (status %d); that is no deletion: it stays as it is in Salesforce, and is read again", status)}}
 	case status == 0 || status >= 500:
 		return again(w, ledger.Reason{Code: codeSource, Text: err.Error()}, now)
 	}

@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"refbridge/fhir"
 	"refbridge/ledger"
@@ -11,35 +12,157 @@ import (
 // An outage is told from one bad record by its neighbours: so many in a row, and it is the source.
 const (
 	outageAfter  = 5  // records that the source failed to give, one after the other
-	refusedAfter = 10 // records that the source refused, one after the other
+	refusedAfter = 10 // records that the source refused, or gave no usable answer for, one after the other
 )
 
 // fetch reads what was only named, and writes it down before anything is decided on it. Planning, dry runs and restarts then
-// read the ledger and ask the source for nothing. In an outage nothing is counted against the records.
+// read the ledger and ask the source for nothing. In an outage nothing is counted against the records, and where too much
+// is not visible or deleted at once nothing of that is settled.
 func (f *Flow) fetch(ctx context.Context) error {
 	work, err := f.Ledger.ToRead(ctx, f.Name)
+	if err != nil || len(work) == 0 {
+		return err
+	}
+	live, err := f.Ledger.Live(ctx, f.Name)
 	if err != nil {
 		return err
 	}
-	var failed []ledger.Settlement // since the last record that the source gave
-	for _, w := range work {
-		st, err := f.read(ctx, w)
-		switch {
-		case err != nil:
-			return err
-		case st == nil:
-			if err := f.settle(ctx, failed); err != nil {
-				return err
-			}
-			failed = nil
-			continue
-		}
-		failed = append(failed, *st)
-		if err := outage(failed); err != nil {
+	r := round{flow: f, losses: losses{records: max(len(live), len(work))}, read: map[fhir.Reference]bool{}}
+	r.many, _ = f.Source.(manyReader)
+	for some := range slices.Chunk(work, readBatch) {
+		if err := r.take(ctx, some); err != nil {
 			return err
 		}
 	}
-	return f.settle(ctx, failed)
+	return r.finish(ctx)
+}
+
+// round is one pass over what is to be read.
+type round struct {
+	flow    *Flow
+	many    manyReader // nil: the source gives one record an answer
+	read    map[fhir.Reference]bool
+	given   int                 // records that the source gave
+	failed  []ledger.Settlement // since the last of them
+	losses  losses
+	missing []ledger.Settlement // not visible
+	gone    []fhir.Reference    // deleted
+}
+
+// take reads some records in their order.
+func (r *round) take(ctx context.Context, work []ledger.Work) error {
+	found, err := r.together(ctx, work)
+	if err != nil {
+		return err
+	}
+	var kept []ledger.Sighting
+	for _, w := range work {
+		ref := w.Ref.Current()
+		if r.read[ref] {
+			continue // marked, and named in a list too
+		}
+		r.read[ref] = true
+		if s, ok := found[ref]; ok {
+			delete(r.flow.unread, ref)
+			kept = append(kept, s)
+			err = r.well(ctx)
+		} else {
+			err = r.one(ctx, w)
+		}
+		if err != nil {
+			break
+		}
+	}
+	// A crash here loses nothing: what was not kept is still to be read.
+	if _, bad := r.flow.Ledger.KeepAll(ctx, r.flow.Name, kept); bad != nil {
+		return bad
+	}
+	return err
+}
+
+// together reads what can be read in one answer. What fails as a whole is read one by one: what is wrong with which record
+// is told from its own answer.
+func (r *round) together(ctx context.Context, work []ledger.Work) (map[fhir.Reference]ledger.Sighting, error) {
+	if r.many == nil || len(work) < 2 {
+		return nil, nil
+	}
+	refs := make([]fhir.Reference, len(work))
+	for i, w := range work {
+		refs[i] = w.Ref.Current()
+	}
+	found, err := r.many.ReadMany(ctx, refs)
+	if err == nil || stopped(ctx, err) {
+		return found, err
+	}
+	if v := ofSource(err, ledger.Work{}, r.flow.Now()); v.halt != nil {
+		return nil, v.halt
+	}
+	r.flow.Logger.Info("records are read one by one", "flow", r.flow.Name, "error", err)
+	r.many = nil
+	return nil, nil
+}
+
+// one reads one record by itself.
+func (r *round) one(ctx context.Context, w ledger.Work) error {
+	st, err := r.flow.read(ctx, w)
+	switch {
+	case err != nil:
+		return err
+	case st == nil:
+		return r.well(ctx)
+	case st.Reason.Code == codePatientError:
+		return r.flow.settle(ctx, []ledger.Settlement{*st}) // e-RS asks not to be asked again: nothing may lose that
+	case st.Reason.Code == codeSourceGone || st.Reason.Code == codeSourceDeleted:
+		return r.lost(w, *st)
+	}
+	r.failed = append(r.failed, *st)
+	return outage(r.failed, r.given)
+}
+
+// well notes that the source gave a record: what failed before it was not the source.
+func (r *round) well(ctx context.Context) error {
+	r.given++
+	r.losses.run = 0
+	err := r.flow.settle(ctx, r.failed)
+	r.failed = nil
+	return err
+}
+
+// lost notes a record that is not visible or deleted. It counts once: a record that has been so before says nothing new of
+// the lane.
+func (r *round) lost(w ledger.Work, st ledger.Settlement) error {
+	news := true
+	if st.Reason.Code == codeSourceDeleted {
+		r.gone = append(r.gone, w.Ref.Current())
+		if news = !ledger.Deleted(w.Known.Version); news {
+			r.losses.deleted++
+		}
+	} else {
+		r.missing = append(r.missing, st)
+		if news = w.Reason.Code != codeSourceGone; news {
+			r.losses.missing++
+		}
+	}
+	if news {
+		r.losses.run++
+	}
+	if l := r.losses; !r.flow.AcceptGone && l.tooMany() {
+		return &LostError{Source: r.flow.Name, Records: l.records, Missing: l.missing, Deleted: l.deleted, Run: l.run}
+	}
+	return nil
+}
+
+// finish writes down what was not found, once it is known that it is the records and not the lane.
+func (r *round) finish(ctx context.Context) error {
+	if err := r.flow.settle(ctx, slices.Concat(r.failed, r.missing)); err != nil {
+		return err
+	}
+	for _, ref := range r.gone {
+		if _, err := r.flow.Ledger.KeepGone(ctx, r.flow.Name, ref, tombstone(ref)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (f *Flow) settle(ctx context.Context, st []ledger.Settlement) error {
@@ -55,23 +178,23 @@ func (f *Flow) settle(ctx context.Context, st []ledger.Settlement) error {
 	return f.Ledger.Settle(ctx, st)
 }
 
-// outage tells whether the failures in a row are the source's and not the records'.
-func outage(failed []ledger.Settlement) error {
-	down, refused := 0, 0
+// outage tells whether the failures in a row are the source's and not the records'. given is how many records the source gave
+// before: an answer that cannot be used, given for every record, is the source's.
+func outage(failed []ledger.Settlement, given int) error {
+	counts := map[string]int{}
 	for _, st := range failed {
-		switch st.Reason.Code {
-		case codeSource:
-			down++
-		case codeRelationship:
-			refused++
-		}
+		counts[st.Reason.Code]++
 	}
+	last := failed[len(failed)-1].Reason.Text
 	switch {
-	case down >= outageAfter:
-		return fmt.Errorf("%w: the source failed %d times in a row (%s)", ErrHalted, down, failed[len(failed)-1].Reason.Text)
-	case refused >= refusedAfter:
+	case counts[codeSource] >= outageAfter:
+		return fmt.Errorf("%w: the source failed %d times in a row (%s)", ErrHalted, counts[codeSource], last)
+	case counts[codeRelationship] >= refusedAfter:
 		return fmt.Errorf("%w: the source refused %d records in a row; a permission may be lost (%s)",
-			ErrHalted, refused, failed[len(failed)-1].Reason.Text)
+			ErrHalted, counts[codeRelationship], last)
+	case counts[codeUnreadable] >= refusedAfter && given == 0:
+		return fmt.Errorf("%w: the source gave no usable answer for any of %d records; check base_url (%s)",
+			ErrHalted, counts[codeUnreadable], last)
 	}
 	return nil
 }
@@ -95,6 +218,10 @@ func (f *Flow) read(ctx context.Context, w ledger.Work) (*ledger.Settlement, err
 	if stopped(ctx, err) {
 		return nil, err
 	}
+	gone, unknown := f.deleted(ctx, w.Ref, err)
+	if unknown != nil {
+		return nil, unknown
+	}
 	v := ofSource(err, w, f.Now())
 	if v.halt != nil {
 		return nil, v.halt
@@ -103,6 +230,9 @@ func (f *Flow) read(ctx context.Context, w ledger.Work) (*ledger.Settlement, err
 		return nil, f.stop(ctx, w, v)
 	}
 	st := v.settlement(w)
+	if gone {
+		st.Reason = ledger.Reason{Code: codeSourceDeleted}
+	}
 	return &st, nil
 }
 

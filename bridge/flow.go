@@ -39,6 +39,9 @@ type Flow struct {
 	Ledger  *ledger.Ledger
 	Back    *Reconciler   // nil: nothing is watched in Salesforce
 	Refresh time.Duration // how often every live record is read again; zero = only what a poll names
+	// AcceptGone takes records as not visible or deleted however many there are: an operator has looked.
+	AcceptGone bool
+	Base       string // address of the source: records that were not visible are read again when it changes
 	// Retention is how long raw bodies are kept; zero = for ever.
 	Retention time.Duration
 	// Describe gives a hash of what the org says of the tables' objects; nil = its changes release nothing.
@@ -386,6 +389,13 @@ func (f *Flow) release(ctx context.Context) error {
 	codes, err := f.released(ctx, f.changed)
 	if err != nil {
 		return err
+	}
+	moved, err := f.changed(ctx, "base", f.Base)
+	if err != nil {
+		return err
+	}
+	if moved {
+		codes = append(codes, codeSourceGone)
 	}
 	_, err = f.Ledger.Release(ctx, f.Name, codes)
 	return err

@@ -113,6 +113,10 @@ func (p *Planner) prepare(ctx context.Context, s *Step) error {
 		s.skip = true
 		return nil
 	}
+	if isTombstone(s.Work.Body) {
+		p.bury(s)
+		return nil
+	}
 	var err error
 	s.Bundle, s.Terminal, err = p.Source.Normalise(ctx, s.Work.Body)
 	if err != nil {

@@ -124,7 +124,7 @@ func TestEachLostReferenceOfAPatientHasItsReason(t *testing.T) {
 	}{
 		{fmt.Errorf("read: %w", fhir.ErrForeign), codeForeign, time.Time{}},
 		{fhir.ErrVersion, codeVersion, time.Time{}},
-		{fhir.ErrUnresolved, codeUnresolved, now.Add(notVisibleWait)},
+		{fhir.ErrUnresolved, codeUnresolved, now.Add(time.Minute)},
 		{errors.New("other"), codeSource, now.Add(time.Minute)},
 	} {
 		v := ofSource(c.err, ledger.Work{}, now)

@@ -67,7 +67,7 @@ type Source struct {
 	System       string      `yaml:"system"`  // what SourceSystem says in Salesforce
 	Poll         string      `yaml:"poll"`    // schedule of polls, cron syntax
 	Sync         string      `yaml:"sync"`    // schedule of syncs
-	Refresh      string      `yaml:"refresh"` // ers: how often every live referral is read again; default 4h
+	Refresh      string      `yaml:"refresh"` // how often every live record is read again; default 4h (ers), 24h (fhir)
 	From         string      `yaml:"from"`    // fhir: the first poll asks for what changed since this day; empty = everything
 	WriteBack    []WriteBack `yaml:"write_back"`
 
@@ -239,6 +239,7 @@ func (c *Config) defaults(dir string) {
 			s.System = cmp.Or(s.System, "https://fhir.nhs.uk/Id/UBRN")
 			s.Poll = cmp.Or(s.Poll, "10 7 * * *")
 		} else {
+			s.Refresh = cmp.Or(s.Refresh, "24h") // no search shows what was deleted
 			s.System = cmp.Or(s.System, s.BaseURL)
 			s.Poll = cmp.Or(s.Poll, "*/10 * * * *")
 			s.ScopeVersion = cmp.Or(s.ScopeVersion, "v1")
@@ -319,7 +320,7 @@ func (s Source) check(w *walker, at string) {
 
 // checkKind refuses keys that say nothing for the kind of source: whoever wrote them expects something of them.
 func (s Source) checkKind(w *walker, at string) {
-	others := map[string][]string{"fhir": {"services", "refresh"},
+	others := map[string][]string{"fhir": {"services"},
 		"ers": {"from", "public_base_url", "scope_version", "scope", "page_size", "max_wait"}}
 	for _, key := range others[s.Kind] {
 		if w.lines[at+"."+key] != 0 {

@@ -113,6 +113,22 @@ func TestKeysThatWouldBeIgnoredOrMeanNothingAreFaults(t *testing.T) {
 	}
 }
 
+func TestFinding_server_MP5_LiveRecordsOfEveryKindOfSourceAreReadAgain(t *testing.T) {
+	for _, c := range []struct {
+		line string
+		want map[string]time.Duration
+	}{
+		{"", map[string]time.Duration{"ers": 4 * time.Hour, "fhir": 24 * time.Hour}},
+		{"    refresh: 90m\n", map[string]time.Duration{"ers": 4 * time.Hour, "fhir": 90 * time.Minute}},
+	} {
+		cfg, err := Parse("refbridge.yaml", []byte(strings.Replace(good, "    patient: create\n", "    patient: create\n"+c.line, 1)), nil)
+		require.NoError(t, err)
+		for _, s := range cfg.Sources {
+			assert.Equal(t, c.want[s.Kind], s.RefreshEvery(), s.Kind)
+		}
+	}
+}
+
 func TestAFileThatIsNotYAMLOrEmptyIsRefused(t *testing.T) {
 	for _, text := range []string{"", "a: [", "- 1", "42", "ledger: 7"} {
 		_, err := Parse("refbridge.yaml", []byte(text), nil)

@@ -20,7 +20,7 @@ type Body struct {
 // comes first, with its older versions right behind it. Bodies are read one by one, so that memory does not grow with their
 // size. An error of take ends it and comes back as it is.
 func (l *Ledger) Bodies(ctx context.Context, source string, last int, take func(Body) error) error {
-	list, err := l.list(ctx, `SELECT type, id, version, `+seenAt+` FROM versions WHERE source = $1 AND fingerprint <> ''
+	list, err := l.list(ctx, `SELECT type, id, version, `+seenAt+` FROM versions WHERE source = $1 AND fingerprint <> '' AND `+noTombstone+`
 		ORDER BY `+newestFirst+` LIMIT $2`, source, max(last, 0))
 	if err != nil {
 		return err
@@ -35,7 +35,7 @@ func (l *Ledger) Sample(ctx context.Context, source string, n int, take func(Bod
 	others := max(n-newest, 1)
 	list, err := l.list(ctx, `SELECT type, id, version, seen FROM (
 			SELECT type, id, version, `+seenAt+` AS seen, ROW_NUMBER() OVER (ORDER BY `+newestFirst+`) AS nth, COUNT(*) OVER () AS kept
-			FROM versions WHERE source = $1 AND body IS NOT NULL) AS bodies
+			FROM versions WHERE source = $1 AND body IS NOT NULL AND `+noTombstone+`) AS bodies
 		WHERE CASE WHEN nth <= $2 THEN 0 ELSE (kept - nth) % ((kept - $2 - 1) / $3 + 1) END = 0 ORDER BY nth LIMIT $4`,
 		source, newest, others, max(n, 0))
 	if err != nil {
@@ -45,6 +45,7 @@ func (l *Ledger) Sample(ctx context.Context, source string, n int, take func(Bod
 }
 
 const (
+	noTombstone = `version NOT LIKE '%` + turnMark + `gone%'` // which says that a record was deleted, and nothing that tables could map
 	newestFirst = `first_seen DESC, type, id, seq DESC`
 	seenAt      = `CASE WHEN reason_code = '` + CodeOtherContent + `' THEN changed ELSE first_seen END`
 )

@@ -21,6 +21,9 @@ func (l *Ledger) Keep(ctx context.Context, source string, ref fhir.Reference, bo
 
 // KeepAll is Keep for what several reads gave, in one transaction; it returns how many of them are still to be decided.
 func (l *Ledger) KeepAll(ctx context.Context, source string, reads []Sighting) (fresh int, err error) {
+	if len(reads) == 0 {
+		return 0, nil
+	}
 	err = l.update(ctx, "keep", func(t *tx) error {
 		fresh = 0
 		for _, s := range reads {
@@ -51,7 +54,7 @@ func (t *tx) keep(ctx context.Context, source string, s Sighting) (versionRow, e
 	if err != nil {
 		return versionRow{}, err
 	}
-	if is, has := split(r.newest), split(s.Ref.Version); deleted(r.newest) && has.own == is.own && has.turn == 0 {
+	if is, has := split(r.newest), split(s.Ref.Version); Deleted(r.newest) && has.own == is.own && has.turn == 0 {
 		s.Ref.Version = inTurn(s.Ref.Version, is.turn+1) // given again as it was before it was deleted
 	}
 	v, err := t.observe(ctx, source, s)
@@ -91,7 +94,7 @@ func (l *Ledger) KeepGone(ctx context.Context, source string, ref fhir.Reference
 		}
 		s := Sighting{Ref: ref.Current(), Body: body, Updated: fromMillis(last.updated), Beside: fromMillis(last.beside)}
 		s.Ref.Version = r.newest
-		if !deleted(r.newest) {
+		if !Deleted(r.newest) {
 			s.Ref.Version = inTurn(r.newest, split(r.newest).turn+1)
 		}
 		v, err := t.keep(ctx, source, s)

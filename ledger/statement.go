@@ -109,18 +109,27 @@ func (l *Ledger) Entries(ctx context.Context, f Filter) ([]Entry, error) {
 		f.Limit = math.MaxInt32
 	}
 	query += fmt.Sprintf(` ORDER BY changed DESC, source, type, id, seq DESC LIMIT $%d`, len(args)+1)
+	return l.entries(ctx, query, append(args, f.Limit)...)
+}
+
+func (l *Ledger) entries(ctx context.Context, query string, args ...any) ([]Entry, error) {
 	var out []Entry
 	err := l.view(ctx, "list entries", func(q querier) error {
 		return each(ctx, q, func(r versionRow, bad error) error {
 			out = append(out, Entry{Source: r.source, Ref: r.ref(), Fate: Fate(r.fate), Reason: r.reason.reason(), Attempts: int(r.attempts),
 				First: fromMillis(r.firstSeen), Changed: fromMillis(r.changed), Next: fromMillis(r.next)})
 			return bad
-		}, query, append(args, f.Limit)...)
+		}, query, args...)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
+}
+
+// Gone lists the records that their sources had deleted when they were last read, the latest first.
+func (l *Ledger) Gone(ctx context.Context) ([]Entry, error) {
+	return l.entries(ctx, selectVersions+` WHERE version LIKE '%`+turnMark+`gone%' AND `+isNewest+` ORDER BY changed DESC, source, type, id`)
 }
 
 // placeholders gives "$5, $6, $7" for n = 3 from 5 on.
@@ -190,7 +199,7 @@ func (t *tx) putBack(ctx context.Context, r *refRow, rows []versionRow) ([]versi
 // releaseBatch is how many versions one transaction of Release takes.
 const releaseBatch = 200
 
-// Release makes the newest version of each ref of a source that is held for one of these reasons due now, and counts its
+// Release makes the newest version of each ref of a source, or what is to be read of it, that is held for one of these reasons due now, and counts its
 // attempts on: something that it waited for has changed. It returns how many versions that were. A crash between its
 // transactions leaves some of them as they were; they are released again by whoever asks again.
 func (l *Ledger) Release(ctx context.Context, source string, codes []string) (int, error) {
@@ -216,7 +225,7 @@ func (t *tx) release(ctx context.Context, source string, codes []string) (int, e
 	for _, c := range codes {
 		args = append(args, c)
 	}
-	rows, err := list[versionRow](ctx, t.sql, selectVersions+` WHERE source = $1 AND fate = 'held' AND next_try <> 0 AND version <> ''
+	rows, err := list[versionRow](ctx, t.sql, selectVersions+` WHERE source = $1 AND fate = 'held' AND next_try <> 0
 		AND reason_code IN (`+placeholders(3, len(codes))+`) AND (fingerprint = '' OR `+isNewest+`)
 		ORDER BY first_seen, type, id LIMIT $2`, args...)
 	for i := 0; err == nil && i < len(rows); i++ {

@@ -88,8 +88,8 @@ func inTurn(version string, turn int) string {
 	return head + turnMark + word
 }
 
-// deleted reports whether a version says that the source had deleted the record.
-func deleted(version string) bool { return split(version).turn%2 == 1 }
+// Deleted reports whether a version says that the source had deleted the record.
+func Deleted(version string) bool { return split(version).turn%2 == 1 }
 
 // stamp is what the order of two versions of a ref is told from.
 type stamp struct {

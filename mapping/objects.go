@@ -75,10 +75,17 @@ func (s *Set) Gone(image sobject.Record) []sobject.Field {
 	return made[0].goneFields(image)
 }
 
+// Marks reports whether records of an object are marked when their source does not produce them any more.
+func (s *Set) Marks(object string) bool {
+	return slices.ContainsFunc(s.tables, func(t *Table) bool { return t.Object == object && len(t.Gone) > 0 })
+}
+
 func (t *Table) couldMake(image sobject.Record) bool {
 	for _, f := range image.Fields {
 		pointing := f.Value.Kind() == sobject.Ref
-		same := func(w *Row) bool { return w.Field == f.Name && w.Ref == f.Value.To() }
+		same := func(w *Row) bool { // a patient who was looked up may be one that refbridge created: then it is pointed to by key
+			return w.Field == f.Name && (w.Ref == f.Value.To() || w.Lookup.Object == f.Value.To().Object && w.Lookup.Object != "")
+		}
 		if pointing && !slices.ContainsFunc(t.Rows, same) {
 			return false
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
 
+	"refbridge/bridge"
 	"refbridge/config"
 	"refbridge/ledger"
 	"refbridge/mapping"
@@ -184,9 +185,13 @@ func (p *program) fault(message, hint string) {
 func hintOf(err error) string {
 	var h hinted
 	var u usage
+	var lost *bridge.LostError
 	switch {
 	case errors.As(err, &u):
 		return u.hint
+	case errors.As(err, &lost):
+		return fmt.Sprintf("check base_url, the permissions and the source itself; with the address corrected the next sync reads them again. "+
+			"If they are gone for good: refbridge sync --accept-gone %s", lost.Source)
 	case errors.As(err, &h):
 		return h.hint
 	case errors.As(err, new(unfit)):

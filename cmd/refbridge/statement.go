@@ -18,7 +18,8 @@ type statementCmd struct {
 // Help is printed below the flags.
 func (statementCmd) Help() string {
 	return `Every version that was ever observed is in exactly one place: applied, superseded, held, dead, unknown or pending. The
-statement counts them, checks the sums and the ledger's own hashes, and lists what is held, dead or unknown, with reasons.
+statement counts them, checks the sums and the ledger's own hashes, and lists first what the sources have deleted, then what is
+held, dead or unknown, with reasons.
 New in live data is what the sources have sent lately and the tables, as they are now, do not account for: elements and
 extensions that no rule reads and no drop names, and codes that their value table does not list, whatever it does with them. It
 is looked for in at most 2000 bodies of each source: of those that the ledger still keeps the newest thousand, and a thousand spread
@@ -44,6 +45,7 @@ type statementJSON struct {
 	Unread     int         `json:"unreadAnswers"`
 	Balanced   bool        `json:"balanced"`
 	Sources    []freshJSON `json:"sources"`
+	Gone       []entryJSON `json:"goneAtSource"`
 	Open       []entryJSON `json:"open"`
 	Back       []backJSON  `json:"changesInSalesforce"`
 	Live       []liveJSON  `json:"newInLiveData"`
@@ -76,6 +78,10 @@ func (a *app) statement(ctx context.Context, p *program, json bool) error {
 	if err != nil {
 		return err
 	}
+	gone, err := a.ledger.Gone(ctx)
+	if err != nil {
+		return err
+	}
 	open, err := a.ledger.Entries(ctx, ledger.Filter{Fates: []ledger.Fate{ledger.Held, ledger.Dead, ledger.Unknown}})
 	if err != nil {
 		return err
@@ -100,9 +106,11 @@ func (a *app) statement(ctx context.Context, p *program, json bool) error {
 	live, damaged := a.live(ctx, p) // of a damaged ledger the counts are told all the same
 	if json {
 		j := statementOf(s, open, back)
+		j.Gone = entriesOf(gone)
 		j.Live, j.Sources = live, sources
 		err = line(p.out, j)
 	} else {
+		printGone(p.out, gone)
 		printOpen(p.out, open, back)
 		newPrinter(p.out).live(live)
 		printStatement(p.out, s)
@@ -122,14 +130,31 @@ func (a *app) statement(ctx context.Context, p *program, json bool) error {
 
 func statementOf(s ledger.Statement, open []ledger.Entry, back []ledger.Writeback) statementJSON {
 	j := statementJSON{Observed: s.Observed, Applied: s.Applied, Superseded: s.Superseded, Held: s.Held, Dead: s.Dead,
-		Unknown: s.Unknown, Pending: s.Pending, Unread: s.Unread, Balanced: s.Balanced(), Open: []entryJSON{}, Back: []backJSON{}}
-	for _, e := range open {
-		j.Open = append(j.Open, entryOf(e))
-	}
+		Unknown: s.Unknown, Pending: s.Pending, Unread: s.Unread, Balanced: s.Balanced(), Open: entriesOf(open), Back: []backJSON{}}
 	for _, b := range back {
 		j.Back = append(j.Back, backOf(b))
 	}
 	return j
+}
+
+func entriesOf(entries []ledger.Entry) []entryJSON {
+	out := []entryJSON{}
+	for _, e := range entries {
+		out = append(out, entryOf(e))
+	}
+	return out
+}
+
+// printGone lists what the sources have deleted, before anything else: somebody may wait for an appointment.
+func printGone(w io.Writer, gone []ledger.Entry) {
+	if len(gone) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "deleted at the source; marked in Salesforce, not deleted:")
+	for _, e := range gone {
+		printEntry(w, e)
+	}
+	fmt.Fprintln(w)
 }
 
 func backOf(b ledger.Writeback) backJSON {

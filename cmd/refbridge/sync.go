@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,13 +16,17 @@ import (
 )
 
 type syncCmd struct {
-	JSON bool `name:"json" help:"One JSON object a line."`
+	AcceptGone []string `help:"Take what this source does not show or has deleted for gone, however much it is. Look at the source first." placeholder:"NAME"`
+	JSON       bool     `name:"json" help:"One JSON object a line."`
 }
 
 // Help is printed below the flags.
 func (syncCmd) Help() string {
 	return `Polls every source once (as far as its ration allows), works off everything that is due, and carries approved changes
 back. What cannot be done is held with a reason; refbridge statement lists it.
+
+Where ten records in a row, more than 5 % of a source's live records (and five at least), or all of three or more are not visible
+or deleted at once, the source halts and nothing of it is settled: a wrong address looks like this. --accept-gone lets it go on.
 
 Example: refbridge sync
 
@@ -35,6 +40,9 @@ func (c *syncCmd) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	defer a.close()
+	if err := c.accept(a); err != nil {
+		return err
+	}
 	var failed error
 	for _, f := range a.flows {
 		if err := f.Poll(ctx); err != nil {
@@ -46,6 +54,18 @@ func (c *syncCmd) Run(ctx context.Context, p *program) error {
 		failed = errors.Join(failed, p.sync(ctx, f, c.JSON))
 	}
 	return failed
+}
+
+// accept lets the named sources lose as many records as they say.
+func (c *syncCmd) accept(a *app) error {
+	for _, name := range c.AcceptGone {
+		i := slices.IndexFunc(a.flows, func(f *bridge.Flow) bool { return f.Name == name })
+		if i < 0 {
+			return misused(fmt.Sprintf("--accept-gone: the configuration has no source %q", name), "name a source as refbridge.yaml does")
+		}
+		a.flows[i].AcceptGone = true
+	}
+	return nil
 }
 
 // sync works one flow off and prints what came of it.

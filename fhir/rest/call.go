@@ -162,7 +162,7 @@ func (c *Client) refusal(r request, answer *resty.Response) error {
 		return failure
 	}
 	if outcome, err := fhir.Parse(answer.Body()); err == nil && outcome.Type() == "OperationOutcome" {
-		failure.Codes = codesOf(issues(outcome))
+		failure.Codes, failure.Outcome = codesOf(issues(outcome)), true
 	}
 	return failure
 }

@@ -40,6 +40,7 @@ type Error struct {
 	Status     int           // HTTP status, 0 where there was no answer
 	Codes      []string      // OperationOutcome: issue.code and details.coding.code of what failed; of the token endpoint: error
 	RetryAfter time.Duration // what the server asked for, 0 where it did not
+	Outcome    bool          // the answer was FHIR: the server's own OperationOutcome, and no gateway's page
 
 	cause  error
 	change bool // the call could have changed something
