@@ -35,13 +35,27 @@ func (simulateCmd) Help() string {
 versions, locks and picklists. The same seed gives the same synthetic people on all of them, so that referrals of e-RS find
 their patients in Salesforce. It runs until interrupted. POST /control/clock {"advance":"24h"} moves its day.
 
---faults FILE, or POST /control/faults, makes ers and fhir misbehave as real ones do (docs/simulators.md has examples).
-fhir: {"paging":"offset"} rows shift between pages; "pageCap":10 smaller pages than asked; "ahead":"3h" its clock;
-  "stamps" one record's meta.lastUpdated; "lag":"10m" a replica that shows the past; "delete" records answer 410;
-  "bad" entries that cannot be read; "big" records of n MiB; "ignoreInclude"; "refuse" searches; "outcome" entries;
-  "nextHost" other host in next links; "ratePerMinute" 429; "grant" fewer scopes; "next" any answer, or a cut body.
-ers: "ahead" the worklist names a higher version than A005; "frozen" A005 lags; "edits" states, reasons, comments,
-  appointment numbers, documents; "acceptAgain" A013 of what is accepted; "locked" 423; "next" any answer.
+--faults FILE, or POST /control/faults, makes ers and fhir misbehave as real ones
+do. docs/simulators.md has examples.
+
+fhir:
+  paging, pageCap      rows shift between pages; smaller pages
+  ahead, stamps        its clock, or one record's lastUpdated, in the future
+  lag                  a replica that shows the past
+  delete               records answer 410
+  bad, big             entries that cannot be read, or are of n MiB
+  ignoreInclude        _include does not count
+  refuse, outcome      searches answered 400; pages that say incomplete
+  nextHost             next links under another host
+  ratePerMinute        429
+  grant                fewer scopes than asked
+  next                 any answer, or a body that is cut
+ers:
+  ahead                the worklist names a higher version than A005
+  frozen               A005 lags
+  edits                states, reasons, appointment numbers, documents
+  acceptAgain          A013 is taken again
+  locked, next         423; any answer
 
 Example: refbridge simulate ers --listen 127.0.0.1:9001 --referrals 50
          refbridge simulate fhir --smart v2 --faults faults.json
