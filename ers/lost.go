@@ -118,7 +118,7 @@ func losses() [][2]string {
 		{"List.mode", "A shortlist always is a snapshot."},
 		{"List.entry.item", "The service of the appointment is the performer, else the only one of the shortlist; a longer one is a choice not made yet."},
 		{"Parameters.parameter(priority)", "The priority searched with; the referral has its own."},
-		{"Parameters.parameter(specialty)", "The specialty searched with; the referral has its own."},
+		{"Parameters.parameter(specialty)", "The specialty searched with; the referral has its own, and where it has none this one stands in."},
 		{"Parameters.parameter(namedClinician)", "The clinician searched with; clinicians are not synced."},
 		{"Parameters.parameter(clinicalTerm)", search},
 		{"Parameters.parameter(indicativeAppointmentWaitTimeLimit)", search},

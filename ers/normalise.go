@@ -105,9 +105,8 @@ func (n *normaliser) serviceRequest() r4.ServiceRequest {
 		Intent:         r4.RequestIntentOrder,
 		Category:       []r4.CodeableConcept{{Coding: []r4.Coding{{System: new(systemSNOMED), Code: new("3457005"), Display: new("Patient referral")}}}},
 		Subject:        n.subject(),
-		PerformerType:  n.concept(n.root.Get("specialty")),
 		Performer:      n.performer(),
-		Code:           n.clinicType(),
+		Code:           n.criterion("clinicType"),
 		SupportingInfo: n.supportingInfo(),
 	}
 	if version := n.text(n.root.Get("meta").Get("versionId")); version != nil {
@@ -121,6 +120,7 @@ func (n *normaliser) serviceRequest() r4.ServiceRequest {
 	if comments := n.text(part(extension(n.root, "ReferralState"), "comments").Get("valueString")); comments != nil {
 		out.Note = []r4.Annotation{{Text: *comments}}
 	}
+	n.specialty(&out)
 	n.priority(&out)
 	n.carried(&out)
 	n.authored(&out)
@@ -390,20 +390,41 @@ func (n *normaliser) performer() []r4.Reference {
 	return []r4.Reference{*item}
 }
 
-// clinicType is the nearest that e-RS has to what was asked for.
-func (n *normaliser) clinicType() *r4.CodeableConcept {
+// specialty is that of the referral. One that nobody has booked yet has none: the specialty that its services were searched with
+// stands in, as in NHS's R4 rendering, and is marked so.
+func (n *normaliser) specialty(out *r4.ServiceRequest) {
+	if out.PerformerType = n.concept(n.root.Get("specialty")); out.PerformerType != nil {
+		return
+	}
+	if out.PerformerType = n.criterion("specialty"); out.PerformerType != nil {
+		out.Extension = append(out.Extension, derived("performerType", "specialty"))
+	}
+}
+
+// criterion returns what the services were searched with; nothing where two searches say different things. The clinic type is the
+// nearest that e-RS has to what was asked for.
+func (n *normaliser) criterion(name string) *r4.CodeableConcept {
+	var found fhir.Node
 	for criteria := range n.containedOf("Parameters") {
 		for p := range criteria.Get("parameter").Items() {
-			if p.Get("name").Text() != "clinicType" {
+			value := p.Get("valueCoding")
+			if p.Get("name").Text() != name || !value.Exists() {
 				continue
 			}
-			if coding := n.coding(p.Get("valueCoding")); coding != nil {
-				n.saw(p.Get("name"))
-				return &r4.CodeableConcept{Coding: []r4.Coding{*coding}}
+			if found.Exists() && found.Get("code").Text() != value.Get("code").Text() {
+				return nil
+			}
+			if !found.Exists() {
+				found = value
 			}
 		}
 	}
-	return nil
+	coding := n.coding(found)
+	if coding == nil {
+		return nil
+	}
+	n.saw(found.Parent().Get("name"))
+	return &r4.CodeableConcept{Coding: []r4.Coding{*coding}}
 }
 
 // contained finds a contained resource: the one that the extension's reference names, else the first of its type.
