@@ -317,13 +317,10 @@ func cut(s string, limit int) string {
 }
 
 // phone strips spaces, hyphens, brackets and tel:, and writes a British number from its 0. What follows the number (an extension)
-// stays as it is written, after a space; a text that begins with no number stays whole.
+// stays as it is written, after a space; a text that is no number (1-800-FLOWERS, 801XXXXX89) stays whole.
 func (m *Mapper) phone(s string) string {
 	s = strings.TrimPrefix(strings.TrimLeft(s, " "), "tel:")
-	end := 0
-	for end < len(s) && !beginsExtension(s[end]) {
-		end++
-	}
+	end := numberEnd(s)
 	if end == 0 {
 		return s
 	}
@@ -353,10 +350,31 @@ func (m *Mapper) phone(s string) string {
 	return m.computed(begin)
 }
 
-// beginsExtension tells whether a byte of a telephone number is the first that is not part of the number: x5, ext. 5, #5, ;ext=5.
-func beginsExtension(c byte) bool {
-	return c|0x20 >= 'a' && c|0x20 <= 'z' || c == '#' || c == ';' || c == ','
+// numberEnd returns where a telephone number ends: at the end of the text, or before an extension, which is a mark and up to seven
+// digits behind a number of seven or more: x5, ext. 5, #5, ;ext=5. It is 0 where anything else stands there.
+func numberEnd(s string) int {
+	end, digits := 0, 0
+	for end < len(s) && !isLetter(s[end]) && strings.IndexByte("#;,", s[end]) < 0 {
+		if s[end] >= '0' && s[end] <= '9' {
+			digits++
+		}
+		end++
+	}
+	if end == len(s) {
+		return end
+	}
+	mark := strings.TrimLeft(s[end:], "#;, ")
+	extension := strings.TrimLeftFunc(mark, func(r rune) bool { return r < utf8.RuneSelf && isLetter(byte(r)) })
+	mark = mark[:len(mark)-len(extension)]
+	extension = strings.TrimLeft(extension, " .:=#")
+	known := slices.ContainsFunc([]string{"", "x", "ext", "extn", "extension"}, func(m string) bool { return strings.EqualFold(m, mark) })
+	if !known || digits < 7 || extension == "" || len(extension) > 7 || strings.Trim(extension, "0123456789") != "" {
+		return 0
+	}
+	return end
 }
+
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
 
 // upper and lower change the letters of a text.
 func (m *Mapper) upper(s string) string { return m.letters(s, 'a', 'z', strings.ToUpper) }
