@@ -46,9 +46,11 @@ const (
 type Doc struct {
 	src     []byte
 	nodes   []node
-	scratch []byte    // strings that held escapes, decoded
-	widest  int       // members of the object that has the most, 0 where none has many
-	begin   [64]int32 // of the root: the first member with each bit of its mask
+	scratch []byte // strings that held escapes, decoded
+	widest  int    // members of the object that has the most, 0 where none has many
+	// modifies is set where a member's name may be modifierExtension, implicitRules or _implicitRules.
+	modifies bool
+	begin    [64]int32 // of the root: the first member with each bit of its mask
 }
 
 type node struct {
@@ -82,7 +84,7 @@ type Node struct {
 // invalid UTF-8, lone surrogates, nesting deeper than MaxDepth, more than MaxMembers in an object and numbers or literals that JSON does not have. The
 // error wraps ErrSyntax and names the byte offset, never the content. Doc keeps src; do not change it.
 func (d *Doc) Parse(src []byte) error {
-	d.src, d.nodes, d.scratch, d.widest = src, d.nodes[:0], d.scratch[:0], 0
+	d.src, d.nodes, d.scratch, d.widest, d.modifies = src, d.nodes[:0], d.scratch[:0], 0, false
 	if len(src) > math.MaxInt32 {
 		return fmt.Errorf("%w: %d bytes are more than a document can have", ErrSyntax, len(src))
 	}
@@ -125,6 +127,10 @@ func (n Node) Widest() int {
 	}
 	return n.doc.widest
 }
+
+// MayModify reports whether the node's document may have a member modifierExtension, implicitRules or _implicitRules; it is
+// quick, and says yes for a name that only begins like one of them.
+func (n Node) MayModify() bool { return n.doc != nil && n.doc.modifies }
 
 // Kind gives the node's JSON kind.
 func (n Node) Kind() Kind {

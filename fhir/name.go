@@ -26,6 +26,13 @@ type Name struct {
 	tag  tag
 }
 
+// The words of the names that Doc.modifies tells of: modifier, implicit and _implici, from the last letter to the first.
+const (
+	wordModifier       = 'r'<<56 | 'e'<<48 | 'i'<<40 | 'f'<<32 | 'i'<<24 | 'd'<<16 | 'o'<<8 | 'm'
+	wordImplicit       = 't'<<56 | 'i'<<48 | 'c'<<40 | 'i'<<32 | 'l'<<24 | 'p'<<16 | 'm'<<8 | 'i'
+	wordBesideImplicit = 'i'<<56 | 'c'<<48 | 'i'<<40 | 'l'<<32 | 'p'<<24 | 'm'<<16 | 'i'<<8 | '_'
+)
+
 // NameOf prepares a name for Node.Member.
 func NameOf(name string) Name {
 	w := wordOf(name)

@@ -108,6 +108,9 @@ func (p *parser) object(at int, me int32, depth int) int {
 		n, child := p.add(me, last)
 		n.keyStart, n.keyEnd, n.word = key.start, key.end, p.word(key)
 		n.decoded = key.decoded << 1 // to keyDecoded
+		if n.word == wordModifier || n.word == wordImplicit || n.word == wordBesideImplicit {
+			p.doc.modifies = true
+		}
 		if size >= manyMembers {
 			if size == MaxMembers {
 				return p.fail(at, fmt.Sprintf("more than %d members in one object", MaxMembers))
@@ -296,6 +299,17 @@ func mark(src []byte, at int) int {
 		at++
 	}
 	return at
+}
+
+// StringEnd returns the place behind a string of JSON that is not looked into; at is behind its opening quote. Of one that is not
+// closed that is the end of src.
+func StringEnd(src []byte, at int) int {
+	for at = mark(src, min(at, len(src))); at < len(src) && src[at] != '"'; at = mark(src, min(at, len(src))) {
+		if at++; src[at-1] == '\\' {
+			at++ // what it escapes
+		}
+	}
+	return min(at+1, len(src))
 }
 
 // special continues text at the first character that is not ordinary.

@@ -276,3 +276,40 @@ func BenchmarkParse(b *testing.B) {
 		}
 	}
 }
+
+func TestModifiersAreToldOfByTheParser(t *testing.T) {
+	var doc Doc
+	for text, want := range map[string]bool{
+		`{"resourceType":"A","modifierExtension":[]}`:                 true,
+		`{"a":[{"b":{"modifierExtension":[]}}]}`:                      true,
+		`{"a":[{"b":{"modif\u0069erExtension":[]}}]}`:                 true,
+		`{"implicitRules":"http://x.example"}`:                        true,
+		`{"_implicitRules":{}}`:                                       true,
+		`{"\u005fimplicitRules":{}}`:                                  true,
+		`{"a":"modifierExtension","b":"implicitRules","c":"x\u0026"}`: false,
+		`{"resourceType":"A"}`:                                        false,
+		`{"m":1}`:                                                     false,
+		`[]`:                                                          false,
+	} {
+		require.NoError(t, doc.Parse([]byte(text)), text)
+		assert.Equal(t, want, doc.Root().MayModify(), text)
+	}
+	assert.False(t, Node{}.MayModify())
+}
+
+func TestStringEndIsBehindTheString(t *testing.T) {
+	for text, want := range map[string]int{
+		`"a`:                           1,
+		`plain", "more"`:               6,
+		`a long text, and it ends" ""`: 25,
+		`\"\\",`:                       5,
+		`a` + "\x01" + `b",`:           4,
+		`not closed`:                   10,
+		`not closed\`:                  11,
+		`not closed\"`:                 12,
+		``:                             0,
+	} {
+		assert.Equal(t, want, StringEnd([]byte(text), 0), text)
+	}
+	assert.Equal(t, 3, StringEnd([]byte("abc"), 7))
+}

@@ -237,15 +237,18 @@ func (m *Mapper) slot(i int) (fhir.Node, fhirpath.Collection) {
 	if i >= len(m.table.Lets) {
 		return fhir.Node{}, m.row[i-len(m.table.Lets)].as(m)
 	}
-	if !m.lets[i].done {
-		m.lets[i].done = true
+	v := &m.lets[i]
+	if !v.done {
+		v.done = true
 		outer := m.lost
 		m.lost = lost{}
-		m.lets[i].node, m.lets[i].items = m.let(&m.table.Lets[i])
-		m.lets[i].lost, m.lost = m.lost, outer
+		v.node, v.items = m.let(&m.table.Lets[i])
+		v.lost, m.lost = m.lost, outer
 	}
-	m.lose(m.lets[i].lost)
-	return m.lets[i].node, m.lets[i].items
+	if v.lost.err != nil || v.lost.told {
+		m.lose(v.lost)
+	}
+	return v.node, v.items
 }
 
 func (m *Mapper) let(l *Let) (fhir.Node, fhirpath.Collection) {

@@ -1,7 +1,6 @@
 package mapping
 
 import (
-	"bytes"
 	"regexp"
 	"strings"
 
@@ -40,16 +39,10 @@ func (m *Mapper) modifiersOf(r fhir.Resource) {
 	if !r.Exists() {
 		return
 	}
-	raw := r.Raw()
-	m.steps += len(raw) / 256
-	if mayModify(raw) {
+	m.steps += len(r.Raw()) / 256
+	if r.Root().MayModify() {
 		m.modifiersIn(r.Root())
 	}
-}
-
-// mayModify reports whether a text of JSON can have a modifier; it is quick, and may say yes too often: a name can be escaped.
-func mayModify(raw []byte) bool {
-	return bytes.Contains(raw, []byte("modifierExtension")) || bytes.Contains(raw, []byte("implicitRules")) || bytes.Contains(raw, []byte(`\u00`))
 }
 
 func (m *Mapper) modifiersIn(n fhir.Node) {

@@ -33,8 +33,22 @@ func (l lost) trouble() *trouble {
 
 // graver reports whether a lost reference says more than another one.
 func (l lost) graver(than lost) bool {
-	order := []error{fhir.ErrUnresolved, fhir.ErrVersion, fhir.ErrForeign, fhir.ErrAmbiguous} // before them: a file that cannot be read
-	return l.err != nil && (than.err == nil || slices.Index(order, l.err) > slices.Index(order, than.err))
+	return l.err != nil && (than.err == nil || gravity(l.err) > gravity(than.err))
+}
+
+// gravity orders the errors of fhir.Resolver; any other one, such as that of a file that cannot be read, comes before them.
+func gravity(err error) int {
+	switch err {
+	case fhir.ErrUnresolved:
+		return 1
+	case fhir.ErrVersion:
+		return 2
+	case fhir.ErrForeign:
+		return 3
+	case fhir.ErrAmbiguous:
+		return 4
+	}
+	return 0
 }
 
 // lose notes a reference that led nowhere.

@@ -1,6 +1,10 @@
 package ndjson
 
-import "bytes"
+import (
+	"bytes"
+
+	"refbridge/fhir"
+)
 
 // head reads resourceType and id of a record that is no Bundle, as far as they go: most records begin with them. It is quick and
 // does not check the JSON; whoever needs the record parses it. ok is false where that has to be done first.
@@ -40,7 +44,9 @@ type scan struct{ rest []byte }
 
 // take passes a sign, and white space before it.
 func (s *scan) take(sign byte) bool {
-	s.rest = bytes.TrimLeft(s.rest, blanks)
+	if len(s.rest) > 0 && s.rest[0] <= ' ' {
+		s.rest = bytes.TrimLeft(s.rest, blanks)
+	}
 	if len(s.rest) == 0 || s.rest[0] != sign {
 		return false
 	}
@@ -67,7 +73,7 @@ func (s *scan) skip() {
 	for i := 0; i < len(s.rest); i++ {
 		switch s.rest[i] {
 		case '"':
-			i += quoted(s.rest[i+1:])
+			i = fhir.StringEnd(s.rest, i+1) - 1
 		case '{', '[':
 			depth++
 		case '}', ']', ',':
@@ -82,22 +88,4 @@ func (s *scan) skip() {
 		}
 	}
 	s.rest = nil
-}
-
-// quoted is how many bytes there are to the end of a string, its quote included.
-func quoted(rest []byte) int {
-	for i := 0; ; {
-		end := bytes.IndexByte(rest[i:], '"')
-		if end < 0 {
-			return len(rest)
-		}
-		i += end
-		escapes := 0
-		for escapes < i && rest[i-1-escapes] == '\\' {
-			escapes++
-		}
-		if i++; escapes%2 == 0 {
-			return i
-		}
-	}
 }

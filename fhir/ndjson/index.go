@@ -78,7 +78,10 @@ func (x *index) done() error {
 
 func (x *index) sort() {
 	slices.SortFunc(x.held, func(a, b place) int {
-		return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.file, b.file), cmp.Compare(a.at, b.at))
+		if a.hash != b.hash {
+			return cmp.Compare(a.hash, b.hash)
+		}
+		return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.at, b.at))
 	})
 }
 
