@@ -14,8 +14,8 @@ type Schedule interface {
 	Next(after time.Time) time.Time
 }
 
-// Parse reads a schedule in cron syntax (five fields, or @every 10m, @hourly …) for a time zone; CRON_TZ=Zone or TZ=Zone before the
-// fields names another one. The day of the week is 0 to 7, and both ends are Sunday (crontab(5)). The parser is robfig/cron's;
+// Parse reads a schedule in cron syntax (five fields, or @every 10m, @hourly …) for a time zone. A zone of its own before the
+// fields (CRON_TZ=…) is refused: the zone of the configuration holds for all schedules. The day of the week is 0 to 7, and both ends are Sunday (crontab(5)). The parser is robfig/cron's;
 // around it stand the cases that it gets wrong: it panics on CRON_TZ without fields, refuses a 7, accepts days that never come (0 0
 // 30 2 *), and where the clocks change it leaves a daily job out in spring and runs it twice in autumn. Here a job of fixed hours
 // and minutes runs exactly once at each of them: at the next valid time when its own does not exist. One whose minute or hour
@@ -28,11 +28,7 @@ func Parse(spec string, zone *time.Location) (s Schedule, err error) {
 	}()
 	fields := strings.Fields(spec)
 	if len(fields) > 0 && (strings.HasPrefix(fields[0], "CRON_TZ=") || strings.HasPrefix(fields[0], "TZ=")) {
-		_, name, _ := strings.Cut(fields[0], "=")
-		if zone, err = time.LoadLocation(name); err != nil || name == "" || name == "Local" {
-			return nil, fmt.Errorf("schedule %q: no such time zone", spec)
-		}
-		fields = fields[1:]
+		return nil, fmt.Errorf("schedule %q has a zone of its own: time_zone in the configuration sets it for all schedules", spec)
 	}
 	if len(fields) == 5 {
 		fields[4] = sundays(fields[4])
