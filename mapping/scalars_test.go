@@ -61,15 +61,15 @@ func TestFinding_inputs_B21_ControlCharactersAreHeldAndEmptyValuesAreAbsent(t *t
 
 func TestFinding_values_O2_NobodyWhoDiedIsActive(t *testing.T) {
 	for more, want := range map[string][3]string{ // IsActive, PersonDeceasedDate, Bridge_Stop_Contact__c
-		``:                                      {"true", "", "unwritten"},
-		`,"deceasedBoolean":false`:              {"true", "", "unwritten"},
+		``:                                      {"true", "", "false"},
+		`,"deceasedBoolean":false`:              {"true", "", "false"},
 		`,"deceasedBoolean":true`:               {"false", "", "true"},
 		`,"deceasedBoolean":true,"active":true`: {"false", "", "true"},
 		`,"deceasedDateTime":"2026-06-03"`:      {"false", "2026-06-03T12:00:00.000Z", "true"},
 		`,"deceasedDateTime":"2026-01-03","active":true`:  {"false", "2026-01-03T12:00:00.000Z", "true"},
 		`,"deceasedDateTime":"2026-06"`:                   {"false", "", "true"},
 		`,"deceasedDateTime":"2026-06-03T23:30:00+01:00"`: {"false", "2026-06-03T22:30:00.000Z", "true"},
-		`,"active":false`:                                 {"false", "", "unwritten"},
+		`,"active":false`:                                 {"false", "", "false"},
 	} {
 		out, err := created(t, noon, aNumber+aName+more)
 		require.NoError(t, err, more)

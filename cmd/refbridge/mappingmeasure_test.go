@@ -232,8 +232,8 @@ func TestANewExtensionOfERSIsUnaccounted(t *testing.T) {
 func TestTheReportFitsATerminal(t *testing.T) {
 	_, out, _ := ran(t, aReferral(t), "mapping", "coverage", "--in", "-")
 	assert.Contains(t, out, "\nNo records: Account, ClinicalServiceRequestDetail\n")
-	assert.Contains(t, out, "Bridge_Key__c                  service-request.yaml:13 1\n")
-	assert.Contains(t, out, "BodySiteId                     service-request.yaml:96 never\n")
+	assert.Contains(t, out, "Bridge_Key__c                  service-request.yaml:19 1\n")
+	assert.Contains(t, out, "BodySiteId                     service-request.yaml:100 never\n")
 	for line := range strings.SplitSeq(out, "\n") {
 		words := strings.Fields(line)
 		if len(words) > 2 {

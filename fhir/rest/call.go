@@ -35,10 +35,14 @@ type request struct {
 func (c *Client) read(ctx context.Context, r request) (*resty.Response, error) {
 	p := patience{most: c.maxWait}
 	for {
+		began := time.Now()
 		answer, err := c.send(ctx, r)
 		var failure *Error
 		if err == nil || !errors.As(err, &failure) || ctx.Err() != nil {
 			return answer, err
+		}
+		if time.Since(began) >= callTimeout && !failure.throttled() {
+			return answer, err // it took all its time, whatever the broken body is called: a second try would take it again
 		}
 		wait, again := p.next(failure)
 		if !again {
