@@ -1,11 +1,9 @@
 package mapping
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 )
 
 func TestFinding_values_O15_LettersInATelephoneNumberAreNoExtensionWithoutAMark(t *testing.T) {
@@ -27,41 +25,5 @@ func TestFinding_values_O15_LettersInATelephoneNumberAreNoExtensionWithoutAMark(
 		"":                        "",
 	} {
 		assert.Equal(t, want, accountField(t, noon, "PersonHomePhone", aNumber+aName+`,"telecom":[{"system":"phone","use":"home","value":"`+number+`"}]`), number)
-	}
-}
-
-func TestFinding_values_O17_ACountyIsNoState(t *testing.T) {
-	for address, want := range map[string][2]string{
-		`"district":"Madeupshire","country":"GBR"`:                  {"", "GBR"},
-		`"district":"Madeupshire","state":"England","country":"GB"`: {"England", "GB"},
-		`"state":"NSW","country":"Australia"`:                       {"NSW", "Australia"},
-	} {
-		for i, field := range []string{"PersonMailingState", "PersonMailingCountry"} {
-			assert.Equal(t, want[i], accountField(t, noon, field, aNumber+aName+`,"address":[{"use":"home",`+address+`}]`), address)
-		}
-	}
-}
-
-func TestFinding_values_O19_AnAppointmentEnteredInErrorWasNotRefused(t *testing.T) {
-	set := starterTables(t)
-	for status, want := range map[string][3]string{
-		"entered-in-error": {"Canceled", "None", "Entered in error at the source"},
-		"cancelled":        {"Canceled", "None", "Unwell"},
-		"booked":           {"Scheduled", "None", ""},
-	} {
-		in := anAppointment(t, `,"start":"2027-01-04T10:00:00Z","created":"2026-12-01","cancelationReason":{"text":"Unwell"}`)
-		in.Focus = resource(t, []byte(strings.Replace(string(in.Focus.Raw()), `"booked"`, `"`+status+`"`, 1)))
-		out, err := set.Map(in)
-		require.NoError(t, err)
-		record := mapped(t, out, "ServiceAppointment").Record
-		for i, field := range []string{"Status", "StatusReason", "CancellationReason"} {
-			assert.Equal(t, want[i], reveal(t, record, field), "%s %s", status, field)
-		}
-	}
-	image := recordOf("ServiceAppointment", "Status", "Canceled", "StatusReason", "None")
-	for _, now := range []string{"None", "Rejected"} {
-		ops, err := set.Back(Change{Dialect: "fhir", Image: image, Now: recordOf("ServiceAppointment", "Status", "Canceled", "StatusReason", now)})
-		require.NoError(t, err)
-		assert.Empty(t, ops, "the source has it as over either way")
 	}
 }

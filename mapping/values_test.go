@@ -67,7 +67,7 @@ func TestAnUnknownStateHoldsTheReferralWithTheRowToAdd(t *testing.T) {
 		assert.Equal(t, "service-request.yaml", last.File)
 		assert.Equal(t, "Bridge_Source_State__c", last.Field)
 		assert.Equal(t, "code SENT_TO_MARS of https://fhir.nhs.uk/CodeSystem/eRS-ReferralState is not in value table ers-state-name", last.Message)
-		assert.Equal(t, "add to table ers-state-name at values.yaml:87: - {system: https://fhir.nhs.uk/CodeSystem/eRS-ReferralState, code: SENT_TO_MARS, to: …}", last.Hint)
+		assert.Equal(t, "add to table ers-state-name at values.yaml:88: - {system: https://fhir.nhs.uk/CodeSystem/eRS-ReferralState, code: SENT_TO_MARS, to: …}", last.Hint)
 	}
 }
 

@@ -21,7 +21,8 @@ type mappingShowCmd struct {
 func (mappingShowCmd) Help() string {
 	return `Writes the tables as one page for reading and review: each field with what it is made from, in FHIRPath and in
 words, its rule, its purpose and an example with invented people, the value tables, what is left out and why, what
-happens to records that are gone, and the way back. The page needs no network and no script, and prints on A4.
+happens to records that are gone, the way back, and what documents of others say of it.
+The page needs no network and no script, and prints on A4.
 With --base it says first what has changed, on a page or two for the reviewer of a change, with the lines to sign.
 
 Example: refbridge mapping show --tables tables --base before --out mapping.html
@@ -49,7 +50,11 @@ func (c *mappingShowCmd) Run(_ context.Context, p *program) error {
 		return err
 	}
 	examples = append(examples, examplesOf(list)...)
-	options := review.Options{Version: versionText(), Examples: examples}
+	oracles, err := review.ReadOracles()
+	if err != nil {
+		return err
+	}
+	options := review.Options{Version: versionText(), Examples: examples, Oracles: &oracles}
 	if c.Base != "" {
 		if options.Base, err = baseTables(c.Base); err != nil {
 			return err

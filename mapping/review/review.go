@@ -24,6 +24,7 @@ type Review struct {
 	Names    []named // the variables that no table gives
 	Examples []example
 	Rows     int
+	Outside  *outside // nil: not compared with outside documents
 }
 
 // Options are what a Review shows beside the tables.
@@ -31,6 +32,7 @@ type Options struct {
 	Version  string
 	Examples []Example
 	Base     *mapping.Set // the tables as they were; nil: nothing is compared
+	Oracles  *Oracles     // what outside documents say; nil: it is not shown
 }
 
 type table struct {
@@ -72,6 +74,7 @@ type row struct {
 	Values, Unlisted             string   // the value table behind them
 	Rules                        []string
 	Required                     bool
+	Outside                      []string // what outside documents say
 	Example                      shownValue
 	Mark                         mark
 }
@@ -88,6 +91,7 @@ type shownValue struct {
 type drop struct {
 	Path           path
 	Purpose, Place string
+	Outside        []string // what outside documents say
 	Mark           mark
 }
 
@@ -113,6 +117,8 @@ type valueTable struct {
 
 type code struct {
 	System, Code, To, Purpose, Place string
+	value                            string   // To as it is in the table
+	Outside                          []string // what outside documents say
 	Mark                             mark
 }
 
@@ -126,6 +132,9 @@ type example struct {
 // New gives the tables for reading. Each row shows what it gives in the first example that reaches it.
 func New(s *mapping.Set, o Options) Review {
 	r := read(s, o)
+	if o.Oracles != nil {
+		r.compareOutside(*o.Oracles)
+	}
 	if o.Base != nil {
 		r.compare(read(o.Base, o))
 	}

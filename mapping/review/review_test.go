@@ -32,7 +32,9 @@ func starterReview(t *testing.T, s *mapping.Set) (Review, string, string) {
 	examples, err := Examples()
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, len(examples), 8)
-	r := New(s, Options{Version: "v1.2.3", Examples: examples})
+	outside, err := ReadOracles()
+	require.NoError(t, err)
+	r := New(s, Options{Version: "v1.2.3", Examples: examples, Oracles: &outside})
 	var page, text bytes.Buffer
 	require.NoError(t, r.HTML(&page))
 	require.NoError(t, r.Markdown(&text))

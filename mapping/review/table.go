@@ -169,7 +169,8 @@ func valuesOf(v *mapping.ValueTable, used *use) valueTable {
 		}
 		out.Systems = out.Systems || c.System != out.System
 		out.Notes = out.Notes || c.Purpose != ""
-		out.Codes = append(out.Codes, code{System: c.System, Code: c.Code, To: plainConstant(c.To), Purpose: c.Purpose, Place: c.FileLine()})
+		out.Codes = append(out.Codes, code{System: c.System, Code: c.Code, To: plainConstant(c.To), value: c.To.Reveal(), Purpose: c.Purpose,
+			Place: c.FileLine()})
 	}
 	if out.Systems {
 		out.System = ""
