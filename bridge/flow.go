@@ -10,6 +10,7 @@ import (
 
 	"refbridge/fhir"
 	"refbridge/ledger"
+	"refbridge/mapping"
 	"refbridge/sfdc/sobject"
 )
 
@@ -46,8 +47,9 @@ type Flow struct {
 	Retention time.Duration
 	// Describe gives a hash of what the org says of the tables' objects; nil = its changes release nothing.
 	Describe func(ctx context.Context) (string, error)
-	// Fit is an error where the tables do not fit the target: nothing is planned then. Nil = nobody asks.
-	Fit    func(ctx context.Context) error
+	// Fit returns the tables as they run against the target, without optional fields that it lacks; an error where they do not fit
+	// it: nothing is planned then. Nil = nobody asks.
+	Fit    func(ctx context.Context) (*mapping.Set, error)
 	Logger *slog.Logger
 	Now    func() time.Time
 
@@ -287,13 +289,18 @@ func (f *Flow) prepare(ctx context.Context) error {
 	return nil
 }
 
-// fit asks whether the tables fit the target; where they do not, the lane halts. What was polled is in the ledger and waits there.
+// fit asks whether the tables fit the target, and takes them as they run there; where they do not fit, the lane halts. What was polled is in the ledger and waits there.
 func (f *Flow) fit(ctx context.Context) error {
 	if f.Fit == nil {
 		return nil
 	}
-	if err := f.Fit(ctx); err != nil {
+	tables, err := f.Fit(ctx)
+	if err != nil {
 		return fmt.Errorf("%w: %w", ErrHalted, err)
+	}
+	f.Planner.Tables = tables
+	if f.Back != nil {
+		f.Back.Tables = tables
 	}
 	return nil
 }

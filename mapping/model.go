@@ -51,6 +51,7 @@ type Table struct {
 	item    []bodyNode // of a body: how an item of the list is written; none: plain values
 	guarded bool       // it makes records of some resources only: it has a when, or a forEach that does not compile
 	fields  []string   // each field or path of the rows once, in the order in which it first comes
+	absent  []string   // fields that the org lacks: see Without
 	base    int        // of a body: where the cells of the table begin among those of its body
 }
 
@@ -127,6 +128,7 @@ type Row struct {
 	Required     bool
 	Owner        sobject.Owner
 	KeepIfAbsent bool
+	Optional     bool // it counts only where the org has the field
 	When         *Path
 	Conditional  bool     // it has a when, be it one that does not compile
 	Joined       bool     // of a body: the values of all elements of forEach become one text

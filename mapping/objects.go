@@ -52,10 +52,11 @@ func (s *Set) BackFields(object string) []string {
 		}
 		for _, b := range t.Back {
 			for _, name := range b.reads() {
-				fields[name] = true
+				fields[name] = !slices.Contains(t.absent, name)
 			}
 		}
 	}
+	maps.DeleteFunc(fields, func(_ string, there bool) bool { return !there })
 	return slices.Sorted(maps.Keys(fields))
 }
 
@@ -86,7 +87,7 @@ func (t *Table) couldMake(image sobject.Record) bool {
 		same := func(w *Row) bool { // a patient who was looked up may be one that refbridge created: then it is pointed to by key
 			return w.Field == f.Name && (w.Ref == f.Value.To() || w.Lookup.Object == f.Value.To().Object && w.Lookup.Object != "")
 		}
-		if pointing && !slices.ContainsFunc(t.Rows, same) {
+		if pointing && !slices.Contains(t.absent, f.Name) && !slices.ContainsFunc(t.Rows, same) {
 			return false
 		}
 	}

@@ -74,6 +74,7 @@ type rowFormat struct {
 	Required     bool                  `json:"required" doc:"Without a value the record is held."`
 	Owner        string                `json:"owner" enum:"owner" doc:"source: every difference is written. target: written when the record is new. latest: whoever changed it last. create-only: the platform takes it on create only. stop: a checkbox that is set before anything else is written, also where the record is held. identity: it says who the record is about; a difference holds the record."`
 	KeepIfAbsent bool                  `json:"keepIfAbsent" doc:"Without a value the field is left as it is; otherwise it is emptied."`
+	Optional     bool                  `json:"optional" doc:"The row counts only where the org has the field; without it the field is an error."`
 	When         pathFormat            `json:"when" doc:"FHIRPath: the row counts only where this holds."`
 	Purpose      string                `json:"purpose" doc:"Why this field leaves the trust."`
 }

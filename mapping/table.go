@@ -319,6 +319,7 @@ func (r *Reader) row(n *yaml.Node, t *Table, variables []string) *Row {
 	}
 	w.Required, w.KeepIfAbsent = r.flag(m["required"], "required"), r.flag(m["keepIfAbsent"], "keepIfAbsent")
 	w.When, w.Conditional = r.optionalPath(m["when"], "when", variables), m["when"] != nil
+	w.Optional = r.flag(m["optional"], "optional")
 	r.coherent(n, w, m)
 	w.plain = len(w.Paths) == 1 && w.Paths[0].walks && w.Paths[0].typ == "" && len(w.Transforms) == 0 && m["values"] == nil && m["ref"] == nil && m["lookup"] == nil
 	return w
@@ -328,7 +329,7 @@ func (r *Reader) row(n *yaml.Node, t *Table, variables []string) *Row {
 func (r *Reader) rowMembers(n *yaml.Node, t *Table, w *Row) map[string]*yaml.Node {
 	if t.Body == "" {
 		m := r.Mapping(n, "a row", "field", "", "from", "values", "transform", "ref", "lookup", "default", "required", "owner",
-			"keepIfAbsent", "when", "purpose")
+			"keepIfAbsent", "optional", "when", "purpose")
 		w.Field = r.shaped(m["field"], "field", objectName, "a field name such as Status")
 		return m
 	}
@@ -342,6 +343,9 @@ func (r *Reader) rowMembers(n *yaml.Node, t *Table, w *Row) map[string]*yaml.Nod
 
 // coherent finds members of a row that contradict each other.
 func (r *Reader) coherent(n *yaml.Node, w *Row, m map[string]*yaml.Node) {
+	if why, hint := w.needless(); w.Optional && why != "" {
+		r.At(m["optional"], why, hint)
+	}
 	switch {
 	case m["from"] == nil && m["default"] == nil:
 		r.At(n, "a row needs from, or a default alone", "")

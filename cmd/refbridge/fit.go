@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"refbridge/config"
 	"refbridge/mapping"
@@ -30,7 +32,9 @@ func (u unfit) Error() string {
 // fit checks the tables that run against what the org says of their objects. Tables that make nothing for a source are left out: in
 // mode link nobody needs an Account that can be written. It costs no call while the org's answers are young enough; before the
 // tables are refused it is asked once more, so that an administrator who grants a field waits for minutes and not for a day.
-func (a *app) fit(src config.Source) func(context.Context) error {
+//
+// Of tables that fit it returns what runs: without the optional fields that the org does not have.
+func (a *app) fit(src config.Source) func(context.Context) (*mapping.Set, error) {
 	idle := map[string]bool{}
 	for _, t := range a.tables.Tables() {
 		if t.Idle(map[string]string{"patientMode": src.Patient, "source": src.Name, "system": src.System}) {
@@ -39,46 +43,81 @@ func (a *app) fit(src config.Source) func(context.Context) error {
 	}
 	verdict := error(hinted{errors.New("the tables were changed after they were read and before they were checked against the org"),
 		"start refbridge again"})
-	return func(ctx context.Context) error {
+	runs, told := a.tables, "none"
+	return func(ctx context.Context) (*mapping.Set, error) {
 		if on, _, err := mapping.Read(tablesIn(a.cfg.Tables), mapping.Options{}); err != nil || on.Hash() != a.tables.Hash() {
-			return verdict // somebody is editing: what runs is what was judged before
+			return runs, verdict // somebody is editing: what runs is what was judged before
 		}
-		found, err := a.misfits(ctx, idle, a.target.Describe)
+		org, found, err := a.misfits(ctx, idle, a.target.Describe)
 		if err == nil && len(found) > 0 {
-			found, err = a.misfits(ctx, idle, a.target.DescribeAgain)
+			org, found, err = a.misfits(ctx, idle, a.target.DescribeAgain)
 		}
 		if err != nil {
-			return err // the org gave no answer, which says nothing of the tables
+			return runs, err // the org gave no answer, which says nothing of the tables
 		}
 		if verdict = nil; len(found) > 0 {
 			verdict = unfit(found)
 		}
-		return verdict
+		absent := lacks(a.tables, org)
+		runs = a.tables.Without(absent)
+		if names := a.named(absent, idle); names != told {
+			told = names
+			a.logger.Warn("optional fields of the tables that the org lacks: their rows are left out", "flow", src.Name, "fields", names)
+		}
+		return runs, verdict
 	}
 }
 
-// misfits gives what does not fit.
-func (a *app) misfits(ctx context.Context, idle map[string]bool, describe func(context.Context, string) (sobject.Description, error)) ([]lint.Finding, error) {
+// lacks returns the optional fields that an org does not have, by object.
+func lacks(tables *mapping.Set, org lint.Snapshot) map[string][]string {
+	out := map[string][]string{}
+	for _, d := range org.Objects {
+		for _, field := range tables.Optional(d.Name) {
+			if _, has := d.Field(field); !has {
+				out[d.Name] = append(out[d.Name], field)
+			}
+		}
+	}
+	return out
+}
+
+// named writes the fields of tables that are not idle in one line: Object.Field, sorted; none where there is none.
+func (a *app) named(fields map[string][]string, idle map[string]bool) string {
+	var out []string
+	for object, names := range fields {
+		used := func(t *mapping.Table) bool { return t.Object == object && !idle[t.File] }
+		for _, name := range names {
+			if slices.ContainsFunc(a.tables.Tables(), used) {
+				out = append(out, object+"."+name)
+			}
+		}
+	}
+	slices.Sort(out)
+	return cmp.Or(strings.Join(out, ", "), "none")
+}
+
+// misfits returns what the org says of the objects of the tables, and what of the tables does not fit it.
+func (a *app) misfits(ctx context.Context, idle map[string]bool, describe func(context.Context, string) (sobject.Description, error)) (lint.Snapshot, []lint.Finding, error) {
 	tables := tablesIn(a.cfg.Tables)
+	org := lint.Snapshot{About: "Salesforce org " + a.cfg.Salesforce.LoginURL, Taken: "now"}
 	objects, err := lint.Objects(tables)
 	if err != nil {
-		return nil, err
+		return org, nil, err
 	}
-	org := lint.Snapshot{About: "Salesforce org " + a.cfg.Salesforce.LoginURL, Taken: "now"}
 	for _, name := range objects {
 		d, err := describe(ctx, name)
 		var refused *sfdc.Error
 		switch {
 		case errors.As(err, &refused) && refused.Status == http.StatusNotFound: // lint names it
 		case err != nil:
-			return nil, fmt.Errorf("ask the org about %s: %w", name, err)
+			return org, nil, fmt.Errorf("ask the org about %s: %w", name, err)
 		default:
 			org.Objects = append(org.Objects, d)
 		}
 	}
 	report, err := lint.Check(tables, org)
 	if err != nil {
-		return nil, err
+		return org, nil, err
 	}
-	return slices.DeleteFunc(report.Unfit(), func(f lint.Finding) bool { return idle[f.File] }), nil
+	return org, slices.DeleteFunc(report.Unfit(), func(f lint.Finding) bool { return idle[f.File] }), nil
 }

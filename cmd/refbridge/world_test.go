@@ -27,12 +27,13 @@ import (
 
 // setting says what world a test wants.
 type setting struct {
-	referrals int    // of e-RS
-	messy     bool   // five of them are troublesome
-	ward      int    // of the FHIR server
-	people    int    // with an Account in Salesforce; 0 = all
-	writeBack string // YAML below the e-RS source
-	spoil     spoil  // answers of e-RS or the FHIR server that are not what they should be
+	referrals int      // of e-RS
+	messy     bool     // five of them are troublesome
+	ward      int      // of the FHIR server
+	people    int      // with an Account in Salesforce; 0 = all
+	writeBack string   // YAML below the e-RS source
+	hidden    []string // fields that the org lacks: "ServiceAppointment.StatusReason"
+	spoil     spoil    // answers of e-RS or the FHIR server that are not what they should be
 }
 
 // spoil stands between refbridge and its sources. While it is on, what is asked of a path that holds its text is answered with
@@ -93,7 +94,7 @@ func newWorld(t *testing.T, s setting) *world {
 	if people == 0 {
 		people = s.referrals
 	}
-	w.org, err = sfdcsim.New(sfdcsim.Options{Seed: 5, People: people})
+	w.org, err = sfdcsim.New(sfdcsim.Options{Seed: 5, People: people, Hidden: s.hidden})
 	require.NoError(t, err)
 	ward := serving(t, s.spoil.before(w.fhir))
 	e, o := w.ers.Credentials(serving(t, s.spoil.before(w.ers))), w.org.Credentials(serving(t, w.org))

@@ -53,6 +53,10 @@ func (l *linter) field(desc sobject.Description, name string, at mapping.Place) 
 		return f, ok
 	}
 	hint := mapping.Nearest(name, fieldNames(desc))
+	if slices.Contains(l.set.Optional(desc.Name), name) {
+		l.warn("unknown-field", at, name, fmt.Sprintf("%s has no field %s: the row is left out", desc.Name, mapping.Short(name)), hint)
+		return f, false
+	}
 	if hint == "" {
 		hint = l.howToDeclare("a field")
 	}

@@ -144,6 +144,9 @@ func otherRules(w *mapping.Row) []string {
 	if w.KeepIfAbsent {
 		add("without a value Salesforce keeps what it has")
 	}
+	if w.Optional {
+		add("only where the org has the field")
+	}
 	return out
 }
 
