@@ -75,7 +75,11 @@ func (m *Mapper) addLost(at Place, from *Path, field string) {
 
 // ambiguous notes a fault where a reference fits two resources, whatever else there is: one of them may be another patient's.
 func (m *Mapper) ambiguous(at Place, from *Path, field string) bool {
-	if m.lost.err == nil || !errors.Is(m.lost.err, fhir.ErrAmbiguous) {
+	return m.lost.err != nil && m.addAmbiguous(at, from, field)
+}
+
+func (m *Mapper) addAmbiguous(at Place, from *Path, field string) bool {
+	if !errors.Is(m.lost.err, fhir.ErrAmbiguous) {
 		return false
 	}
 	m.addLost(at, from, field)

@@ -26,7 +26,7 @@ func leastOf(typ string) (least float64, whole bool) {
 // shaped holds what is not of the FHIR type of its element, where that type is a whole number or a boolean: a text "true", 20.5 minutes.
 // A whole number is written in one way, whatever the source wrote: 2e1 is 20.
 func (m *Mapper) shaped(c *cell) *trouble {
-	if c.from == nil || c.kind == sobject.Null || len(c.row.Transforms) > 0 {
+	if c.from == nil || c.from.typ == "" || c.kind == sobject.Null || len(c.row.Transforms) > 0 {
 		return nil
 	}
 	least, whole := leastOf(c.from.typ)

@@ -2,6 +2,8 @@ package ndjson
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math/bits"
 
 	"refbridge/fhir"
 )
@@ -69,23 +71,81 @@ func (s *scan) text() (value []byte, plain bool) {
 
 // skip passes a value, up to the comma or bracket behind it.
 func (s *scan) skip() {
-	depth := 0
-	for i := 0; i < len(s.rest); i++ {
-		switch s.rest[i] {
-		case '"':
-			i = fhir.StringEnd(s.rest, i+1) - 1
-		case '{', '[':
-			depth++
-		case '}', ']', ',':
-			if s.rest[i] == ',' && depth > 0 {
-				continue
+	s.rest = bytes.TrimLeft(s.rest, blanks)
+	at := 0
+	switch {
+	case len(s.rest) == 0:
+		return
+	case s.rest[0] == '"':
+		at = fhir.StringEnd(s.rest, 1)
+	case s.rest[0] == '{' || s.rest[0] == '[':
+		at = bracketed(s.rest)
+	}
+	for at < len(s.rest) && s.rest[at] != ',' && s.rest[at] != ']' && s.rest[at] != '}' {
+		at++
+	}
+	s.rest = s.rest[at:]
+}
+
+// Eight bytes at a time: a byte of a word that is looked for leaves its highest bit set, all others leave none.
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// same marks the bytes of a word that are c.
+func same(word uint64, c byte) uint64 {
+	word ^= uint64(c) * ones
+	return ^((word&^highs + ^uint64(highs)) | word) & highs
+}
+
+// bracketed returns how many bytes the object or list at the beginning of a text has, its last bracket included; all of them where
+// that does not come. Strings are told from the rest by the quotes before them, without a branch for each: texts are short, and
+// where they end is hard to predict.
+func bracketed(text []byte) int {
+	at, depth, inside := 0, 0, uint64(0) // inside is highs within a string, else 0
+	for at+8 <= len(text) {
+		word := binary.LittleEndian.Uint64(text[at:])
+		quoted := same(word, '"')
+		quoted ^= quoted << 8
+		quoted ^= quoted << 16
+		quoted ^= quoted<<32 ^ inside
+		opened := same(word&^(0x20*ones), '[') &^ quoted // { differs in one bit
+		closed := same(word&^(0x20*ones), ']') &^ quoted
+		if same(word, '\\') != 0 || depth-bits.OnesCount64(closed) <= 0 {
+			if at, depth, inside = slowly(text, at, depth, inside); depth == 0 {
+				return at
 			}
-			if depth == 0 {
-				s.rest = s.rest[i:]
-				return
-			}
-			depth--
+			continue
+		}
+		depth += bits.OnesCount64(opened) - bits.OnesCount64(closed)
+		inside = uint64(int64(quoted)>>63) & highs
+		at += 8
+	}
+	for at < len(text) {
+		if at, depth, inside = slowly(text, at, depth, inside); depth == 0 {
+			break
 		}
 	}
-	s.rest = nil
+	return at
+}
+
+// slowly passes eight bytes one by one, and what the last of them escapes. It stops where depth comes to 0.
+func slowly(text []byte, at, depth int, inside uint64) (int, int, uint64) {
+	for end := min(at+8, len(text)); at < end; at++ {
+		switch c := text[at]; {
+		case c == '"':
+			inside ^= highs
+		case inside != 0 && c == '\\':
+			at++
+		case inside != 0:
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			if depth--; depth == 0 {
+				return at + 1, 0, 0
+			}
+		}
+	}
+	return min(at, len(text)), depth, inside
 }

@@ -1,9 +1,12 @@
 package ndjson
 
 import (
+	"bytes"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"refbridge/fhir"
 )
@@ -33,6 +36,39 @@ func TestHeadReadsWhatARecordIsCalled(t *testing.T) {
 		assert.True(t, ok, text)
 		assert.Equal(t, want, typ+"/"+id, text)
 	}
+}
+
+func TestBracketedEndsWhereItsFirstBracketIsClosed(t *testing.T) {
+	signs := "{}[]{}[]\"\"\\,:a b;~\x00Z|\xdb\xfb\xa2\xdc"
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 100_000 {
+		text := []byte("{")
+		for range random.IntN(60) {
+			text = append(text, signs[random.IntN(len(signs))])
+		}
+		require.Equal(t, byteByByte(text), bracketed(text), "%q", text)
+	}
+}
+
+// byteByByte is bracketed as one would write it.
+func byteByByte(text []byte) int {
+	depth, inside := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '"':
+			inside = !inside
+		case inside && c == '\\':
+			i++
+		case inside:
+		case bytes.IndexByte([]byte("{["), c) >= 0:
+			depth++
+		case bytes.IndexByte([]byte("}]"), c) >= 0:
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		}
+	}
+	return len(text)
 }
 
 // FuzzHead holds that head never says anything else of a good record than its parser.
