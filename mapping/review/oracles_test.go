@@ -353,3 +353,27 @@ func (w oracleWorld) dropped(set OracleSet, p elementProbe, element string) bool
 	}
 	return false
 }
+
+func TestFinding_values_Oracles_TheReviewShowsThemBesideTheRows(t *testing.T) {
+	_, page, text := starterReview(t, starterTables(t))
+	for _, want := range []string{
+		"outside document agrees: urgent suspected cancer; rendered as asap, and half the contact days of urgent (nhs-r4-request",
+		"ServiceRequest.requester: outside document differs, it has “RequesterId”: practitioners and organisations are not synced",
+		"e-RS referral cancellation reason, 18 codes: 18 agree (nhs-r4-reason",
+		"ServiceRequest.authoredOn: outside document agrees",
+		"Against outside documents",
+		"specification/components/schemas/codings/ServiceRequest-State.yaml",
+	} {
+		assert.Contains(t, page, want)
+		assert.Contains(t, text, want)
+	}
+}
+
+func TestFinding_values_Oracles_AnEditedValueIsHeldAgainstThePage(t *testing.T) {
+	src := starterSource(t)
+	src["values.yaml"].Data = []byte(strings.Replace(string(src["values.yaml"].Data), "{code: TWO_WEEK_WAIT, to: ASAP", "{code: TWO_WEEK_WAIT, to: Urgent", 1))
+	set, err := mapping.Load(src, mapping.Options{PatientKey: testKey})
+	require.NoError(t, err)
+	_, _, text := starterReview(t, set)
+	assert.Contains(t, text, "| `TWO_WEEK_WAIT` | Urgent | urgent suspected cancer<br>outside document differs, it has “ASAP” (nhs-r4-request")
+}
