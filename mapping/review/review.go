@@ -38,7 +38,7 @@ type Options struct {
 type table struct {
 	ID, File, Object, Source, Purpose string // Object: the sObject, or what the body is
 	Title                             string // Object, and what it is for where two tables make the same
-	Body, Limit, Target               string
+	Body, Limit, Target, Shared       string
 	Each, When                        *path
 	Key                               row
 	Lets                              []let
