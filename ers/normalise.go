@@ -107,6 +107,7 @@ func (n *normaliser) serviceRequest() r4.ServiceRequest {
 		Subject:        n.subject(),
 		Performer:      n.performer(),
 		Code:           n.criterion("clinicType"),
+		AuthoredOn:     n.text(n.root.Get("authoredOn")),
 		SupportingInfo: n.supportingInfo(),
 	}
 	if version := n.text(n.root.Get("meta").Get("versionId")); version != nil {
@@ -123,7 +124,6 @@ func (n *normaliser) serviceRequest() r4.ServiceRequest {
 	n.specialty(&out)
 	n.priority(&out)
 	n.carried(&out)
-	n.authored(&out)
 	n.requester(&out)
 	return out
 }
@@ -322,21 +322,7 @@ func extensions() []string {
 		"Commissioning-Rule-Org", "PatientAdditionalRequirement", "Appointment", "Appointment-Reference", "ReferralShortlist"}
 }
 
-// authored: e-RS does not say to a provider when the referral was made. The start of the pathway, or the first letter,
-// stands in, and is marked so.
-func (n *normaliser) authored(out *r4.ServiceRequest) {
-	if out.AuthoredOn = n.text(n.root.Get("authoredOn")); out.AuthoredOn != nil {
-		return
-	}
-	for _, name := range []string{"eReferralPathwayStart", "ClinicalInfoFirstSubmitted"} {
-		if at := n.instant(extension(n.root, name)); at != nil {
-			out.AuthoredOn = at
-			out.Extension = append(out.Extension, derived("authoredOn", name))
-			return
-		}
-	}
-}
-
+// derived marks an element that e-RS does not send, and names what stands in.
 func derived(element, from string) r4.Extension {
 	return r4.Extension{Url: ExtensionDerived, Extension: []r4.Extension{
 		{Url: "element", ValueString: &element},
