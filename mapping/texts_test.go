@@ -1,9 +1,11 @@
 package mapping
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestFinding_values_O15_LettersInATelephoneNumberAreNoExtensionWithoutAMark(t *testing.T) {
