@@ -256,7 +256,8 @@ func (p *Planner) token(nhsNumber string) string {
 // link decides who the patient is: exactly one Account, an Account that this plan creates, or nobody (held).
 func (p *Planner) link(s *Step, accounts []string) {
 	if old := s.Work.Known.Patient; old != "" && old != s.Patient {
-		s.die(ledger.Reason{Code: codePatientChanged, Text: "this referral was for another patient before; a person must decide"})
+		s.die(ledger.Reason{Code: codePatientChanged, Text: "this referral was for another patient before, and stays with that one in Salesforce. Check at the source who it is about: " +
+			"if it was wrong there, put it back and retry; a referral for somebody else needs an id of its own"})
 		return
 	}
 	switch len(accounts) {
