@@ -58,6 +58,8 @@ func (f *FHIRServer) sightings(typ string, entries []rest.Entry) []sighting {
 			}
 		case e.Err != nil:
 			out = append(out, sighting{Sighting: unreadableEntry(typ, e), entry: e})
+		case e.Mode != "include" && e.Resource.Type() == typ && !f.ownEntry(e.Resource):
+			out = append(out, sighting{Sighting: foreignEntry(e), entry: e})
 		case e.Mode != "include" && e.Resource.Type() == typ:
 			patient := patientOn(page, e.Resource)
 			seen := ledger.Sighting{Ref: observed(e.Resource, patient), Body: f.collection(e.Resource, patient),
@@ -69,6 +71,27 @@ func (f *FHIRServer) sightings(typ string, entries []rest.Entry) []sighting {
 		}
 	}
 	return out
+}
+
+// ownEntry reports whether an entry is a record of this server: its fullUrl, where it has one that is a URL, is this server's and names
+// the record that is in it (FHIR R4, bundle.html#bundle-unique).
+func (f *FHIRServer) ownEntry(r fhir.Resource) bool {
+	full := r.FullURL()
+	if full == "" || strings.HasPrefix(full, "urn:") {
+		return true
+	}
+	ref, err := fhir.ParseReference(full)
+	if err != nil || ref.Type != r.Type() || ref.ID != r.ID() {
+		return false
+	}
+	own := func(base string) bool { return fhir.SameBase(base, ref.Base) }
+	return ref.Base == "" || own(f.Base) || f.Client != nil && slices.ContainsFunc(f.Client.Bases(), own)
+}
+
+// foreignEntry is a record of another server on a page of this one: known by its own bytes, as its id says nothing here.
+func foreignEntry(e rest.Entry) ledger.Sighting {
+	return ledger.Sighting{Body: e.Raw, Reason: ledger.Reason{Code: codeForeign,
+		Text: "an entry of a search page is a record of another server, or its fullUrl names another one than it holds; no record of this server is changed by it"}}
 }
 
 // unreadableEntry is an entry of a page that cannot be read: known by its own bytes, and by its name where that can be told, so

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"refbridge/fhir"
 	"refbridge/ledger"
@@ -121,62 +123,92 @@ func (p *Planner) appointmentPatients(ctx context.Context, steps []*Step) error 
 	return nil
 }
 
-// named returns the tokens of the patients whom an appointment names. The error says that one of them is not to be found.
-func (p *Planner) named(b fhir.Bundle, appointment fhir.Resource) (tokens []string, err error) {
+// named returns for each patient whom an appointment names the tokens of the NHS numbers that the patient has. The error says that
+// one of them cannot be told.
+func (p *Planner) named(b fhir.Bundle, appointment fhir.Resource) (patients [][]string, err error) {
 	for part := range appointment.Root().Get("participant").Items() {
-		actor := part.Get("actor")
-		numbers, named, wrong := patientNumbers(b, appointment, actor)
-		if !named {
+		numbers, is, wrong := patientNumbers(b, appointment, part.Get("actor"))
+		if !is {
 			continue
 		}
 		if wrong != nil {
 			err = wrong
+			continue
 		}
+		var tokens []string
 		for _, n := range numbers {
 			tokens = append(tokens, p.token(n))
 		}
+		patients = append(patients, tokens)
 	}
-	return tokens, err
+	return patients, err
 }
 
-// errNoNumber is for a patient who has no NHS number to compare.
-var errNoNumber = errors.New("the patient whom it names has no NHS number")
+// Why the patient of a participant cannot be told.
+var (
+	errNoNumber   = errors.New("the patient whom it names has no NHS number")
+	errTwoNumbers = errors.New("the number and the reference under which it names its patient are of two people")
+)
 
-// patientNumbers returns the NHS numbers of a participant who is a patient; named is false for anybody else.
-func patientNumbers(b fhir.Bundle, from fhir.Resource, actor fhir.Node) (numbers []string, named bool, err error) {
-	if n, ok := nhsNumberOf(actor.Get("identifier")); ok {
-		return []string{n}, true, nil
-	}
+// patientNumbers returns the NHS numbers of a participant who is a patient; is reports whether it is one. A number beside a reference
+// has to be one of the patient to whom the reference leads.
+func patientNumbers(b fhir.Bundle, from fhir.Resource, actor fhir.Node) (numbers []string, is bool, err error) {
+	number, isNHS, bad := nhsNumberOf(actor.Get("identifier"))
 	text := actor.Get("reference").Text()
-	ref, bad := fhir.ParseReference(text)
-	if text == "" || bad == nil && ref.Type != "Patient" {
-		return nil, actor.Get("type").Text() == "Patient", errNoNumber
+	is = isNHS || actor.Get("type").Text() == "Patient" || strings.HasPrefix(text, "Patient?")
+	if isNHS && bad != nil {
+		return nil, true, bad
 	}
-	patient, err := b.References().Resolve(from, text)
-	if err == nil && patient.Type() != "Patient" {
-		return nil, false, nil
-	}
-	if err != nil {
-		return nil, bad == nil, err
-	}
-	for id := range patient.Root().Get("identifier").Items() {
-		if n, ok := nhsNumberOf(id); ok && id.Get("use").Text() != "old" {
-			numbers = append(numbers, n)
+	if text == "" {
+		if isNHS {
+			return []string{number}, true, nil
 		}
+		return nil, is, errNoNumber
 	}
-	if len(numbers) == 0 {
-		return nil, true, errNoNumber
+	numbers, referred, err := referredNumbers(b, from, text)
+	switch is = is || referred; {
+	case !is:
+		return nil, false, nil
+	case isNHS && (errors.Is(err, fhir.ErrForeign) || errors.Is(err, fhir.ErrUnresolved)):
+		return []string{number}, true, nil // the patient is not here, and the number says who it is
+	case err != nil:
+		return nil, true, err
+	case isNHS && !slices.Contains(numbers, number):
+		return nil, true, errTwoNumbers
 	}
 	return numbers, true, nil
 }
 
-func nhsNumberOf(identifier fhir.Node) (string, bool) {
+// referredNumbers returns the NHS numbers of the Patient to whom a reference leads; referred reports whether it names a Patient.
+func referredNumbers(b fhir.Bundle, from fhir.Resource, text string) (numbers []string, referred bool, err error) {
+	ref, malformed := fhir.ParseReference(text)
+	referred = malformed == nil && ref.Type == "Patient"
+	patient, err := b.References().Resolve(from, text)
+	if err != nil {
+		return nil, referred, err
+	}
+	if patient.Type() != "Patient" {
+		return nil, false, nil
+	}
+	for id := range patient.Root().Get("identifier").Items() {
+		if n, isNHS, bad := nhsNumberOf(id); isNHS && bad == nil && id.Get("use").Text() != "old" {
+			numbers = append(numbers, n)
+		}
+	}
+	if len(numbers) == 0 {
+		err = errNoNumber
+	}
+	return numbers, true, err
+}
+
+// nhsNumberOf returns the NHS number of an identifier; isNHS reports whether it is meant to be one.
+func nhsNumberOf(identifier fhir.Node) (number string, isNHS bool, err error) {
 	switch identifier.Get("system").Text() {
 	case fhir.SystemNHSNumber, fhir.SystemNHSNumberSTU3:
 		n, err := fhir.ParseNHSNumber(identifier.Get("value").Text())
-		return n.Reveal(), err == nil
+		return n.Reveal(), true, err
 	}
-	return "", false
+	return "", false, nil
 }
 
 // referralPatient returns the token of the patient of the referral that an appointment belongs to: the step's own (e-RS sends both
@@ -204,11 +236,11 @@ func (p *Planner) referralPatient(ctx context.Context, s *Step, planned map[stri
 	return "", false, nil
 }
 
-// compareNamed decides about an appointment that names patients: named are their tokens, of is that of the referral's patient where it
-// is known, err says that one of them could not be told.
-func compareNamed(named []string, of string, known bool, err error) (ledger.Reason, bool) {
-	for _, n := range named {
-		if known && n != of {
+// compareNamed decides about an appointment that names patients: named are the tokens of each, of is that of the referral's patient where
+// it is known, err says that one of them could not be told.
+func compareNamed(named [][]string, of string, known bool, err error) (ledger.Reason, bool) {
+	for _, tokens := range named {
+		if known && !slices.Contains(tokens, of) {
 			return ledger.Reason{Code: codeAppointmentPatient,
 				Text: "the appointment is for another patient than its referral; put right at the source whichever is wrong"}, true
 		}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"refbridge/fhir"
 	"refbridge/sfdc/sobject"
@@ -58,20 +59,21 @@ func TestOneFieldIsDecidedByItsOwner(t *testing.T) {
 func TestAnAppointmentIsForThePatientOfItsReferralOrHeld(t *testing.T) {
 	for _, c := range []struct {
 		name  string
-		named []string
+		named [][]string
 		of    string
 		known bool
 		err   error
 		held  bool
 	}{
 		{"it names nobody", nil, "a", true, nil, false},
-		{"the same", []string{"a"}, "a", true, nil, false},
-		{"another", []string{"b"}, "a", true, nil, true},
-		{"one of two is another", []string{"a", "b"}, "a", true, nil, true},
-		{"the referral is not known: its own reason holds", []string{"b"}, "", false, nil, false},
+		{"the same", [][]string{{"a"}}, "a", true, nil, false},
+		{"another", [][]string{{"b"}}, "a", true, nil, true},
+		{"one of two is another", [][]string{{"a"}, {"b"}}, "a", true, nil, true},
+		{"one person of two numbers, one of which is the referral's", [][]string{{"b", "a"}}, "a", true, nil, false},
+		{"the referral is not known: its own reason holds", [][]string{{"b"}}, "", false, nil, false},
 		{"a patient without a number", nil, "a", true, errNoNumber, true},
 		{"another server's patient", nil, "a", true, fhir.ErrForeign, true},
-		{"an ambiguous one, beside the same", []string{"a"}, "a", true, fhir.ErrAmbiguous, true},
+		{"an ambiguous one, beside the same", [][]string{{"a"}}, "a", true, fhir.ErrAmbiguous, true},
 		{"a patient who did not come along", nil, "a", true, fhir.ErrUnresolved, true},
 		{"nothing to compare with", nil, "", false, errors.New("x"), false},
 	} {
@@ -90,4 +92,53 @@ func TestTwoRecordsOfOneKeyAreOnePersonOrNot(t *testing.T) {
 	assert.Empty(t, otherIdentity(person(day("1950-01-01")), person(day("1950-01-01"))))
 	assert.Empty(t, otherIdentity(person(sobject.Value{}), person(day("1950-01-01"))), "one of them does not say")
 	assert.Equal(t, "PersonBirthdate", otherIdentity(person(day("1950-01-01")), person(day("1988-01-01"))))
+}
+
+func TestWhoAParticipantIs(t *testing.T) {
+	const nhs = `{"system":"https://fhir.nhs.uk/Id/nhs-number","value":"`
+	patient := func(id string, numbers ...string) string {
+		out := `{"resourceType":"Patient","id":"` + id + `","identifier":[`
+		for i, n := range numbers {
+			out += []string{"", ","}[min(i, 1)] + nhs + n + `"}`
+		}
+		return out + `]}`
+	}
+	for _, c := range []struct {
+		name, actor string
+		numbers     []string
+		is          bool
+		fails       bool
+	}{
+		{"a clinician", `{"reference":"Practitioner/1"}`, nil, false, false},
+		{"nobody that is said", `{"display":"Room 4"}`, nil, false, true},
+		{"a reference", `{"reference":"Patient/1"}`, []string{"9990000018"}, true, false},
+		{"a number", `{"identifier":` + nhs + `9990000018"}}`, []string{"9990000018"}, true, false},
+		{"a placeholder", `{"identifier":` + nhs + `9999999999"}}`, nil, true, true},
+		{"a wrong check digit", `{"identifier":` + nhs + `9990000027"}}`, nil, true, true},
+		{"a reference and the number of somebody else", `{"reference":"Patient/2","identifier":` + nhs + `9990000018"}}`, nil, true, true},
+		{"a reference and the same number", `{"reference":"Patient/1","identifier":` + nhs + `9990000018"}}`, []string{"9990000018"}, true, false},
+		{"another server's, with a number", `{"reference":"https://gp.example/fhir/Patient/1","identifier":` + nhs + `9990000018"}}`, []string{"9990000018"}, true, false},
+		{"another server's", `{"reference":"https://gp.example/fhir/Patient/1"}`, nil, true, true},
+		{"a uuid that leads nowhere", `{"type":"Patient","reference":"urn:uuid:5d1d3c7e-0000-4000-8000-000000000000"}`, nil, true, true},
+		{"a contained one that is not there", `{"type":"Patient","reference":"#gone"}`, nil, true, true},
+		{"a conditional reference", `{"reference":"Patient?identifier=x"}`, nil, true, true},
+		{"a patient without a number", `{"reference":"Patient/3"}`, nil, true, true},
+	} {
+		appointment, err := fhir.Parse([]byte(`{"resourceType":"Appointment","id":"a","participant":[{"actor":` + c.actor + `}]}`))
+		require.NoError(t, err)
+		var related []fhir.Resource
+		for _, text := range []string{patient("1", "9990000018"), patient("2", "9990000026"), patient("3")} {
+			r, err := fhir.Parse([]byte(text))
+			require.NoError(t, err)
+			related = append(related, r)
+		}
+		b := fhir.Bundle{Focus: []fhir.Resource{appointment}, Related: related}
+		b.Resolver = fhir.NewResolver("https://ward.example/fhir", b.Focus, b.Related)
+		numbers, is, err := patientNumbers(b, appointment, appointment.Root().Get("participant").At(0).Get("actor"))
+		assert.Equal(t, c.is, is, c.name)
+		if c.is {
+			assert.Equal(t, c.fails, err != nil, c.name)
+			assert.Equal(t, c.numbers, numbers, c.name)
+		}
+	}
 }

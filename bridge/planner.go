@@ -122,7 +122,7 @@ func (p *Planner) prepare(ctx context.Context, s *Step) error {
 	if err != nil {
 		return p.judged(ctx, s, err)
 	}
-	s.Digest = s.Bundle.Digest()
+	s.Digest = s.Bundle.DigestAt(p.Now())
 	known := s.Work.Known
 	if known.Digest == s.Digest.String() && known.Tables == p.Tables.Hash() {
 		s.Fate, s.Patient = ledger.Applied, known.Patient
