@@ -215,10 +215,19 @@ func (b Bundle) DigestAt(now time.Time) Digest {
 	return sha256.Sum256(append(d[:], states...))
 }
 
-// periodStates appends for each period below a node whether it is to come, is running or is over. Days count in UTC: an hour more or less
+// inUse reports whether the element at n is of a kind that is in use for a time: a name, a way to reach somebody, a number.
+func inUse(n Node) bool {
+	switch n.Element() {
+	case "name", "telecom", "address", "identifier":
+		return true
+	}
+	return false
+}
+
+// periodStates appends for each such period below a node whether it is to come, is running or is over. Days count in UTC: an hour more or less
 // decides when a record is mapped again, and nothing else.
 func periodStates(dst []byte, n Node, now time.Time) []byte {
-	if n.Kind() == Object && n.Name() == "period" {
+	if n.Kind() == Object && n.Name() == "period" && inUse(n.Parent()) {
 		state := byte('r')
 		if begin, ok := ParseExtent(n.Get("start").Text(), time.UTC); ok && now.Before(begin.First) {
 			state = 'c'
