@@ -222,9 +222,8 @@ func (s *search) begin(page rest.Page) bool {
 // row is one record of a page, as it is observed.
 type row struct {
 	sighting
-	waits bool   // its Patient did not come: it is read by itself
-	name  string // of this version, or of these bytes
-	at    time.Time
+	name string // of this version, or of these bytes
+	at   time.Time
 }
 
 // rows reads the records of the resource type on a page; what was included stands beside its record.

@@ -310,5 +310,3 @@ func stamped(at time.Time, condition string) bool {
 	}
 	return at.Equal(t)
 }
-
-func ref(id string) fhir.Reference { return fhir.Reference{Type: "ServiceRequest", ID: id} }
