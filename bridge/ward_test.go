@@ -19,7 +19,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"refbridge/bridge"
-	"refbridge/fhir"
 	"refbridge/fhir/rest"
 	"refbridge/ledger"
 )
