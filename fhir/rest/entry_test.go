@@ -113,7 +113,7 @@ func TestFinding_SEC4_APageOfGarbageIsOneBadAnswerAndCostsLittle(t *testing.T) {
 			runtime.ReadMemStats(&after)
 			assert.Equal(t, c.garbage, errors.Is(err, ErrGarbage), "%v", err)
 			assert.Equal(t, c.garbage, len(p.Entries) == 0)
-			assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(64<<20))
+			assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(128<<20), "the race detector adds a third; a tree of the page would take gigabytes")
 		})
 	}
 }
