@@ -104,7 +104,7 @@ func TestAnswersThatNobodyHasReadYetArePlannedToo(t *testing.T) {
 // searchPage is one page of referrals as the FHIR server gives it.
 func searchPage(t *testing.T, w *world) []byte {
 	t.Helper()
-	res, err := httpGet(w.fhir.Credentials(w.urls[1]).BaseURL + "/ServiceRequest?_count=5&_include=ServiceRequest:subject")
+	res, err := w.get(w.fhir.Credentials(w.urls[1]).BaseURL + "/ServiceRequest?_count=5&_include=ServiceRequest:subject")
 	require.NoError(t, err)
 	return res
 }

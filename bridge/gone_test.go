@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -93,10 +92,8 @@ func (f *front) search(out http.ResponseWriter, r *http.Request) {
 func (w *world) behind() *front {
 	w.t.Helper()
 	f := &front{w: w, lost: map[string]int{}, history: map[string]bool{}}
-	s := httptest.NewServer(f)
-	w.t.Cleanup(s.Close)
-	base := w.fhir.Credentials(s.URL).BaseURL
-	client, err := rest.New(rest.Config{BaseURL: base, Now: w.now, Logger: slog.New(slog.NewTextHandler(w.log, nil))})
+	base := w.fhir.Credentials(w.serve(f)).BaseURL
+	client, err := rest.New(rest.Config{BaseURL: base, Transport: w.transport(), Now: w.now, Logger: w.logger})
 	require.NoError(w.t, err)
 	ward := &bridge.FHIRServer{Client: client, Base: base, Now: w.now}
 	w.ward.Poller, w.ward.Source, w.ward.Planner.Source, w.ward.Back.Source, w.ward.Back.Invoke = ward, ward, ward, ward, ward

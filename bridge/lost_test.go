@@ -47,8 +47,7 @@ func TestContentThatComesBackAfterALostWriteIsComparedAndNotTakenForApplied(t *t
 	w.ward.Applier.Journal = crashing{w.ledger}
 	_, err := w.ward.Sync(t.Context())
 	require.ErrorIs(t, err, errCrash)
-	require.NoError(t, w.ledger.Close())
-	w.open(nil)
+	w.reopen(nil)
 	w.observe(a.Ref, "9", a.Body)
 	w.sync(w.ward)
 	w.sync(w.ward)
@@ -84,8 +83,7 @@ func TestAnApprovalIsWorthNothingOnceTheOperationIsSwitchedOff(t *testing.T) {
 	waiting, _ := w.ledger.Writebacks(t.Context(), "ers", ledger.Waiting)
 	require.Len(t, waiting, 1)
 	require.NoError(t, w.ledger.Approve(t.Context(), waiting[0].ID, "op", "uc"))
-	require.NoError(t, w.ledger.Close())
-	w.open(nil) // A036 is switched off in the configuration, restart
+	w.reopen(nil) // A036 is switched off in the configuration, restart
 	w.sync(w.eRS)
 	assert.Empty(t, w.ers.Report().Operations, "A036 is switched off")
 }

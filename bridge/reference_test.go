@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -41,7 +40,8 @@ func person(id, version, number string) string {
 // inbox, and what the page does not bring along, and asks what the tables make of each referral, or why it is held. The server holds Patient/2 (version 4) beside the page.
 func TestFinding_server_MP1_ALivePageLinksNobodyToAPatientOfAnotherServer(t *testing.T) {
 	subject := ""
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	far := Memory{}
+	server := far.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/fhir+json")
 		switch r.URL.Path {
 		case "/r4/Patient/2":
@@ -52,9 +52,8 @@ func TestFinding_server_MP1_ALivePageLinksNobodyToAPatientOfAnotherServer(t *tes
 			w.WriteHeader(http.StatusNotFound)
 		}
 	}))
-	defer server.Close()
-	base := server.URL + "/r4"
-	client, err := rest.New(rest.Config{BaseURL: base, Now: time.Now})
+	base := server + "/r4"
+	client, err := rest.New(rest.Config{BaseURL: base, Transport: far, Now: time.Now})
 	require.NoError(t, err)
 	f := &FHIRServer{Client: client, Base: base, Now: time.Now}
 	tables, err := mapping.Load(mapping.Default(), mapping.Options{})
@@ -66,7 +65,7 @@ func TestFinding_server_MP1_ALivePageLinksNobodyToAPatientOfAnotherServer(t *tes
 		"absolute, this server":         {`{"reference":"` + base + `/Patient/1"}`, "9990000018", ""},
 		"another server":                {`{"reference":"https://gp.example/fhir/Patient/1"}`, "", codeForeign},
 		"another server's, included":    {`{"reference":"https://lab.example/fhir/Patient/9"}`, "9990000026", ""},
-		"another path of this server":   {`{"reference":"` + server.URL + `/other/Patient/1"}`, "", codeForeign},
+		"another path of this server":   {`{"reference":"` + server + `/other/Patient/1"}`, "", codeForeign},
 		"another server, and a number":  {`{"reference":"https://gp.example/fhir/Patient/1",` + number + `}`, "9990000042", ""},
 		"this server's, another number": {`{"reference":"Patient/1",` + number + `}`, "", codePatientIdentity},
 		"the included version":          {`{"reference":"Patient/1/_history/7"}`, "9990000018", ""},

@@ -148,8 +148,7 @@ func TestACrashBetweenWritingAndSettlingLosesNothingAndRepeatsNothing(t *testing
 	}
 	written := w.org.Writes()
 	require.Positive(t, written)
-	require.NoError(t, w.ledger.Close())
-	w.open(nil) // the restart
+	w.reopen(nil) // the restart
 	w.sync(w.eRS)
 	w.sync(w.ward)
 	assert.Equal(t, written, w.org.Writes(), "everything was there already")
@@ -164,9 +163,8 @@ func TestALostLedgerIsRebuiltFromSalesforceByKeyWithoutADuplicate(t *testing.T) 
 	w := newWorld(t, setting{referrals: 20})
 	w.run(w.eRS)
 	records := w.org.Report().Records["ClinicalServiceRequest"]
-	require.NoError(t, w.ledger.Close())
 	w.path += ".new"
-	w.open(nil)
+	w.reopen(nil)
 	w.days(1)
 	w.run(w.eRS)
 	assert.Equal(t, records, w.org.Report().Records["ClinicalServiceRequest"])
@@ -229,8 +227,7 @@ func TestAWorklistIsNeverAskedForMoreThanItsRationAllows(t *testing.T) {
 	for range 5 {
 		w.run(w.eRS)
 	}
-	require.NoError(t, w.ledger.Close())
-	w.open(nil) // a crash loop does not get a new ration
+	w.reopen(nil) // a crash loop does not get a new ration
 	w.run(w.eRS)
 	assert.Equal(t, 2, w.ers.Report().WorklistCalls)
 	w.days(1)

@@ -1,18 +1,13 @@
 package bridge_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -25,10 +20,8 @@ import (
 
 // ward is a FHIR server that can do what servers do wrong, and a flow that polls it; nothing stands behind.
 type ward struct {
-	t      *testing.T
-	mu     sync.Mutex
-	clock  time.Time // of refbridge
-	date   time.Duration
+	base
+	date   time.Duration // how far the server's clock is ahead of refbridge's
 	rows   map[string]*wardRow
 	asked  []*url.URL
 	before func(page int)                                   // called when a page is asked for, with the lock held
@@ -36,8 +29,6 @@ type ward struct {
 	limit  int                                              // rows a page at most
 	plain  bool                                             // _include means nothing to it
 	raw    string                                           // in place of every page
-	log    *bytes.Buffer
-	ledger *ledger.Ledger
 	flow   *bridge.Flow
 	probes int64
 }
@@ -73,32 +64,15 @@ func (r *wardRow) json() string {
 
 func newWard(t *testing.T) *ward {
 	t.Helper()
-	w := &ward{t: t, clock: time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC), rows: map[string]*wardRow{}, log: &bytes.Buffer{}}
-	far := httptest.NewServer(http.HandlerFunc(w.serve))
-	t.Cleanup(far.Close)
-	var err error
-	w.ledger, err = ledger.Open(t.Context(), ledger.Options{Path: filepath.Join(t.TempDir(), "data", "ledger.db"),
-		Key: bytes.Repeat([]byte{7}, 32), Now: w.now})
+	w := &ward{rows: map[string]*wardRow{}}
+	w.clock = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	w.begin(t, true)
+	far := w.serve(http.HandlerFunc(w.answer))
+	client, err := rest.New(rest.Config{BaseURL: far, Transport: w.transport(), Now: w.now, Logger: w.logger})
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = w.ledger.Close() })
-	logger := slog.New(slog.NewTextHandler(w.log, nil))
-	client, err := rest.New(rest.Config{BaseURL: far.URL, Now: w.now, Logger: logger})
-	require.NoError(t, err)
-	server := &bridge.FHIRServer{Client: client, Base: far.URL, Now: w.now, Logger: logger}
-	w.flow = &bridge.Flow{Name: "ward", Ledger: w.ledger, Poller: server, Source: server, Logger: logger, Now: w.now}
+	server := &bridge.FHIRServer{Client: client, Base: far, Now: w.now, Logger: w.logger}
+	w.flow = &bridge.Flow{Name: "ward", Ledger: w.ledger, Poller: server, Source: server, Logger: w.logger, Now: w.now}
 	return w
-}
-
-func (w *ward) now() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.clock
-}
-
-func (w *ward) wait(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.clock = w.clock.Add(d)
 }
 
 // put makes a new version of a ServiceRequest, stamped so long before now.
@@ -158,19 +132,13 @@ func (w *ward) versions() map[string]string {
 
 func (w *ward) entries(fate ledger.Fate) []ledger.Entry {
 	w.t.Helper()
-	list, err := w.ledger.Entries(w.t.Context(), ledger.Filter{Source: "ward", Fates: []ledger.Fate{fate}})
-	require.NoError(w.t, err)
-	return list
+	return w.entriesOf("ward", fate)
 }
 
 // stored returns how many answers were ever put into the inbox.
 func (w *ward) stored() int64 {
 	w.t.Helper()
-	s, err := w.ledger.Statement(w.t.Context())
-	require.NoError(w.t, err)
-	require.True(w.t, s.Balanced())
-	require.NoError(w.t, w.ledger.Verify(w.t.Context()))
-	require.Zero(w.t, s.Unread)
+	require.Zero(w.t, w.statement().Unread)
 	nr, err := w.ledger.Receive(w.t.Context(), ledger.Answer{Source: "probe", Body: []byte("x")}, ledger.Cursor{})
 	require.NoError(w.t, err)
 	require.NoError(w.t, w.ledger.Observe(w.t.Context(), ledger.Answer{ID: nr, Source: "probe"}, nil))
@@ -199,7 +167,7 @@ func (w *ward) cursor(name string) string {
 	return value
 }
 
-func (w *ward) serve(out http.ResponseWriter, r *http.Request) {
+func (w *ward) answer(out http.ResponseWriter, r *http.Request) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.asked = append(w.asked, r.URL)

@@ -1,7 +1,6 @@
 package bridge_test
 
 import (
-	"bytes"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -11,10 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
-	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -32,18 +28,13 @@ import (
 	"refbridge/sfdc/sfdcsim"
 )
 
-// world is three far ends over real HTTP, a ledger on disk, and refbridge between them, with one clock for all.
+// world is three far ends over real HTTP (in memory where its setting says so), a ledger on disk, and refbridge between them, with one clock for all.
 type world struct {
-	t      *testing.T
-	mu     sync.Mutex
-	shift  time.Duration
+	base
 	ers    *erssim.Server
 	fhir   *fhirsim.Server
 	org    *sfdcsim.Server
 	urls   [3]string
-	path   string
-	log    *bytes.Buffer
-	ledger *ledger.Ledger
 	tables *mapping.Set
 	eRS    *bridge.Flow // from e-RS
 	ward   *bridge.Flow // from the FHIR server
@@ -54,13 +45,15 @@ type setting struct {
 	ward      int // of the FHIR server
 	people    int // in Salesforce; 0 = all of e-RS
 	messy     bool
+	memory    bool // no sockets
 	permits   []bridge.Permit
 }
 
 // newWorld starts everything. Before: nothing is synced.
 func newWorld(t *testing.T, s setting) *world {
 	t.Helper()
-	w := &world{t: t, log: &bytes.Buffer{}, path: filepath.Join(t.TempDir(), "data", "ledger.db")}
+	w := &world{}
+	w.begin(t, s.memory)
 	var err error
 	w.ers, err = erssim.New(erssim.Options{Seed: 3, Referrals: s.referrals, Clean: !s.messy, RatePerSecond: 1000, Now: w.now, Services: []string{"21012"}})
 	require.NoError(t, err)
@@ -72,60 +65,36 @@ func newWorld(t *testing.T, s setting) *world {
 	}
 	w.org, err = sfdcsim.New(sfdcsim.Options{Seed: 3, People: people, Now: w.now})
 	require.NoError(t, err)
-	for i, h := range []interface {
-		start() string
-	}{starter{t, httptest.NewServer(w.ers)}, starter{t, httptest.NewServer(w.fhir)}, starter{t, httptest.NewServer(w.org)}} {
-		w.urls[i] = h.start()
-	}
+	w.urls = [3]string{w.serve(w.ers), w.serve(w.fhir), w.serve(w.org)}
 	w.tables, err = mapping.Load(mapping.Default(), mapping.Options{PatientKey: func(n fhir.NHSNumber) string {
 		sum := sha256.Sum256([]byte("test secret" + n.Reveal()))
 		return hex.EncodeToString(sum[:13])
 	}})
 	require.NoError(t, err)
 	w.open(s.permits)
-	t.Cleanup(func() { _ = w.ledger.Close() })
 	return w
 }
 
-type starter struct {
-	t *testing.T
-	s *httptest.Server
+// reopen starts refbridge again after its process ended.
+func (w *world) reopen(permits []bridge.Permit) {
+	w.t.Helper()
+	require.NoError(w.t, w.ledger.Close())
+	w.openLedger()
+	w.open(permits)
 }
 
-func (s starter) start() string {
-	s.t.Cleanup(s.s.Close)
-	return s.s.URL
-}
-
-func (w *world) now() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return time.Now().Add(w.shift)
-}
-
-// days lets time pass for everybody.
-func (w *world) days(n int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.shift += time.Duration(n) * 24 * time.Hour
-}
-
-// open joins refbridge; called again it is a restart.
+// open joins refbridge to its ledger and its far ends.
 func (w *world) open(permits []bridge.Permit) {
-	t := w.t
-	var err error
-	w.ledger, err = ledger.Open(t.Context(), ledger.Options{Path: w.path, Key: bytes.Repeat([]byte{7}, 32), Now: w.now})
-	require.NoError(t, err)
-	logger := slog.New(slog.NewTextHandler(w.log, nil))
+	t, logger := w.t, w.logger
 	k := w.ers.Credentials(w.urls[0])
 	source, err := ers.New(ers.Config{BaseURL: k.BaseURL, TokenURL: k.TokenURL, ClientID: k.ClientID, KeyID: k.KeyID,
-		Key: parseKey(t, k.PrivateKeyPEM), Rate: 1000, Ration: w.ledger, Now: w.now, Logger: logger})
+		Key: parseKey(t, k.PrivateKeyPEM), Rate: 1000, Ration: w.ledger, Transport: w.transport(), Now: w.now, Logger: logger})
 	require.NoError(t, err)
 	o := w.org.Credentials(w.urls[2])
 	target, err := sfdc.New(sfdc.Config{LoginURL: o.BaseURL, ClientID: o.ClientID, ClientSecret: o.ClientSecret, Version: "v66.0",
-		Now: w.now, Logger: logger})
+		Transport: w.transport(), Now: w.now, Logger: logger})
 	require.NoError(t, err)
-	server, err := rest.New(rest.Config{BaseURL: w.fhir.Credentials(w.urls[1]).BaseURL, Now: w.now, Logger: logger})
+	server, err := rest.New(rest.Config{BaseURL: w.fhir.Credentials(w.urls[1]).BaseURL, Transport: w.transport(), Now: w.now, Logger: logger})
 	require.NoError(t, err)
 	eRS := &bridge.ERS{Client: source, Services: []string{"21012"}, Logger: logger, Now: w.now,
 		Lists: []ers.List{ers.ReferralsForReview, ers.AppointmentSlotIssues}}
@@ -176,15 +145,6 @@ func (w *world) sync(f *bridge.Flow) bridge.Report {
 	return r
 }
 
-func (w *world) statement() ledger.Statement {
-	w.t.Helper()
-	s, err := w.ledger.Statement(w.t.Context())
-	require.NoError(w.t, err)
-	require.True(w.t, s.Balanced(), "%+v", s)
-	require.NoError(w.t, w.ledger.Verify(w.t.Context()))
-	return s
-}
-
 // row gives the record of Salesforce with a key.
 func (w *world) row(object, key string) map[string]any {
 	w.t.Helper()
@@ -223,7 +183,7 @@ func (w *world) remove(object, key string) {
 func (w *world) call(method, path string) {
 	w.t.Helper()
 	k := w.org.Credentials(w.urls[2])
-	answer, err := http.PostForm(k.BaseURL+"/services/oauth2/token", url.Values{"grant_type": {"client_credentials"},
+	answer, err := w.client().PostForm(k.BaseURL+"/services/oauth2/token", url.Values{"grant_type": {"client_credentials"},
 		"client_id": {k.ClientID}, "client_secret": {k.ClientSecret}})
 	require.NoError(w.t, err)
 	defer answer.Body.Close()
@@ -234,22 +194,15 @@ func (w *world) call(method, path string) {
 	req, err := http.NewRequestWithContext(w.t.Context(), method, k.BaseURL+path, nil)
 	require.NoError(w.t, err)
 	req.Header.Set("Authorization", "Bearer "+token.AccessToken)
-	done, err := http.DefaultClient.Do(req)
+	done, err := w.client().Do(req)
 	require.NoError(w.t, err)
 	defer done.Body.Close()
 	require.Equal(w.t, http.StatusNoContent, done.StatusCode)
 }
 
-// wait lets a part of a day pass for everybody.
-func (w *world) wait(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.shift += d
-}
-
-// httpGet reads one page.
-func httpGet(url string) ([]byte, error) {
-	res, err := http.Get(url)
+// get reads one page.
+func (w *world) get(url string) ([]byte, error) {
+	res, err := w.client().Get(url)
 	if err != nil {
 		return nil, err
 	}
