@@ -130,6 +130,15 @@ func (w *ward) versions() map[string]string {
 	return out
 }
 
+// requireNewest checks that the newest version of every record has been seen.
+func (w *ward) requireNewest() {
+	w.t.Helper()
+	seen := w.versions()
+	for id, row := range w.rows {
+		require.Equal(w.t, strconv.Itoa(row.version), seen[id], id)
+	}
+}
+
 func (w *ward) entries(fate ledger.Fate) []ledger.Entry {
 	w.t.Helper()
 	return w.entriesOf("ward", fate)
