@@ -103,7 +103,10 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	go func() { <-ctx.Done(); stop() }() // a second signal ends the program at once
-	p := &program{in: in, out: out, err: errOut, now: time.Now, config: c.Config, verbose: c.Verbose}
+	p := &program{in: in, out: out, err: errOut, config: c.Config, verbose: c.Verbose}
+	if p.now, err = clock(); err != nil {
+		return p.report(ctx, err)
+	}
 	command.BindTo(ctx, (*context.Context)(nil))
 	return p.report(ctx, command.Run(p))
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -20,13 +21,14 @@ import (
 )
 
 type simulateCmd struct {
-	What      string `arg:"" enum:"ers,salesforce,fhir" help:"ers, salesforce or fhir."`
-	Listen    string `default:"127.0.0.1:0" help:"Where to listen; 127.0.0.1:0 takes any free port." placeholder:"ADDR"`
-	Seed      uint64 `default:"1" help:"The same seed gives the same world." placeholder:"N"`
-	Referrals int    `default:"200" help:"How many referrals; Salesforce: how many people." placeholder:"N"`
-	Faults    string `type:"existingfile" help:"ers, fhir: how it misbehaves, a file of JSON (docs/simulators.md)." placeholder:"FILE"`
-	SMART     string `name:"smart" enum:"none,v1,v2,both" default:"none" help:"fhir: sign-in with these scopes: v1, v2 or both." placeholder:"VERSION"`
-	JSON      bool   `name:"json" help:"How to reach it, as one line of JSON."`
+	What      string   `arg:"" enum:"ers,salesforce,fhir" help:"ers, salesforce or fhir."`
+	Listen    string   `default:"127.0.0.1:0" help:"Where to listen; 127.0.0.1:0 takes any free port." placeholder:"ADDR"`
+	Seed      uint64   `default:"1" help:"The same seed gives the same world." placeholder:"N"`
+	Referrals int      `default:"200" help:"How many referrals; Salesforce: how many people." placeholder:"N"`
+	Rate      *float64 `help:"ers: API calls a second above which it answers 429; default 10." placeholder:"N"`
+	Faults    string   `type:"existingfile" help:"ers, fhir: how it misbehaves, a file of JSON (docs/simulators.md)." placeholder:"FILE"`
+	SMART     string   `name:"smart" enum:"none,v1,v2,both" default:"none" help:"fhir: sign-in with these scopes: v1, v2 or both." placeholder:"VERSION"`
+	JSON      bool     `name:"json" help:"How to reach it, as one line of JSON."`
 }
 
 // Help is printed below the flags.
@@ -75,7 +77,7 @@ type reach struct {
 
 // Run is the command.
 func (c *simulateCmd) Run(ctx context.Context, p *program) error {
-	handler, reachable, err := c.build()
+	handler, reachable, err := c.build(p)
 	if err != nil {
 		return err
 	}
@@ -99,10 +101,14 @@ func (c *simulateCmd) Run(ctx context.Context, p *program) error {
 }
 
 // build gives the simulator and a function that tells how to reach it, writing the private key into a folder.
-func (c *simulateCmd) build() (http.Handler, func(base, dir string) (reach, error), error) {
+func (c *simulateCmd) build(p *program) (http.Handler, func(base, dir string) (reach, error), error) {
+	rate, err := c.rate()
+	if err != nil {
+		return nil, nil, err
+	}
 	switch c.What {
 	case "ers":
-		s, err := erssim.New(erssim.Options{Seed: c.Seed, Referrals: c.Referrals, AllStates: true})
+		s, err := erssim.New(erssim.Options{Seed: c.Seed, Referrals: c.Referrals, AllStates: true, RatePerSecond: rate, Now: p.now})
 		if err == nil {
 			err = misbehave(c.Faults, s.SetFaults)
 		}
@@ -112,12 +118,12 @@ func (c *simulateCmd) build() (http.Handler, func(base, dir string) (reach, erro
 			return reach{BaseURL: k.BaseURL, TokenURL: k.TokenURL, ClientID: k.ClientID, KeyID: k.KeyID, PrivateKeyFile: file}, err
 		}, err
 	case "fhir":
-		return c.fhir()
+		return c.fhir(p)
 	}
 	if c.Faults != "" {
 		return nil, nil, hinted{errors.New("--faults is for ers and fhir"), "POST /control/faults breaks a running Salesforce simulator"}
 	}
-	s, err := sfdcsim.New(sfdcsim.Options{Seed: int64(c.Seed), People: c.Referrals})
+	s, err := sfdcsim.New(sfdcsim.Options{Seed: int64(c.Seed), People: c.Referrals, Now: p.now})
 	return s, func(base, dir string) (reach, error) {
 		k := s.Credentials(base)
 		file, err := writeKey(dir, "salesforce.pem", k.PrivateKeyPEM)
@@ -125,9 +131,22 @@ func (c *simulateCmd) build() (http.Handler, func(base, dir string) (reach, erro
 	}, err
 }
 
+// rate returns how many calls a second e-RS takes; 0 = as many as live.
+func (c *simulateCmd) rate() (float64, error) {
+	switch {
+	case c.Rate == nil:
+		return 0, nil
+	case c.What != "ers":
+		return 0, misused("--rate is for ers", `fhir has one in its faults: {"ratePerMinute": 60}`)
+	case !(*c.Rate > 0) || math.IsInf(*c.Rate, 1):
+		return 0, misused(fmt.Sprintf("--rate %v is no number of calls a second", *c.Rate), "--rate 100 takes a hundred a second")
+	}
+	return *c.Rate, nil
+}
+
 // fhir builds the FHIR server; where it asks for a token, the client's key is the one that signs RS384.
-func (c *simulateCmd) fhir() (http.Handler, func(base, dir string) (reach, error), error) {
-	o := fhirsim.Options{Seed: c.Seed, Referrals: c.Referrals, RequireToken: c.SMART != "none"}
+func (c *simulateCmd) fhir(p *program) (http.Handler, func(base, dir string) (reach, error), error) {
+	o := fhirsim.Options{Seed: c.Seed, Referrals: c.Referrals, RequireToken: c.SMART != "none", Now: p.now}
 	if c.SMART == "v1" || c.SMART == "v2" {
 		o.SMART = c.SMART
 	}
