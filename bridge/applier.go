@@ -357,6 +357,7 @@ func (r *applying) settlement(s *Step, halted bool) (ledger.Settlement, bool) {
 	st := v.settlement(s.Work)
 	st.Intents = append(r.meant[s], r.leftOpen(s.Work.Source, s.Work.Ref)...)
 	if st.Fate == ledger.Applied {
+		st.Next = s.turn
 		st.Known = &ledger.Known{Version: s.Work.Ref.Version, Digest: s.Digest.String(), Tables: r.plan.Tables,
 			Patient: s.Patient, Terminal: s.Terminal}
 	}

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"slices"
 
 	"refbridge/fhir"
 	"refbridge/ledger"
@@ -25,6 +26,9 @@ func (f *Flow) Plan(ctx context.Context, limit int, take func(Plan) error) error
 	planner.foreseen = foreseen{}
 	turns := turns{flow: f, turn: ledger.Turn{At: f.Now(), Codes: codes}, limit: limit}
 	if err := turns.inbox(ctx); err != nil {
+		return err
+	}
+	if err := turns.turned(ctx); err != nil {
 		return err
 	}
 	for {
@@ -107,6 +111,17 @@ func (t *turns) inbox(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// turned adds what was applied and says something else by itself since, as far as no newer version of it waits in the inbox.
+func (t *turns) turned(ctx context.Context) error {
+	work, err := t.flow.Ledger.Turned(ctx, t.flow.Name)
+	for _, w := range work {
+		if !slices.ContainsFunc(t.unread, func(u ledger.Work) bool { return u.Ref.Current() == w.Ref.Current() }) {
+			t.unread = append(t.unread, w)
+		}
+	}
+	return err
 }
 
 // ToRead returns how many records the next sync reads at the source before it decides on them: a dry run does not.

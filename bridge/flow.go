@@ -281,6 +281,9 @@ func (f *Flow) prepare(ctx context.Context) error {
 	if err := f.refresh(ctx); err != nil {
 		return err
 	}
+	if _, err := f.Ledger.TakeTurns(ctx, f.Name); err != nil {
+		return err
+	}
 	open, err := f.Ledger.Unresolved(ctx)
 	if err != nil {
 		return err

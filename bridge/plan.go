@@ -51,6 +51,7 @@ type Step struct {
 	// Patient is an opaque token of the patient's NHS number: a known referral must not change its patient.
 	Patient  string
 	Terminal bool             // the source will not change this record any more
+	turn     time.Time        // when a period of use next begins or ends in it: it is mapped again then; zero = never
 	deleted  bool             // the source has deleted the record: what it made is marked
 	stops    []sobject.Record // whose stop flag the source sets
 	skip     bool             // nothing to write down: the record was not even read yet

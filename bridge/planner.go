@@ -122,7 +122,7 @@ func (p *Planner) prepare(ctx context.Context, s *Step) error {
 	if err != nil {
 		return p.judged(ctx, s, err)
 	}
-	s.Digest = s.Bundle.DigestAt(p.Now())
+	s.Digest, s.turn = s.Bundle.DigestAt(p.Now(), p.Tables.Zone()), s.Bundle.NextTurn(p.Now(), p.Tables.Zone())
 	known := s.Work.Known
 	if known.Digest == s.Digest.String() && known.Tables == p.Tables.Hash() {
 		s.Fate, s.Patient = ledger.Applied, known.Patient
@@ -171,6 +171,7 @@ func (p *Planner) mapStep(ctx context.Context, s *Step) error {
 	}
 	if faults = append(faults, all.Faults...); len(faults) > 0 {
 		s.settled(ofMapping(faults, s.Work))
+		s.Next = s.turn // a number or a name that has not begun may be all that is missing
 	}
 	return nil
 }

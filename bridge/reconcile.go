@@ -402,7 +402,7 @@ func (r *Reconciler) moved(ctx context.Context, w ledger.Writeback) (fhir.Refere
 		return ref, false, err
 	}
 	known, err := r.Ledger.Known(ctx, r.Flow, w.Ref.Current())
-	return ref, known.Digest != b.DigestAt(r.Now()).String(), err
+	return ref, known.Digest != b.DigestAt(r.Now(), r.Tables.Zone()).String(), err
 }
 
 func (r *Reconciler) sight(ctx context.Context, ref fhir.Reference) error {

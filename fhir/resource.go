@@ -199,50 +199,6 @@ func (b Bundle) References() *Resolver {
 	return NewResolver("", b.Focus, b.Related)
 }
 
-// DigestAt is the content of everything in the bundle as it stands at a moment: a name, an address or a number whose period has begun
-// or ended since says something else, though no byte of it has changed. Where nothing has a period it is Digest.
-func (b Bundle) DigestAt(now time.Time) Digest {
-	var states []byte
-	for _, list := range [][]Resource{b.Focus, b.Related} {
-		for _, r := range list {
-			states = periodStates(states, r.root, now)
-		}
-	}
-	d := b.Digest()
-	if len(states) == 0 {
-		return d
-	}
-	return sha256.Sum256(append(d[:], states...))
-}
-
-// inUse reports whether the element at n is of a kind that is in use for a time: a name, a way to reach somebody, a number.
-func inUse(n Node) bool {
-	switch n.Element() {
-	case "name", "telecom", "address", "identifier":
-		return true
-	}
-	return false
-}
-
-// periodStates appends for each such period below a node whether it is to come, is running or is over. Days count in UTC: an hour more or less
-// decides when a record is mapped again, and nothing else.
-func periodStates(dst []byte, n Node, now time.Time) []byte {
-	if n.Kind() == Object && n.Name() == "period" && inUse(n.Parent()) {
-		state := byte('r')
-		if begin, ok := ParseExtent(n.Get("start").Text(), time.UTC); ok && now.Before(begin.First) {
-			state = 'c'
-		}
-		if end, ok := ParseExtent(n.Get("end").Text(), time.UTC); ok && now.After(end.Last) {
-			state = 'o'
-		}
-		return append(dst, state)
-	}
-	for m := n.First(); m.Exists(); m = m.Next() {
-		dst = periodStates(dst, m, now)
-	}
-	return dst
-}
-
 // Digest is the content of everything in the bundle.
 func (b Bundle) Digest() Digest {
 	h := sha256.New()

@@ -161,21 +161,3 @@ func TestThePublishedExamplesParse(t *testing.T) {
 	require.NoError(t, err)
 	require.NotZero(t, read)
 }
-
-func TestAPeriodThatBeginsOrEndsChangesTheDigestOfAMoment(t *testing.T) {
-	r, err := Parse([]byte(`{"resourceType":"Patient","id":"1","name":[{"family":"A","period":{"end":"2026-06"}},{"family":"B","period":{"start":"2026-07-01"}}]}`))
-	require.NoError(t, err)
-	b := Bundle{Focus: []Resource{r}}
-	at := func(day string) Digest {
-		now, err := time.Parse(time.DateOnly, day)
-		require.NoError(t, err)
-		return b.DigestAt(now)
-	}
-	assert.Equal(t, at("2026-05-01"), at("2026-06-29"))
-	assert.NotEqual(t, at("2026-06-29"), at("2026-07-02"))
-	assert.Equal(t, at("2026-07-02"), at("2027-07-02"))
-	plain, err := Parse([]byte(`{"resourceType":"Patient","id":"1","name":[{"family":"A"}]}`))
-	require.NoError(t, err)
-	bare := Bundle{Focus: []Resource{plain}}
-	assert.Equal(t, bare.Digest(), bare.DigestAt(time.Now()))
-}

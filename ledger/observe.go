@@ -20,6 +20,7 @@ const (
 	CodeOtherContent  = "same-version-other-content" // held: the source may have been restored from a backup
 	CodePatientError  = "patient-error"              // dead, and not read again, whoever names it
 	CodeReopened      = "reopened"                   // pending: a person asked for it
+	CodePeriodTurned  = "period-turned"              // pending: a period in an applied version began or ended
 	unreadableType    = "Unreadable"
 	versionlessPrefix = "d-"
 )

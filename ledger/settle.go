@@ -11,11 +11,13 @@ import (
 
 // Settlement is what became of one version after an attempt.
 type Settlement struct {
-	Source  string
-	Ref     fhir.Reference // the version that Due gave
-	Fate    Fate           // Pending: try again at Next
-	Reason  Reason
-	Next    time.Time        // for Pending, Held and Unknown; zero = the next time that somebody asks
+	Source string
+	Ref    fhir.Reference // the version that Due gave
+	Fate   Fate           // Pending: try again at Next
+	Reason Reason
+	// Next is for Pending, Held and Unknown; zero = the next time that somebody asks. For Applied it is when the record says something
+	// else by itself, and is due again (Turn); zero = never.
+	Next    time.Time
 	Known   *Known           // what is applied now; nil where nothing changed, or only the version
 	Images  []sobject.Record // as they stand in Salesforce now, parents first
 	Intents []string         // to be closed; what stays open is Unresolved
@@ -129,7 +131,7 @@ func (t *tx) move(ctx context.Context, v *versionRow, fate Fate, reason Reason, 
 	t.count[v.fate]--
 	t.count[string(fate)]++
 	v.fate, v.reason, v.changed = string(fate), cellsOf(reason), t.now
-	if fate.final() {
+	if fate.final() && fate != Applied {
 		v.next = 0
 	}
 	if err := t.put(ctx, v); err != nil || !news {

@@ -88,7 +88,7 @@ func TestFatesThatWaitAreDueAgainAtTheirTime(t *testing.T) {
 }
 
 func TestFinalFatesAreNotDueAndCountAttemptsUnlessSuperseded(t *testing.T) {
-	for fate, attempts := range map[Fate]int{Applied: 1, Dead: 1, Superseded: 0} {
+	for fate, attempts := range map[Fate]int{Dead: 1, Superseded: 0} {
 		w := newWorld(t)
 		w.observe(Sighting{Ref: ref("1", "5")})
 		reason := Reason{Code: "c", Text: "t", Rule: "r.yaml:1", Field: "f"}

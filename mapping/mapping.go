@@ -153,6 +153,9 @@ func Files(fsys fs.FS) ([]string, error) {
 // Hash is the SHA-256 of the tables' names and texts, in hexadecimal: it changes with every edit.
 func (s *Set) Hash() string { return s.hash }
 
+// Zone returns where a date without a time happened.
+func (s *Set) Zone() *time.Location { return s.zone }
+
 // read adds one file: a table, shared value tables, or both.
 func (s *Set) read(name string, src []byte) {
 	r := &Reader{File: name}
