@@ -54,11 +54,10 @@ type runner struct {
 }
 
 func (r *runner) start(ctx context.Context) {
-	// A poll whose time came while nobody was running is made up for; what it costs is bounded by the ration in the ledger.
 	last, err := r.lane.Flow.LastPoll(ctx)
 	if err != nil {
 		r.Logger.Error("last poll is unknown", "lane", r.lane.Name, "error", err)
-	} else if missed := r.lane.Poll.Next(last); last.IsZero() || !missed.IsZero() && missed.Before(r.Now()) {
+	} else if missed(r.lane.Poll, last, r.wall()) {
 		r.do(ctx, "poll", r.lane.Flow.Poll)
 	}
 	r.do(ctx, "sync", r.lane.Flow.Sync)
@@ -68,20 +67,73 @@ func (r *runner) start(ctx context.Context) {
 	jobs.Wait()
 }
 
+// missed reports whether a poll's time came while nobody was running. It is made up for once; what that costs is bounded by the ration in
+// the ledger.
+func missed(s Schedule, last, now time.Time) bool {
+	next := s.Next(last)
+	return last.IsZero() || !next.IsZero() && next.Before(now)
+}
+
+const (
+	// lookEvery is how long a job sleeps at most before it looks at the clock again. A timer counts the time that the machine is awake:
+	// after a suspended night, or a jump of the clock, it alone would come late by the jump.
+	lookEvery = time.Minute
+	// setBack is how far the clock may step back without a new count. A correction of seconds must not bring an instant twice that
+	// was served; a clock that had been wrong by more must not keep a lane waiting for it.
+	setBack = time.Hour
+)
+
+// turn is when a job runs next.
+type turn struct {
+	from time.Time // the first instant after it is the job's
+	at   time.Time // zero: never
+}
+
+// nextTurn returns the turn after an instant: that of the last turn, or of the start. wait is how long to sleep before asking again;
+// not above 0: it is time.
+func nextTurn(s Schedule, from, now time.Time) (t turn, wait time.Duration) {
+	if from.Sub(now) > setBack {
+		from = now
+	}
+	t = turn{from: from, at: s.Next(from)}
+	return t, min(t.at.Sub(now), lookEvery)
+}
+
+// served returns from when the turn after this one is counted, once its job has ended. Instants that passed meanwhile are not made up for.
+func (t turn) served(now time.Time) time.Time {
+	if now.Before(t.at) {
+		return t.at
+	}
+	return now
+}
+
 func (r *runner) repeat(ctx context.Context, s Schedule, what string, job func(context.Context) error) {
-	for {
-		next := s.Next(r.Now())
-		if next.IsZero() {
+	for from := r.wall(); ctx.Err() == nil; {
+		t, wait := nextTurn(s, from, r.wall())
+		if t.at.IsZero() {
 			return
 		}
-		timer := time.NewTimer(next.Sub(r.Now()))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		case <-timer.C:
-			r.do(ctx, what, job)
+		from = t.from
+		if wait > 0 {
+			sleep(ctx, wait)
+			continue
 		}
+		r.do(ctx, what, job)
+		from = t.served(r.wall())
+	}
+}
+
+// wall returns the time of day alone. With the reading of the timer that time.Now adds, a difference would be that of the time that the
+// machine was awake.
+func (r *runner) wall() time.Time { return r.Now().Round(0) }
+
+// sleep waits, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
 	}
 }
 

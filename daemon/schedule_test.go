@@ -29,6 +29,7 @@ func TestAScheduleOfAFixedHourRunsExactlyOnceOnEveryDayOfTheClockChange(t *testi
 		{"autumn 2026: 01:30 comes twice, so at the first", "30 1 * * *", "2026-10-24T12:00:00Z", "2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"},
 		{"spring 2027", "15 1 * * *", "2027-03-27T12:00:00Z", "2027-03-28T01:00:00Z", "2027-03-29T00:15:00Z"},
 		{"autumn 2027", "0 1 * * *", "2027-10-30T12:00:00Z", "2027-10-31T00:00:00Z", "2027-11-01T01:00:00Z"},
+		{"autumn 2026, in the hour that comes twice", "30 1 * * *", "2026-10-25T01:00:00Z", "2026-10-26T01:30:00Z", "2026-10-27T01:30:00Z"},
 		{"seven in the morning over the change", "0 7 * * *", "2026-03-28T12:00:00Z", "2026-03-29T06:00:00Z", "2026-03-30T06:00:00Z"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
