@@ -41,6 +41,56 @@ func head(text []byte) (typ, id string, ok bool) {
 	return typ, id, typ != "Bundle"
 }
 
+// typeOf reads the resourceType of a record that is no Bundle, as head does. ok is false where the record has to be parsed first.
+// A serializer that sorts by name puts the type behind most of the record: it is looked for from the end, then.
+func typeOf(text []byte) (typ string, ok bool) {
+	s := scan{rest: text}
+	for sign := byte('{'); s.take(sign); sign = ',' {
+		name, plain := s.text()
+		if !plain || !s.take(':') {
+			return "", false
+		}
+		if string(name) == "resourceType" {
+			return s.resourceType()
+		}
+		if s.rest = bytes.TrimLeft(s.rest, blanks); len(s.rest) > 0 && (s.rest[0] == '{' || s.rest[0] == '[') {
+			return typeBehind(s.rest)
+		}
+		s.skip()
+	}
+	return "", false
+}
+
+// typeBehind is typeOf where the type may stand behind the members that text begins with. The last resourceType of the text is that
+// of the record if the record ends where the object ends that it stands in.
+func typeBehind(text []byte) (typ string, ok bool) {
+	const name = `"resourceType"`
+	at, rest := -1, text
+	for at < 0 {
+		t := bytes.LastIndexByte(rest, 'T') // there are few of them
+		if t < 10 {
+			return "", false
+		}
+		if rest = rest[:t]; bytes.HasSuffix(rest, []byte(name[:9])) && bytes.HasPrefix(text[t:], []byte(name[9:])) {
+			at = t - 9
+		}
+	}
+	if text[at-1] == '\\' { // a sign of a text, not its beginning
+		return "", false
+	}
+	s := scan{rest: text[at+len(name):]}
+	if end := bracketed(s.rest, 1); !s.take(':') || len(bytes.TrimLeft(text[at+len(name)+end:], blanks)) > 0 {
+		return "", false
+	}
+	return s.resourceType()
+}
+
+// resourceType passes the value of a resourceType.
+func (s *scan) resourceType() (typ string, ok bool) {
+	value, plain := s.text()
+	return string(value), plain && len(value) > 0 && string(value) != "Bundle"
+}
+
 // scan is a place in a JSON text.
 type scan struct{ rest []byte }
 
@@ -79,7 +129,7 @@ func (s *scan) skip() {
 	case s.rest[0] == '"':
 		at = fhir.StringEnd(s.rest, 1)
 	case s.rest[0] == '{' || s.rest[0] == '[':
-		at = bracketed(s.rest)
+		at = bracketed(s.rest, 0)
 	}
 	for at < len(s.rest) && s.rest[at] != ',' && s.rest[at] != ']' && s.rest[at] != '}' {
 		at++
@@ -99,11 +149,11 @@ func same(word uint64, c byte) uint64 {
 	return ^((word&^highs + ^uint64(highs)) | word) & highs
 }
 
-// bracketed returns how many bytes the object or list at the beginning of a text has, its last bracket included; all of them where
-// that does not come. Strings are told from the rest by the quotes before them, without a branch for each: texts are short, and
+// bracketed returns how many bytes of a text there are up to the bracket that closes what is open, that bracket included; all of them
+// where it does not come. With a depth of 0 the text begins with what is closed; else so many objects and lists are open. Strings are told from the rest by the quotes before them, without a branch for each: texts are short, and
 // where they end is hard to predict.
-func bracketed(text []byte) int {
-	at, depth, inside := 0, 0, uint64(0) // inside is highs within a string, else 0
+func bracketed(text []byte, depth int) int {
+	at, inside := 0, uint64(0) // inside is highs within a string, else 0
 	for at+8 <= len(text) {
 		word := binary.LittleEndian.Uint64(text[at:])
 		quoted := same(word, '"')

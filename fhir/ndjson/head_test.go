@@ -38,6 +38,37 @@ func TestHeadReadsWhatARecordIsCalled(t *testing.T) {
 	}
 }
 
+func TestTypeOfReadsTheTypeWhereverItStands(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"resourceType":"Patient","contained":[{"resourceType":"X"}]}`:                     "Patient",
+		` { "id" : "1" , "resourceType" : "Patient" } `:                                     "Patient",
+		`{"contained":[{"resourceType":"X","id":"x"}],"resourceType":"A","z":{"a":["}"]}} `: "A",
+		`{"contained":[{"resourceType":"X","id":"x"}], "resourceType" : "A" }`:              "A",
+		`{"n":1,"a":[],"resourceType":"A"}`:                                                 "A",
+		`{"a":[],"resourceType":"A","z":["resourceType"]}`:                                  "",
+		`{"a":{},"resourceType":"A","contained":[{"resourceType":"X"}]}`:                    "",
+		`{"a":{},"resourceType":"A","z":"so \"resourceType"}`:                               "",
+		`{"a":{},"resource\u0054ype":"A","contained":[{"resourceType":"X"}]}`:               "",
+		`{"a":[{"resourceType":"X"}]}`:                                                      "",
+		`{"a":[],"resourceType":"A\u0062"}`:                                                 "",
+		`{"a":[],"resourceType":1}`:                                                         "",
+		`{"a":[],"T":"T"}`:                                                                  "",
+		`{"type":"collection","entry":[{}],"resourceType":"Bundle"}`:                        "",
+		`{"resourceType":"Bundle"}`:                                                         "",
+		`{"id":"1"}`:                                                                        "",
+		`["resourceType"]`:                                                                  "",
+		`{"a":[`:                                                                            "",
+		`{`:                                                                                 "",
+		``:                                                                                  "",
+	} {
+		typ, ok := typeOf([]byte(text))
+		assert.Equal(t, want != "", ok, text)
+		if ok {
+			assert.Equal(t, want, typ, text)
+		}
+	}
+}
+
 func TestBracketedEndsWhereItsFirstBracketIsClosed(t *testing.T) {
 	signs := "{}[]{}[]\"\"\\,:a b;~\x00Z|\xdb\xfb\xa2\xdc"
 	random := rand.New(rand.NewPCG(1, 2))
@@ -46,7 +77,7 @@ func TestBracketedEndsWhereItsFirstBracketIsClosed(t *testing.T) {
 		for range random.IntN(60) {
 			text = append(text, signs[random.IntN(len(signs))])
 		}
-		require.Equal(t, byteByByte(text), bracketed(text), "%q", text)
+		require.Equal(t, byteByByte(text), bracketed(text, 0), "%q", text)
 	}
 }
 
@@ -71,17 +102,22 @@ func byteByByte(text []byte) int {
 	return len(text)
 }
 
-// FuzzHead holds that head never says anything else of a good record than its parser.
+// FuzzHead holds that head and typeOf never say anything else of a good record than its parser.
 func FuzzHead(f *testing.F) {
-	for _, seed := range []string{good, indented, `{"a":"\\\"","id":"1","resourceType":"Patient"}`, `{"a":[{"id":"2"},"]"],"resourceType":"Patient","id":"1"}`} {
+	for _, seed := range []string{good, indented, `{"a":"\\\"","id":"1","resourceType":"Patient"}`, `{"a":[{"id":"2"},"]"],"resourceType":"Patient","id":"1"}`,
+		`{"a":[{"resourceType":"X"}],"resourceType":"Patient","z":["resourceType",":"]}`, `{"a":[],"b":"\\","resourceType":"Patient","c":{"resourceType":"X"}}`} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		typ, id, ok := head(text)
 		r, err := fhir.Parse(text)
-		if !ok || err != nil {
+		if err != nil {
 			return
 		}
-		assert.Equal(t, r.Type()+"/"+r.ID(), typ+"/"+id)
+		if typ, id, ok := head(text); ok {
+			assert.Equal(t, r.Type()+"/"+r.ID(), typ+"/"+id)
+		}
+		if typ, ok := typeOf(text); ok {
+			assert.Equal(t, r.Type(), typ)
+		}
 	})
 }

@@ -5,24 +5,37 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 
 	"refbridge/fhir"
 )
 
-// Set is the records of some files as one: what one refers to may stand in another line or another file. The files are read through
-// once, when the first reference asks, and the places of their resources are kept by Type/id: 24 bytes each, in memory up to 6 MiB
-// and in a temporary file beyond that. The file holds no personal data: hashes under a key of this process, and offsets.
+// Set is the records of some files as one: what one refers to may stand in another line or another file. When the first reference
+// asks the files are read for the types of their resources, which is quick, and a reference to a type that is not among them has its
+// answer. When one asks for a type that is there the files are read through, and the places of their resources are kept by Type/id:
+// 24 bytes each, in memory up to 6 MiB and in a temporary file beyond that. The file holds no personal data: hashes under a key of
+// this process, and offsets.
 //
 // A resource that stands alone is found by its name. An entry of a Bundle is found if it has a RESTful fullUrl: others have a
 // meaning within their Bundle only.
 type Set struct {
 	names []string
 
-	once  sync.Once
-	index index
-	err   error
+	looked  sync.Once
+	types   map[string]bool // nil: not all of them are known
+	unknown error           // why not
+
+	indexed sync.Once
+	index   index
+	err     error
 }
+
+// maxTypes is how many types are kept; R4 has 148.
+const maxTypes = 500
+
+// errEnough ends the look at types.
+var errEnough = errors.New("enough is known")
 
 // maxTwins is how many resources of one name are compared.
 const maxTwins = 1000
@@ -36,7 +49,14 @@ func NewSet(names ...string) *Set { return &Set{names: names} }
 // Find returns the resources of that type and id, whatever server they are of. It is made for fhir.Resolver.More, and may be
 // called by several at a time.
 func (s *Set) Find(typ, id string) ([]fhir.Resource, error) {
-	s.once.Do(func() { s.err = s.read() })
+	s.looked.Do(func() { s.look(typ) })
+	if s.unknown != nil {
+		return nil, s.unknown
+	}
+	if s.types != nil && !s.types[typ] {
+		return nil, nil
+	}
+	s.indexed.Do(func() { s.err = s.read() })
 	if s.err != nil {
 		return nil, s.err
 	}
@@ -61,23 +81,52 @@ func (s *Set) Find(typ, id string) ([]fhir.Resource, error) {
 // Close removes the temporary file.
 func (s *Set) Close() error { return s.index.close() }
 
-// read reads all files through.
+// look finds which types of resources the files have. It ends where it meets the type that is asked for: the index is needed then.
+func (s *Set) look(asked string) {
+	var doc fhir.Doc
+	types := map[string]bool{}
+	err := s.each(func(text []byte, _ place) error {
+		for _, typ := range typesOf(&doc, text) {
+			if typ == asked || len(types) == maxTypes {
+				return errEnough
+			}
+			types[typ] = true
+		}
+		return nil
+	})
+	switch {
+	case err == nil:
+		s.types = types
+	case !errors.Is(err, errEnough):
+		s.unknown = err
+	}
+}
+
+// read makes the index.
 func (s *Set) read() error {
+	var doc fhir.Doc
+	if err := s.each(func(text []byte, p place) error { return s.index.addAll(&doc, text, p) }); err != nil {
+		return err
+	}
+	return s.index.done()
+}
+
+// each reads all files through.
+func (s *Set) each(take func(text []byte, p place) error) error {
 	for i, name := range s.names {
 		in, err := os.Open(name)
 		if err != nil {
 			return err
 		}
-		err = s.file(uint32(i), in)
+		err = file(uint32(i), in, take)
 		if err = errors.Join(err, in.Close()); err != nil {
 			return fmt.Errorf("look for resources in %s: %w", name, err)
 		}
 	}
-	return s.index.done()
+	return nil
 }
 
-func (s *Set) file(nr uint32, in io.Reader) error {
-	var doc fhir.Doc
+func file(nr uint32, in io.Reader, take func(text []byte, p place) error) error {
 	var c Chunk
 	for r := NewReader(in); c.End == nil; {
 		r.Next(&c)
@@ -85,8 +134,7 @@ func (s *Set) file(nr uint32, in io.Reader) error {
 			if one.Err != nil {
 				continue // told where the file is worked off
 			}
-			p := place{at: one.At, size: uint32(len(one.Text)), file: nr}
-			if err := s.index.addAll(&doc, one.Text, p); err != nil {
+			if err := take(one.Text, place{at: one.At, size: uint32(len(one.Text)), file: nr}); err != nil {
 				return err
 			}
 		}
@@ -95,6 +143,22 @@ func (s *Set) file(nr uint32, in io.Reader) error {
 		return c.End
 	}
 	return nil
+}
+
+// typesOf are the types of the resources of a record that others may refer to.
+func typesOf(doc *fhir.Doc, text []byte) []string {
+	if typ, ok := typeOf(text); ok {
+		return []string{typ}
+	}
+	r, err := doc.Resource(text)
+	if err != nil {
+		return nil // told where the file is worked off
+	}
+	var out []string
+	for _, one := range findable(r) {
+		out = append(out, strings.Clone(one.Type()))
+	}
+	return out
 }
 
 // addAll notes the place of the resources of a record.

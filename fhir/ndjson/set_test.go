@@ -56,6 +56,28 @@ func TestFinding_server_MP10_AResourceIsFoundInOtherLinesAndFiles(t *testing.T) 
 	}
 }
 
+func TestASetIsIndexedWhenAReferenceAsksForATypeThatItHas(t *testing.T) {
+	set := NewSet(written(t,
+		`{"resourceType":"ServiceRequest","id":"s","contained":[{"resourceType":"Organization","id":"1"}]}`+"\n",
+		`{"contained":[{"resourceType":"Practitioner","id":"1"}],"id":"s2","resourceType":"ServiceRequest"}`+"\n",
+		`{"resourceType":"Bundle","entry":[{"fullUrl":"https://a.example/r4/Patient/b","resource":{"resourceType":"Patient","id":"b"}},`+
+			`{"resource":{"resourceType":"Device","id":"1"}}]}`+"\n",
+	)...)
+	defer set.Close()
+	for _, typ := range []string{"Organization", "Practitioner", "Device", "Bundle", "Nonsense"} {
+		found, err := set.Find(typ, "1")
+		require.NoError(t, err)
+		assert.Empty(t, found, typ)
+	}
+	assert.False(t, set.index.open, "nothing that is there was asked for")
+	for typ, id := range map[string]string{"Patient": "b", "ServiceRequest": "s2"} {
+		found, err := set.Find(typ, id)
+		require.NoError(t, err)
+		assert.Len(t, found, 1, typ)
+	}
+	assert.True(t, set.index.open)
+}
+
 func TestASetThatCannotBeReadSaysSo(t *testing.T) {
 	set := NewSet(filepath.Join(t.TempDir(), "gone.ndjson"))
 	_, err := set.Find("Patient", "1")
