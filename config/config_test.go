@@ -166,6 +166,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(good))
 	f.Add([]byte("sources: &a [*a]"))
 	f.Add([]byte("ledger: {path: x, path: y}"))
+	f.Add([]byte(good + "    test_patients: true\n    page_size: 0x1\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		c, err := Parse("refbridge.yaml", text, nil)
 		if (c == nil) == (err == nil) {

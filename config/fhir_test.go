@@ -78,6 +78,20 @@ func TestWhatAFHIRServerCannotTakeIsAFault(t *testing.T) {
 	}
 }
 
+func rsaKey(t *testing.T) *rsa.PrivateKey {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
+	return key
+}
+
+func pemOf(t *testing.T, key any) []byte {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	require.NoError(t, err)
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+}
+
 func TestFinding_clients_J4_KeysOfBothKindsThatSMARTNamesAreRead(t *testing.T) {
 	r, err := rsa.GenerateKey(rand.Reader, 2048)
 	require.NoError(t, err)

@@ -98,29 +98,33 @@ func (w *walker) scalar(at string, n *yaml.Node, v reflect.Value) {
 	if n.Tag == "!!null" {
 		return
 	}
-	if v.Kind() == reflect.Float64 {
+	switch v.Kind() {
+	case reflect.Float64:
 		f, err := strconv.ParseFloat(n.Value, 64)
-		if err != nil {
-			w.fault(at, fmt.Sprintf("%s is not a number", last(at)), "")
-		}
-		if f == 0 {
-			w.zero[at] = true
-		}
+		w.number(at, "a number", f == 0, err)
 		v.SetFloat(f)
-		return
-	}
-	if v.Kind() == reflect.Int {
+	case reflect.Int:
 		i, err := strconv.Atoi(n.Value)
-		if err != nil {
-			w.fault(at, fmt.Sprintf("%s is not a whole number", last(at)), "")
-		}
-		if i == 0 {
-			w.zero[at] = true
-		}
+		w.number(at, "a whole number", i == 0, err)
 		v.SetInt(int64(i))
-		return
+	case reflect.Bool:
+		if n.Value != "true" && n.Value != "false" {
+			w.fault(at, fmt.Sprintf("%s is neither true nor false", last(at)), "")
+		}
+		v.SetBool(n.Value == "true")
+	default:
+		v.SetString(n.Value)
 	}
-	v.SetString(n.Value)
+}
+
+// number notes that a number is none, or that it is given as 0.
+func (w *walker) number(at, what string, zero bool, err error) {
+	if err != nil {
+		w.fault(at, fmt.Sprintf("%s is not %s", last(at), what), "")
+	}
+	if zero {
+		w.zero[at] = true
+	}
 }
 
 func fieldOf(v reflect.Value, key string) (reflect.Value, bool) {
