@@ -51,7 +51,7 @@ const keyID = "erssim-1"
 //	i = 8  a priority code that nobody documented
 //	i = 9  a sensitive patient: every access answers 422 PATIENT_ERROR
 type Options struct {
-	Seed      uint64   // same seed, same clock: same population and same evolution
+	Seed      uint64   // same seed, same hour: same population; same clock: same evolution
 	Referrals int      // how many there are; some 7,000 on one list of one service make A008 fail (10 MB)
 	Services  []string // numeric e-RS service ids of the organisation; nil = 21012 and 11002
 	ODS       string   // the organisation's ODS code; "" = RX999

@@ -121,3 +121,19 @@ func TestTheSameSeedGivesTheSameWorld(t *testing.T) {
 	assert.Equal(t, world(7), world(7))
 	assert.NotEqual(t, world(7), world(8))
 }
+
+func TestWorldsOfOneSeedThatStartSecondsApartAreEqual(t *testing.T) {
+	world := func(after time.Duration) string {
+		s, err := New(Options{Seed: 7, Referrals: 60, AllStates: true, Key: testKey(), Now: func() time.Time { return noon.Add(after) }})
+		require.NoError(t, err)
+		var all []any
+		for _, ubrn := range s.order {
+			all = append(all, view{s.referrals[ubrn], "http://here"}.resource())
+		}
+		out, err := json.Marshal(all)
+		require.NoError(t, err)
+		return string(out)
+	}
+	assert.Equal(t, world(0), world(2*time.Second))
+	assert.NotEqual(t, world(0), world(time.Hour))
+}

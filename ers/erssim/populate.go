@@ -59,8 +59,8 @@ func (s *Server) spread() []string {
 // newReferral makes a referral that waits to be booked.
 func (s *Server) newReferral(i int, nhs string) *referral {
 	rng := s.random
-	now := s.now().Truncate(time.Millisecond)
-	received := now.Add(-time.Duration(1+rng.IntN(30*24*60)) * time.Minute)
+	hour := s.now().Truncate(time.Hour) // worlds of one seed that start seconds apart are equal
+	received := hour.Add(-time.Duration(1+rng.IntN(30*24*60)) * time.Minute)
 	r := &referral{
 		ubrn: fmt.Sprintf("%012d", firstUBRN+i), requestID: "r." + seededUUID(rng), version: 3 + rng.IntN(9),
 		nhs: nhs, state: notBooked, received: received, spin: rng.Uint64(), letter: true,

@@ -406,3 +406,19 @@ func TestSignInFollowsSMARTBackendServices(t *testing.T) {
 	s.Advance(6 * time.Minute)
 	assert.Equal(t, 401, call(t, "GET", at+"/fhir/Patient", "", "Authorization", bearer).status, "tokens end")
 }
+
+func TestWorldsOfOneSeedThatStartSecondsApartAreEqual(t *testing.T) {
+	bodies := func(after time.Duration) string {
+		s, err := New(Options{Seed: 1, Referrals: 30, Now: func() time.Time { return day().Add(after) }})
+		require.NoError(t, err)
+		var out bytes.Buffer
+		for _, typ := range []string{"Patient", "ServiceRequest", "Appointment"} {
+			for _, r := range s.shuffled(typ, func(object) bool { return true }) {
+				out.Write(r.current().body)
+			}
+		}
+		return out.String()
+	}
+	assert.Equal(t, bodies(0), bodies(2*time.Second))
+	assert.NotEqual(t, bodies(0), bodies(time.Hour))
+}

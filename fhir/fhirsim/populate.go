@@ -34,7 +34,7 @@ func specialties() []specialty {
 // populate makes the world of the first day. Three neighbours at a time share one meta.lastUpdated.
 func (s *Server) populate() {
 	s.store = map[string]map[string]*record{"Patient": {}, "ServiceRequest": {}, "Appointment": {}}
-	start := s.now().Truncate(time.Second)
+	start := s.now().Truncate(time.Hour) // worlds of one seed that start seconds apart are equal
 	for j, p := range persons(firstPerson, s.options.Referrals) {
 		s.people = append(s.people, p.n)
 		at := start.Add(-time.Duration((s.options.Referrals-j)/3+1) * time.Minute)

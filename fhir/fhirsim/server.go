@@ -41,7 +41,7 @@ const basePath = "/fhir"
 //	j = 5  the Patient's NHS number has a wrong check digit
 //	j = 8  the ServiceRequest has priority "soon", which R4 does not know
 type Options struct {
-	Seed         uint64           // same seed, same clock: same population and same evolution
+	Seed         uint64           // same seed, same hour: same population; same clock: same evolution
 	Referrals    int              // how many there are
 	PageSize     int              // entries of a search page where the client does not say; 0 = 20
 	RequireToken bool             // sign-in by SMART backend services; else an open server
