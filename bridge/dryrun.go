@@ -105,7 +105,11 @@ func (t *turns) inbox(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if known.Version == "" || known.Version != s.Ref.Version {
+			fresh, err := f.Ledger.ListedAnew(ctx, a, s)
+			if err != nil {
+				return err
+			}
+			if fresh || known.Version == "" || s.Ref.Version != known.Version && s.Ref.Version != ledger.OwnVersion(known.Version) {
 				t.unread = append(t.unread, ledger.Work{Source: f.Name, Ref: s.Ref, Body: s.Body, Known: known, First: a.Received})
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"refbridge/ers"
@@ -37,7 +38,7 @@ func (e *ERS) Poll(ctx context.Context, in inbox) error {
 				failed = errors.Join(failed, fmt.Errorf("worklist %s of service %s: %w", list, service, err))
 				continue
 			}
-			answer := ledger.Answer{Kind: string(list), Received: e.Now(), Body: body}
+			answer := ledger.Answer{Kind: string(list) + listOf + service, Received: e.Now(), Body: body}
 			if err := in.receive(ctx, answer, ledger.Cursor{}); err != nil {
 				return errors.Join(failed, err)
 			}
@@ -45,6 +46,10 @@ func (e *ERS) Poll(ctx context.Context, in inbox) error {
 	}
 	return failed
 }
+
+// listOf stands between the worklist and the service in the kind of an answer. Answers that an older program has left have no service:
+// of what they say of a referral it could not be told when it ends, so only their references count.
+const listOf = " of service "
 
 // Cost says what the next Poll takes out of the ration of the worklists, a line for each service.
 func (e *ERS) Cost(ctx context.Context) ([]string, error) {
@@ -73,7 +78,11 @@ func (e *ERS) Sightings(a ledger.Answer) ([]ledger.Sighting, error) {
 			out = append(out, unreadable(entry.Raw, entry.Err))
 			continue
 		}
-		out = append(out, ledger.Sighting{Ref: entry.Ref})
+		s := ledger.Sighting{Ref: entry.Ref}
+		if strings.Contains(a.Kind, listOf) {
+			s.Listed = entry.Listed
+		}
+		out = append(out, s)
 	}
 	return out, nil
 }
@@ -87,18 +96,23 @@ func (e *ERS) Read(ctx context.Context, ref fhir.Reference) (fhir.Reference, []b
 	return r.Reference(), r.Raw(), nil
 }
 
-// Normalise makes R4 of a ReferralRequest.
+// Normalise makes R4 of a ReferralRequest, and of what worklists say of it where that comes with it.
 func (e *ERS) Normalise(_ context.Context, body []byte) (fhir.Bundle, bool, error) {
 	r, err := fhir.Parse(body)
 	if err != nil {
 		return fhir.Bundle{}, false, err
 	}
-	b, err := ers.Normalise(r)
+	one := ers.Referral{Resource: r}
+	if found, err := ers.Referrals(body); err == nil && len(found) == 1 {
+		one = found[0]
+	}
+	b, err := ers.Normalise(one.Resource, one.Listed...)
 	return b, err == nil && ers.Terminal(b), err
 }
 
 // Invoke is A013, A028 or A036. Where A029 knows the action (it does not know accept), it is asked first.
 func (e *ERS) Invoke(ctx context.Context, op fhir.Operation) (fhir.Reference, error) {
+	op.On.Version = ledger.OwnVersion(op.On.Version) // what If-Match needs
 	if action := actionOf(op.Name); action != "" {
 		offered, err := e.Client.Actions(ctx, op.On)
 		if err != nil {

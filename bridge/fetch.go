@@ -212,7 +212,10 @@ func (f *Flow) read(ctx context.Context, w ledger.Work) (*ledger.Settlement, err
 	ref, body, err := f.Source.Read(ctx, w.Ref)
 	if err == nil {
 		delete(f.unread, w.Ref.Current())
-		_, err = f.Ledger.KeepAll(ctx, f.Name, []ledger.Sighting{readAs(ref, body)})
+		seen, err := withListed(ctx, f.Ledger, f.Name, readAs(ref, body))
+		if err == nil {
+			_, err = f.Ledger.KeepAll(ctx, f.Name, []ledger.Sighting{seen})
+		}
 		return nil, err
 	}
 	if stopped(ctx, err) {

@@ -126,7 +126,7 @@ func (f Files) referrals(ctx context.Context, rec FileRecord, doc []byte, take f
 	}
 	for _, r := range found {
 		one := rec
-		bundle, err := ers.Normalise(r)
+		bundle, err := ers.Normalise(r.Resource, r.Listed...)
 		if err != nil {
 			one.Err = err
 		} else if one.Step, err = f.ERS.offline(ctx, r.Reference(), bundle); err != nil {

@@ -397,7 +397,11 @@ func (r *Reconciler) moved(ctx context.Context, w ledger.Writeback) (fhir.Refere
 	if err != nil {
 		return ref, false, err
 	}
-	b, _, err := r.Source.Normalise(ctx, body)
+	seen, err := withListed(ctx, r.Ledger, r.Flow, ledger.Sighting{Ref: ref, Body: body})
+	if err != nil {
+		return ref, false, err
+	}
+	b, _, err := r.Source.Normalise(ctx, seen.Body)
 	if err != nil {
 		return ref, false, err
 	}

@@ -42,10 +42,10 @@ func TestEveryPublishedReferralNormalises(t *testing.T) {
 			isRequest := filepath.Base(filepath.Dir(name)) == "requests"
 			assert.Equal(t, isRequest, len(found) == 0, "%s: answers hold a referral, requests none", name)
 			for _, r := range found {
-				b, err := Normalise(r)
+				b, err := Normalise(r.Resource)
 				require.NoError(t, err, name)
 				sound(t, name, b)
-				keeps(t, name, r, b)
+				keeps(t, name, r.Resource, b)
 				referrals++
 			}
 		}

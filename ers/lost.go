@@ -9,11 +9,12 @@ import (
 
 // Lost gives the values of a referral that Normalise does not take over, each with the reason. The reason is empty where nobody has
 // thought about it: e-RS has begun to send it. What ties the parts of the document together is no value. Of a referral that
-// cannot be normalised nothing is lost.
-func Lost(referral fhir.Resource) map[fhir.Node]string {
+// cannot be normalised nothing is lost. The same goes for what worklists say of it.
+func Lost(referral fhir.Resource, listed ...fhir.Resource) map[fhir.Node]string {
 	var seen []fhir.Node
 	n := &normaliser{root: referral.Root(), elements: elements{seen: &seen}}
 	n.serviceRequest()
+	n.listed(listed)
 	n.appointment()
 	if referral.Type() != "ReferralRequest" || n.err != nil {
 		return nil
@@ -23,6 +24,9 @@ func Lost(referral fhir.Resource) map[fhir.Node]string {
 		l.taken[node] = true
 	}
 	l.walk(referral.Root(), "")
+	for _, list := range listed {
+		l.walk(list.Root(), "")
+	}
 	return l.out
 }
 
@@ -92,7 +96,7 @@ func tie(m, of fhir.Node) bool {
 
 // why gives the reason for which a value is left out, empty where there is none yet.
 func why(path string) string {
-	for _, l := range losses() {
+	for _, l := range slices.Concat(losses(), listLosses()) {
 		if under(path, l[0]) || strings.HasSuffix("."+path, l[0]) && strings.HasPrefix(l[0], ".") {
 			return l[1]
 		}

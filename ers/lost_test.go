@@ -18,7 +18,7 @@ func TestEveryLossOfThePublishedReferralsHasAReason(t *testing.T) {
 			found, err := Referrals(body)
 			require.NoError(t, err, name)
 			for _, r := range found {
-				for n, why := range Lost(r) {
+				for n, why := range Lost(r.Resource) {
 					assert.NotEmpty(t, why, "%s: %s", name, place(n))
 					reasons[why] = true
 				}

@@ -22,12 +22,17 @@ import (
 // extension decides over status: e-RS leaves status active for nearly everything. Unknown codes of state and priority
 // are carried as they are; mapping tables decide about them. What R4 requires and e-RS does not give is never made up:
 // that is an error, which names the element and what is wrong with it and holds no value.
-func Normalise(referral fhir.Resource) (fhir.Bundle, error) {
+//
+// What worklists say of the referral (listed, as ReadWorklist gives it) and the referral does not becomes extensions of the
+// ServiceRequest, one for each worklist, under the URLs of e-RS. Where it names the day by which the patient is to be contacted, that is
+// the end of the Task's restriction; else it is counted in working days.
+func Normalise(referral fhir.Resource, listed ...fhir.Resource) (fhir.Bundle, error) {
 	if referral.Type() != "ReferralRequest" {
 		return fhir.Bundle{}, errors.New("normalise: not a ReferralRequest")
 	}
 	n := &normaliser{root: referral.Root()}
 	request := n.serviceRequest()
+	request.Extension = append(request.Extension, n.listed(listed)...)
 	appointment, booked := n.appointment()
 	if len(n.tasks) > 0 {
 		request.SupportingInfo = append(request.SupportingInfo, r4.Reference{Reference: new("Task/" + n.ubrn)})
@@ -88,7 +93,8 @@ type normaliser struct {
 	ubrn      string
 	state     string // the spelling of A005
 	documents []any
-	tasks     []any // deferral or triage
+	tasks     []any  // deferral or triage
+	contact   string // the day by which the patient is to be contacted, as a worklist says it
 }
 
 func (n *normaliser) serviceRequest() r4.ServiceRequest {

@@ -46,7 +46,7 @@ func TestFinding_values_O10_EveryPublishedReferralThatNobodyBookedHasASpecialty(
 			continue
 		}
 		for _, r := range found {
-			b, err := Normalise(r)
+			b, err := Normalise(r.Resource)
 			if err != nil || State(b) != "NOT_BOOKED" || !strings.Contains(string(body), `"specialty"`) {
 				continue
 			}

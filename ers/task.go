@@ -48,13 +48,26 @@ func (n *normaliser) task(a fhir.Node) bool {
 	code := n.workflow(reasons)
 	out.Code = &r4.CodeableConcept{Coding: []r4.Coding{{System: new(systemWorkflow), Code: &code}}}
 	out.Status = n.taskStatus()
-	if out.Status == r4.TaskStatusRequested && out.AuthoredOn != nil {
-		if by, ok := contactBy(*out.AuthoredOn, code, n.priorityCode()); ok {
-			out.Restriction = &r4.TaskRestriction{Period: &r4.Period{End: &by}}
-		}
+	if by, ok := n.contactUntil(out, code); ok {
+		out.Restriction = &r4.TaskRestriction{Period: &r4.Period{End: &by}}
 	}
 	n.tasks = append(n.tasks, out)
 	return true
+}
+
+// contactUntil gives the day by which the patient of a deferral that waits is to be contacted: the one that a worklist says, else it is
+// counted from when e-RS noted the deferral.
+func (n *normaliser) contactUntil(t r4.Task, code string) (string, bool) {
+	by, said := n.expected()
+	switch {
+	case t.Status != r4.TaskStatusRequested:
+		return "", false
+	case said:
+		return by, true
+	case t.AuthoredOn == nil:
+		return "", false
+	}
+	return contactBy(*t.AuthoredOn, code, n.priorityCode())
 }
 
 // workflow says which of the two it is.
@@ -99,7 +112,7 @@ func contactDays(code, priority string) (int, bool) {
 }
 
 // contactBy counts the working days from the moment at which e-RS noted the deferral: Monday to Friday, in London. Bank holidays count as
-// working days, so that the date is rather too early than too late; a worklist's own date is to be preferred.
+// working days, so that the date is rather too early than too late.
 func contactBy(created, code, priority string) (string, bool) {
 	at, err := time.Parse(time.RFC3339Nano, created)
 	zone, bad := time.LoadLocation("Europe/London")

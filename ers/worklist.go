@@ -12,9 +12,10 @@ import (
 // 2025; Appointment Slot Issues never), else none. An entry that cannot be read has Err, which names its position and
 // element only, and no Ref.
 type Entry struct {
-	Ref fhir.Reference
-	Raw []byte // of an entry that cannot be read: the entry as received
-	Err error
+	Ref    fhir.Reference
+	Listed []byte // the entry as a List of its own, with what it refers to
+	Raw    []byte // of an entry that cannot be read: the entry as received
+	Err    error
 }
 
 // ReadWorklist reads the answer of A008, whichever list it is. An unreadable entry does not harm its neighbours; a body
@@ -29,7 +30,9 @@ func ReadWorklist(body []byte) ([]Entry, error) {
 	for e := range entries.Items() {
 		ref, err := worklistEntry(e)
 		one := Entry{Ref: ref}
-		if err != nil {
+		if err == nil {
+			one.Listed = listedEntry(list.Root(), e)
+		} else {
 			one.Raw, one.Err = e.Raw(), fmt.Errorf("worklist entry %d: %w", len(out)+1, err)
 		}
 		out = append(out, one)
@@ -69,8 +72,9 @@ func listedVersion(entry fhir.Node) string {
 }
 
 // Referrals finds the referrals in a file or an answer: a ReferralRequest itself, or those inside a Parameters (the
-// answer of A036) or a Bundle. Such a wrapper without a referral gives none and no error; any other type is an error.
-func Referrals(body []byte) ([]fhir.Resource, error) {
+// answer of A036) or a Bundle, which may have worklists beside them. Such a wrapper without a referral gives none and no error; any other
+// type is an error.
+func Referrals(body []byte) ([]Referral, error) {
 	r, err := fhir.Parse(body)
 	if err != nil {
 		return nil, err
@@ -78,19 +82,27 @@ func Referrals(body []byte) ([]fhir.Resource, error) {
 	wrapper := "parameter"
 	switch r.Type() {
 	case "ReferralRequest":
-		return []fhir.Resource{r}, nil
+		return []Referral{{Resource: r}}, nil
 	case "Bundle":
 		wrapper = "entry"
 	case "Parameters":
 	default:
 		return nil, errors.New("neither a ReferralRequest nor a Bundle or Parameters of them")
 	}
-	var out []fhir.Resource
+	var out []Referral
+	var listed []fhir.Resource
 	for part := range r.Root().Get(wrapper).Items() {
 		inner, err := fhir.ResourceAt(part.Get("resource"))
-		if err == nil && inner.Type() == "ReferralRequest" {
-			out = append(out, inner)
+		switch {
+		case err != nil:
+		case inner.Type() == "ReferralRequest":
+			out = append(out, Referral{Resource: inner})
+		case inner.Type() == "List":
+			listed = append(listed, inner)
 		}
+	}
+	for i := range out {
+		out[i].Listed = listed
 	}
 	return out, nil
 }

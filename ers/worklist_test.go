@@ -31,11 +31,13 @@ func list(entries ...string) string {
 func TestBothWorklistsGiveUBRNsAndReviewsAVersion(t *testing.T) {
 	got, err := ReadWorklist([]byte(list(review("000000081234", "12"), slotIssue("000000081235"), slotIssue("000000000001"))))
 	require.NoError(t, err)
-	assert.Equal(t, []Entry{
-		{Ref: fhir.Reference{Type: "ReferralRequest", ID: "000000081234", Version: "12"}},
-		{Ref: fhir.Reference{Type: "ReferralRequest", ID: "000000081235"}},
-		{Ref: fhir.Reference{Type: "ReferralRequest", ID: "000000000001"}},
-	}, got)
+	require.Len(t, got, 3)
+	assert.Equal(t, fhir.Reference{Type: "ReferralRequest", ID: "000000081234", Version: "12"}, got[0].Ref)
+	assert.Equal(t, fhir.Reference{Type: "ReferralRequest", ID: "000000081235"}, got[1].Ref)
+	assert.Equal(t, fhir.Reference{Type: "ReferralRequest", ID: "000000000001"}, got[2].Ref)
+	contained := `"contained":[{"resourceType":"Patient","id":"Patient-` + nhs + `"}],`
+	assert.JSONEq(t, `{"resourceType":"List",`+contained+`"entry":[`+review("000000081234", "12")+`]}`, string(got[0].Listed))
+	assert.JSONEq(t, `{"resourceType":"List","entry":[`+slotIssue("000000081235")+`]}`, string(got[1].Listed), "nothing that it does not refer to")
 }
 
 func TestAnEmptyWorklistIsAnAnswer(t *testing.T) {
@@ -125,9 +127,9 @@ func TestAFaultInsideAWrapperIsNamedFromTheReferralOn(t *testing.T) {
 	bad := referralJSON(`"`+nhs+`"`, nhs)
 	got, err := Referrals([]byte(`{"resourceType":"Bundle","entry":[{"resource":` + referralJSON() + `},{"resource":` + bad + `}]}`))
 	require.NoError(t, err)
-	_, err = Normalise(got[0])
+	_, err = Normalise(got[0].Resource)
 	require.NoError(t, err)
-	_, err = Normalise(got[1])
+	_, err = Normalise(got[1].Resource)
 	assert.EqualError(t, err, "normalise: ReferralRequest.subject.identifier.value: a number where a string is expected")
 }
 

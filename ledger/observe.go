@@ -43,6 +43,8 @@ type Sighting struct {
 	// Patient is the Patient of this source, and its version, that was seen beside the record; zero where there was none. A sighting
 	// whose Ref is a Patient, without a body, says which version that Patient has now: its records are read again.
 	Patient fhir.Reference
+	// Listed is what the worklist whose answer it is says of the record, as a resource; nil where the answer is no worklist.
+	Listed []byte
 
 	Updated time.Time // meta.lastUpdated of the record: the order of versions that are no numbers; zero = not said
 	Beside  time.Time // meta.lastUpdated of the patient that was seen beside it
@@ -60,7 +62,8 @@ func appliedBefore(version string) Reason {
 // that come from no answer; answer.Source names the source. What is known already is only seen again; a version older than
 // the applied one, or than the newest whose content came, is superseded at once; the newest version with other content
 // than before is held. A version without a body is only named: it is to be read, and has no say over those that were.
-// Observing twice is observing once.
+// Observing twice is observing once. What a worklist says of a record is kept with it, and ends with the first of the worklist's answers
+// that does not name the record: it is marked to be read then.
 func (l *Ledger) Observe(ctx context.Context, answer Answer, seen []Sighting) error {
 	return l.update(ctx, "observe", func(t *tx) error {
 		if answer.ID != 0 {
@@ -69,19 +72,23 @@ func (l *Ledger) Observe(ctx context.Context, answer Answer, seen []Sighting) er
 			}
 		}
 		for _, s := range seen {
-			if err := t.sight(ctx, answer.Source, s); err != nil {
+			if err := t.sight(ctx, answer, s); err != nil {
 				return err
 			}
 		}
-		return nil
+		return t.withdraw(ctx, answer, seen)
 	})
 }
 
-func (t *tx) sight(ctx context.Context, source string, s Sighting) error {
+func (t *tx) sight(ctx context.Context, answer Answer, s Sighting) error {
 	if s.patient() {
-		return t.patientChanged(ctx, source, s.Ref) // its error names the record and not the patient
+		return t.patientChanged(ctx, answer.Source, s.Ref) // its error names the record and not the patient
 	}
-	if _, err := t.observe(ctx, source, s); err != nil {
+	s, err := t.keepListed(ctx, answer, s)
+	if err == nil {
+		_, err = t.observe(ctx, answer.Source, s)
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", s.Ref, err)
 	}
 	return nil

@@ -9,11 +9,12 @@ const purgeBatch = 200 // rows a transaction
 
 // Purge erases what the retention time is over for and gives how many ciphertexts that were: bodies of versions that
 // were applied, superseded or dead before the time, answers that were read and came before it, and images that were
-// last stored before it and belong to terminal refs only, and values behind a reason that was given before it. Rows, keys, digests and the chain stay. It works in small
+// last stored before it and belong to terminal refs only, values behind a reason that was given before it, and what a worklist said that has
+// not said it again since. Rows, keys, digests and the chain stay. It works in small
 // transactions: a crash leaves the rest for the next purge.
 func (l *Ledger) Purge(ctx context.Context, before time.Time) (int, error) {
 	total := 0
-	for _, erase := range []func(context.Context, *tx, int64) (int, error){eraseVersions, eraseAnswers, eraseImages, eraseDetails} {
+	for _, erase := range []func(context.Context, *tx, int64) (int, error){eraseVersions, eraseAnswers, eraseImages, eraseDetails, eraseListed} {
 		for {
 			n := 0
 			err := l.update(ctx, "purge", func(t *tx) (err error) {

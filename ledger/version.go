@@ -12,7 +12,7 @@ import (
 //
 //	3           the source's own version
 //	3-p1        the same, seen together with version 1 of its patient
-//	5-w9f2c     the same, seen together with what a worklist said (a digest)
+//	5-w2        the same, seen together with what worklists said after two changes of that
 //	3-p1~gone   after 3-p1 the source had deleted the record
 //	3-p1~back   and then gave it again under the version it had before
 //

@@ -18,9 +18,10 @@ type Sample struct {
 	Variables map[string]string
 	Now       time.Time // what now() and today() give
 	// Sent is the resource as the source sent it, where it had to be normalised, and Lost the values of it that were not taken over,
-	// each with the reason; empty: nobody has thought about it.
-	Sent fhir.Resource
-	Lost map[fhir.Node]string
+	// each with the reason; empty: nobody has thought about it. Beside is what else was sent of it: the entries of worklists.
+	Sent   fhir.Resource
+	Beside []fhir.Resource
+	Lost   map[fhir.Node]string
 }
 
 // Input gives what Map reads for one of the resources.

@@ -229,12 +229,12 @@ func (o origins) referrals(r fhir.Resource) (batch.Prepared, error) {
 		out.Others[strings.Clone(r.Type())]++
 	}
 	for _, one := range found {
-		b, err := ers.Normalise(one)
+		b, err := ers.Normalise(one.Resource, one.Listed...)
 		if err != nil {
 			out.Failed = append(out.Failed, err)
 			continue
 		}
-		out.Samples = append(out.Samples, mapping.Sample{Bundle: b, Variables: o.ers, Sent: one})
+		out.Samples = append(out.Samples, mapping.Sample{Bundle: b, Variables: o.ers, Sent: one.Resource})
 	}
 	return out, nil
 }

@@ -142,12 +142,13 @@ func (s *samples) referrals(at string, r fhir.Resource, world map[string]string,
 		s.counts.Nothing++
 	}
 	for _, one := range found {
-		b, err := ers.Normalise(one)
+		b, err := ers.Normalise(one.Resource, one.Listed...)
 		if err != nil {
 			s.unreadable(at, err)
 			continue
 		}
-		s.take(mapping.Sample{Bundle: b, Variables: world, Sent: one, Lost: ers.Lost(one)}, take)
+		s.take(mapping.Sample{Bundle: b, Variables: world, Sent: one.Resource, Beside: one.Listed,
+			Lost: ers.Lost(one.Resource, one.Listed...)}, take)
 	}
 }
 

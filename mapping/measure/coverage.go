@@ -175,10 +175,13 @@ func (c *Coverage) sources(in mapping.Sample) {
 	for _, r := range append(slices.Clone(in.Focus), in.Related...) {
 		c.walk(r.Root(), c.root(typeName(r.Root())), nil)
 	}
-	if len(in.Lost) > 0 {
-		root := c.root(typeName(in.Sent.Root()))
+	if len(in.Lost) == 0 {
+		return
+	}
+	for _, sent := range append([]fhir.Resource{in.Sent}, in.Beside...) {
+		root := c.root(typeName(sent.Root()))
 		root.lost = true
-		c.lost(in.Sent.Root(), root, in.Lost)
+		c.lost(sent.Root(), root, in.Lost)
 	}
 }
 
