@@ -26,6 +26,7 @@ const (
 	codePatientMissing  = "patient-not-found"     // no Account for the NHS number
 	codePatientTwice    = "patient-found-twice"   // two Accounts for the NHS number
 	codePatientChanged  = "patient-changed"       // a known referral came with another NHS number
+	codeListedPatient   = "worklist-patient"      // a worklist and the referral name different patients
 	codeUnknownCode     = "unknown-code"          // a code that no table lists
 	codeModifier        = "unknown-modifier"      // a modifier extension or implicitRules that no table names
 	codeMapping         = "mapping"               // required value missing, too long, malformed
@@ -184,6 +185,9 @@ func ofSource(err error, w ledger.Work, now time.Time) verdict {
 	}
 	if v, ok := ofReference(err, w, now); ok {
 		return v
+	}
+	if errors.Is(err, ers.ErrOtherPatient) {
+		return verdict{fate: ledger.Held, reason: ledger.Reason{Code: codeListedPatient, Text: ers.ErrOtherPatient.Error()}}
 	}
 	if errors.Is(err, errPatientURL) {
 		return verdict{fate: ledger.Held, reason: ledger.Reason{Code: codePatientIdentity, Text: err.Error()}}

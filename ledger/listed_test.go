@@ -160,7 +160,7 @@ func TestFinding_values_O11_ALedgerOfTheSchemaBeforeTakesWorklistsIn(t *testing.
 	require.NoError(t, err)
 	before := func() ([]string, error) {
 		all, err := schema()
-		return all[:5], err
+		return all[:6], err
 	}
 	require.NoError(t, migrate(t.Context(), db, before, start()))
 	require.NoError(t, db.Close())

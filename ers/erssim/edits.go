@@ -7,7 +7,7 @@ import (
 )
 
 // Edit changes a referral to what e-RS's published examples hold and the population does not. What is left out stays
-// as it is. The referral's version rises by one; an Edit stays when the faults change.
+// as it is. The referral's version rises by one, unless the edit is Quiet; an Edit stays when the faults change.
 type Edit struct {
 	State     string `json:"state,omitempty"`
 	Reason    string `json:"reason,omitempty"`    // code of the state's reason, and of the appointment's where there is one
@@ -19,6 +19,8 @@ type Edit struct {
 	AllocatedClinician  string `json:"allocatedClinician,omitempty"`  // worklist Referrals For Review: SDS user id
 	RequestContext      string `json:"requestContext,omitempty"`      // worklist Referrals For Review: LETTER_CHANGED, PRIORITY_CHANGED
 	ClinicalInformation string `json:"clinicalInformation,omitempty"` // worklist Appointment Slot Issues: PRESENT, OVERDUE
+	ContactExpected     string `json:"contactExpected,omitempty"`     // worklist Appointment Slot Issues: the day, 2026-03-05
+	Quiet               bool   `json:"quiet,omitempty"`               // only what the worklist says changes; the version stays
 
 	NestedSearch bool     `json:"nestedSearch,omitempty"` // the search criteria stand inside the shortlist, as after advice and guidance
 	Documents    []string `json:"documents,omitempty"`    // a new attachment of each type: ADVICE_REQUEST, GUIDANCE_RESPONSE
@@ -31,6 +33,7 @@ type edited struct {
 	ahead                                           int // by how much the worklist's version is ahead of A005's
 	frozen                                          *referral
 	allocated, requestContext, clinical, onBehalfOf string
+	contact                                         string
 	nestedSearch                                    bool
 }
 
@@ -84,6 +87,11 @@ func (s *Server) frozen(r *referral, is bool) *referral {
 }
 
 func (s *Server) apply(r *referral, e Edit) {
+	r.allocated, r.requestContext = or(e.AllocatedClinician, r.allocated), or(e.RequestContext, r.requestContext)
+	r.clinical, r.contact = or(e.ClinicalInformation, r.clinical), or(e.ContactExpected, r.contact)
+	if e.Quiet {
+		return
+	}
 	reason, comments := r.reason, r.comments
 	if e.Reason != "" {
 		reason, _ = e.reasonCode()
@@ -102,8 +110,7 @@ func (s *Server) apply(r *referral, e Edit) {
 			a.id = e.Appointment
 		}
 	}
-	r.allocated, r.requestContext = or(e.AllocatedClinician, r.allocated), or(e.RequestContext, r.requestContext)
-	r.clinical, r.onBehalfOf = or(e.ClinicalInformation, r.clinical), or(e.OnBehalfOf, r.onBehalfOf)
+	r.onBehalfOf = or(e.OnBehalfOf, r.onBehalfOf)
 	r.nestedSearch, r.sensitive = r.nestedSearch || e.NestedSearch, r.sensitive || e.PatientError
 	for _, kind := range e.Documents {
 		r.documents = append(r.documents, s.documentOf(r, kind))

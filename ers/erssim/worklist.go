@@ -288,7 +288,7 @@ func (v view) slotIssue() list {
 	letter = or(v.clinical, letter)
 	return append(out,
 		field("ubrnReceived", "valueDateTime", instant(v.received.Add(time.Hour))),
-		field("patientContactExpected", "valueDate", workingDays(v.received, v.contactDays()).Format(time.DateOnly)),
+		field("patientContactExpected", "valueDate", or(v.contact, workingDays(v.received, v.contactDays()).Format(time.DateOnly))),
 		field("clinicalInformationStatus", "valueCodeableConcept",
 			v.codeable(code{set: "eRS-ClinicalInformationStatus-1", code: letter})),
 		field("reason", "valueCodeableConcept", v.codeable(v.reason)),
