@@ -81,30 +81,36 @@ func (n *normaliser) listed(lists []fhir.Resource) []r4.Extension {
 	var out []r4.Extension
 	for _, l := range lists {
 		for entry := range l.Root().Get("entry").Items() {
-			item := entry.Get("item").Get("reference")
-			ref, err := fhir.ParseReference(item.Text())
-			if err != nil || ref.Type != "ReferralRequest" || ref.ID != n.ubrn {
-				continue
-			}
-			n.saw(item)
-			for ext := range entry.Get("extension").Items() {
-				if made := n.listedExtension(l.Root(), ext); len(made.Extension) > 0 {
-					out = append(out, made)
-				}
-			}
+			out = append(out, n.listedIn(l.Root(), entry)...)
 		}
 	}
 	return out
 }
 
-func (n *normaliser) listedExtension(list, ext fhir.Node) r4.Extension {
+// listedIn gives what one entry says, nothing where it is about another referral.
+func (n *normaliser) listedIn(list, entry fhir.Node) (out []r4.Extension) {
+	item := entry.Get("item").Get("reference")
+	ref, err := fhir.ParseReference(item.Text())
+	if err != nil || ref.Type != "ReferralRequest" || ref.ID != n.ubrn {
+		return nil
+	}
+	n.saw(item)
+	for ext := range entry.Get("extension").Items() {
+		if made, ok := n.listedExtension(list, ext); ok {
+			out = append(out, made)
+		}
+	}
+	return out
+}
+
+func (n *normaliser) listedExtension(list, ext fhir.Node) (r4.Extension, bool) {
 	name := unversioned(lastSegment(ext.Get("url").Text()))
 	if !strings.HasSuffix(strings.ToLower(name), strings.ToLower(listExtension)) {
 		copied, ok := copyOf(ext)
 		if ok {
 			n.sawAll(ext)
 		}
-		return copied
+		return copied, ok
 	}
 	out := r4.Extension{Url: strings.TrimSuffix(stu3Extension, "Extension-eRS-") + listName(name) + "-1"}
 	for field := range ext.Get("extension").Items() {
@@ -122,7 +128,7 @@ func (n *normaliser) listedExtension(list, ext fhir.Node) r4.Extension {
 			n.contact = field.Get("valueDate").Text()
 		}
 	}
-	return out
+	return out, len(out.Extension) > 0
 }
 
 // listName returns the name of an extension as tables have it, in whatever case e-RS writes it.

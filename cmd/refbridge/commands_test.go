@@ -23,7 +23,7 @@ func TestShowFindsAReferralByItsUBRNHoweverWrittenAndByItsTokenFromALog(t *testi
 	assert.NotRegexp(t, `\d{12}`, log, "no UBRN in a log")
 
 	r := w.run(exitDone, "show", held)
-	assert.Regexp(t, `(?m)^ers ReferralRequest/000000070006/_history/\d+  held, `, r.out)
+	assert.Regexp(t, `(?m)^ers ReferralRequest/000000070006/_history/\d+-w1  held, `, r.out)
 	assert.Contains(t, r.out, "NHS number is missing; the source must name the patient by NHS number")
 	assert.Contains(t, r.out, "waits for a change of tables, of the source, or refbridge retry")
 	assert.Equal(t, r.out, w.run(exitDone, "show", "0000 0007 0006").out)
@@ -36,7 +36,7 @@ func TestShowFindsAReferralByItsUBRNHoweverWrittenAndByItsTokenFromALog(t *testi
 	// One that was applied: its records by key and id, without values.
 	booked := w.in("BOOKED")
 	r = w.run(exitDone, "show", booked.UBRN)
-	assert.Regexp(t, `(?m)^ers ReferralRequest/`+booked.UBRN+`/_history/\d+  applied, `, r.out)
+	assert.Regexp(t, `(?m)^ers ReferralRequest/`+booked.UBRN+`/_history/\d+-w1  applied, `, r.out)
 	id, _ := w.row("ClinicalServiceRequest", "ers.sr."+booked.UBRN)["Id"].(string)
 	assert.Regexp(t, `(?m)^    ClinicalServiceRequest ers\.sr\.`+booked.UBRN+` `+id+`, \d+ fields$`, r.out)
 	assert.Regexp(t, `(?m)^    ServiceAppointment ers\.ap\.`+booked.Appointment+` \w{18}, \d+ fields$`, r.out)

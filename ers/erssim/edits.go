@@ -20,6 +20,7 @@ type Edit struct {
 	RequestContext      string `json:"requestContext,omitempty"`      // worklist Referrals For Review: LETTER_CHANGED, PRIORITY_CHANGED
 	ClinicalInformation string `json:"clinicalInformation,omitempty"` // worklist Appointment Slot Issues: PRESENT, OVERDUE
 	ContactExpected     string `json:"contactExpected,omitempty"`     // worklist Appointment Slot Issues: the day, 2026-03-05
+	ListField           string `json:"listField,omitempty"`           // either worklist: a field of this name, which e-RS does not document
 	Quiet               bool   `json:"quiet,omitempty"`               // only what the worklist says changes; the version stays
 
 	NestedSearch bool     `json:"nestedSearch,omitempty"` // the search criteria stand inside the shortlist, as after advice and guidance
@@ -33,7 +34,7 @@ type edited struct {
 	ahead                                           int // by how much the worklist's version is ahead of A005's
 	frozen                                          *referral
 	allocated, requestContext, clinical, onBehalfOf string
-	contact                                         string
+	contact, listField                              string
 	nestedSearch                                    bool
 }
 
@@ -89,6 +90,7 @@ func (s *Server) frozen(r *referral, is bool) *referral {
 func (s *Server) apply(r *referral, e Edit) {
 	r.allocated, r.requestContext = or(e.AllocatedClinician, r.allocated), or(e.RequestContext, r.requestContext)
 	r.clinical, r.contact = or(e.ClinicalInformation, r.clinical), or(e.ContactExpected, r.contact)
+	r.listField = or(e.ListField, r.listField)
 	if e.Quiet {
 		return
 	}

@@ -1,7 +1,6 @@
 package erssim
 
 import (
-	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -209,8 +208,8 @@ func (v view) entry(which string) object {
 	if which == referralsForReview {
 		fields, name = v.forReview(), "ReferralsforReview"
 	}
-	if v.odd("unknown field", 12) {
-		fields = append(fields, object{"url": "waitingBand", "valueString": "W" + fmt.Sprint(v.spin%4)})
+	if v.listField != "" {
+		fields = append(fields, field(v.listField, "valueString", "W1"))
 	}
 	return object{
 		"extension": list{object{"url": definition("Extension-eRS-" + name + "-WorkListItem-1"), "extension": fields}},

@@ -94,7 +94,7 @@ func TestReferralsForReviewHasTheShapeOfTheSpecification(t *testing.T) {
 		}
 	}
 	assert.Equal(t, len(all)-1, share["patient"], "one has no NHS number")
-	for _, sometimes := range []string{"service", "referralRequestVersion", "appointmentStart", "waitingBand", "namedClinician"} {
+	for _, sometimes := range []string{"service", "referralRequestVersion", "appointmentStart", "namedClinician"} {
 		assert.Positive(t, share[sometimes], sometimes)
 		assert.Less(t, share[sometimes], len(all), sometimes)
 	}
