@@ -161,7 +161,7 @@ func (c *comparison) takenBefore(s *Step, w *Write) bool {
 	w.shared = true
 	w.Action, w.Fields, w.Send, w.Have, w.Image.ID = first.Action, first.Fields, first.Send, first.Have, first.Image.ID
 	if name := otherIdentity(first.Image, w.Image); name != "" {
-		s.hold(patientDiffers(w, name), c.planner.Now().Add(notVisibleWait))
+		s.hold(patientDiffers(w.Object, name), c.planner.Now().Add(notVisibleWait))
 		return true
 	}
 	s.deferred = !sameWish(first.Image, w.Image)
@@ -236,7 +236,7 @@ func (c *comparison) create(w *Write) {
 	w.Action = Create
 	w.Send = sobject.Record{Object: w.Object, Key: w.Key}
 	for i, f := range w.Image.Fields {
-		if f.Value.IsNull() {
+		if f.Value.IsNull() || partial(f.Value) {
 			continue
 		}
 		w.Send.Fields = append(w.Send.Fields, f)
@@ -271,7 +271,7 @@ func (c *comparison) update(s *Step, w *Write, have, image sobject.Record) {
 			s.hold(c.elsewhere(w, f, there), c.planner.Now().Add(notVisibleWait))
 			return
 		case otherPerson:
-			s.hold(patientDiffers(w, f.Name), c.planner.Now().Add(notVisibleWait))
+			s.hold(patientDiffers(w.Object, f.Name), c.planner.Now().Add(notVisibleWait))
 			return
 		case keepTheirs:
 			w.Kept = append(w.Kept, f.Name)
@@ -339,7 +339,7 @@ const (
 //	identity    leave         otherPerson        otherPerson        otherPerson
 //
 // A patient link that differs is otherPatient whoever changed it. A field that is empty in Salesforce differs from nothing: a source's
-// or latest value fills it, an identity too.
+// or latest value fills it, an identity too; of a year or a month alone, which Salesforce takes not as a date, nothing is written.
 func decide(want sobject.Field, have, last sobject.Value, remembered bool) decision {
 	if have.Equal(want.Value) {
 		return leave
@@ -361,7 +361,7 @@ func decide(want sobject.Field, have, last sobject.Value, remembered bool) decis
 		return moved
 	case sobject.Identity:
 		switch {
-		case want.Value.IsNull():
+		case want.Value.IsNull(), have.IsNull() && partial(want.Value), sameIdentity(have, want.Value):
 			return leave
 		case have.IsNull():
 			return overwrite

@@ -252,23 +252,6 @@ func compareNamed(named [][]string, of string, known bool, err error) (ledger.Re
 	return ledger.Reason{}, false
 }
 
-// otherIdentity returns the first field by which two records that should be one are about two people; empty where there is none.
-func otherIdentity(a, b sobject.Record) string {
-	for _, f := range b.Fields {
-		other, _ := a.Get(f.Name)
-		if f.Owner == sobject.Identity && !f.Value.IsNull() && !other.IsNull() && !other.Equal(f.Value) {
-			return f.Name
-		}
-	}
-	return ""
-}
-
-func patientDiffers(w *Write, field string) ledger.Reason {
-	return ledger.Reason{Code: codePatientDiffers, Field: field, Text: "under this NHS number " + w.Object +
-		" has another value of what says who it is: one of the two may have somebody else's number; nothing of the patient was changed. " +
-		"If the source has put it right, put it right in Salesforce too"}
-}
-
 // elsewhere says where a record stands and where the source wants it.
 func (c *comparison) elsewhere(w *Write, want sobject.Field, have sobject.Value) ledger.Reason {
 	stands := "another record"

@@ -50,6 +50,9 @@ func TestOneFieldIsDecidedByItsOwner(t *testing.T) {
 		{"identity, the source says nothing", "PersonBirthdate", sobject.Identity, none, text("1950-01-01"), none, false, leave},
 		{"identity, differs", "PersonBirthdate", sobject.Identity, text("1988-01-01"), text("1950-01-01"), none, false, otherPerson},
 		{"identity, the source changed it", "PersonBirthdate", sobject.Identity, text("1988-01-01"), text("1950-01-01"), text("1950-01-01"), true, otherPerson},
+		{"identity, the same year alone", "PersonBirthdate", sobject.Identity, sobject.DateValue("1950"), sobject.DateValue("1950-01-01"), none, false, leave},
+		{"identity, another month alone", "PersonBirthdate", sobject.Identity, sobject.DateValue("1950-02"), sobject.DateValue("1950-01-01"), none, false, otherPerson},
+		{"identity, a year alone, empty there", "PersonBirthdate", sobject.Identity, sobject.DateValue("1950"), none, none, false, leave},
 	} {
 		got := decide(sobject.Field{Name: c.field, Value: c.want, Owner: c.owner}, c.have, c.last, c.remembered)
 		assert.Equal(t, c.decision, got, c.name)
@@ -140,5 +143,26 @@ func TestWhoAParticipantIs(t *testing.T) {
 			assert.Equal(t, c.fails, err != nil, c.name)
 			assert.Equal(t, c.numbers, numbers, c.name)
 		}
+	}
+}
+
+func TestWhatSaysWhoSomebodyIsIsComparedAsFarAsBothGo(t *testing.T) {
+	day := sobject.DateValue
+	for _, c := range []struct {
+		name string
+		a, b sobject.Value
+		same bool
+	}{
+		{"two days", day("1950-01-01"), day("1950-01-01"), true},
+		{"two other days", day("1950-01-01"), day("1950-01-02"), false},
+		{"a year and a day in it", day("1950"), day("1950-01-02"), true},
+		{"a day and the month that it is in", day("1950-01-02"), day("1950-01"), true},
+		{"a day and another month", day("1950-01-02"), day("1950-02"), false},
+		{"a month and the year before", day("1950-01"), day("1949"), false},
+		{"two texts", sobject.TextValue("19"), sobject.TextValue("1950"), false},
+		{"a text and a day", sobject.TextValue("1950"), day("1950-01-01"), false},
+	} {
+		assert.Equal(t, c.same, sameIdentity(c.a, c.b), c.name)
+		assert.Equal(t, c.same, sameIdentity(c.b, c.a), c.name)
 	}
 }

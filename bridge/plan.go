@@ -54,8 +54,10 @@ type Step struct {
 	turn     time.Time        // when a period of use next begins or ends in it: it is mapped again then; zero = never
 	deleted  bool             // the source has deleted the record: what it made is marked
 	stops    []sobject.Record // whose stop flag the source sets
-	skip     bool             // nothing to write down: the record was not even read yet
-	deferred bool             // another step of the plan writes the same record with other content: it waits for the next batch
+	// identities are what the source says of who the patient is.
+	identities []sobject.Record
+	skip       bool // nothing to write down: the record was not even read yet
+	deferred   bool // another step of the plan writes the same record with other content: it waits for the next batch
 }
 
 // Write is one record of a Step.

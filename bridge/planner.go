@@ -89,6 +89,9 @@ func (p *Planner) Inbound(ctx context.Context, work []ledger.Work) (Plan, error)
 	if err := p.patients(ctx, plan.Steps); err != nil {
 		return plan, err
 	}
+	if err := p.samePeople(ctx, plan.Steps); err != nil {
+		return plan, err
+	}
 	if err := p.appointmentPatients(ctx, plan.Steps); err != nil {
 		return plan, err
 	}
@@ -157,6 +160,7 @@ func (p *Planner) mapStep(ctx context.Context, s *Step) error {
 			Variables: map[string]string{"source": p.Flow, "run": run, "patientMode": string(p.Policy.Patient),
 				"system": p.Policy.System}}
 		p.stops(s, in)
+		p.identities(s, in)
 		out, err := p.Tables.Map(in)
 		var some mapping.Faults
 		if errors.As(err, &some) {

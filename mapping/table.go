@@ -346,6 +346,9 @@ func (r *Reader) coherent(n *yaml.Node, w *Row, m map[string]*yaml.Node) {
 	if why, hint := w.needless(); w.Optional && why != "" {
 		r.At(m["optional"], why, hint)
 	}
+	if w.Owner != sobject.Identity && slices.ContainsFunc(w.Transforms, func(t Transform) bool { return t.Part }) {
+		r.At(m["transform"], "date(partial) is for a row of owner identity: a field of Salesforce takes no month or year alone", "write date")
+	}
 	switch {
 	case m["from"] == nil && m["default"] == nil:
 		r.At(n, "a row needs from, or a default alone", "")

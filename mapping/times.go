@@ -97,9 +97,20 @@ func (m *Mapper) partial(s string, how reading) (at fhir.Moment, ok bool, _ *tro
 	return fhir.MomentOf(extent.First), true, nil
 }
 
+// dateTransform: date returns a day; a month or a year alone has none, and becomes nothing. date(partial) leaves such a one as it is, for
+// a row of owner identity: it is compared, and never written.
+func dateTransform(args []string) (Transform, error) {
+	t := Transform{Name: "date", Part: slices.Equal(args, []string{"partial"})}
+	if len(args) > 0 && !t.Part {
+		return t, fmt.Errorf("date takes nothing in brackets, or partial in a row of owner identity")
+	}
+	t.dated(func(m *Mapper, s string) (string, *trouble) { return m.date(s, t.Part) })
+	return t, nil
+}
+
 // date returns a day: of a full date as it stands, of an instant as it is in Europe/London. A partial date has no day
-// and becomes nothing.
-func (m *Mapper) date(s string) (string, *trouble) {
+// and becomes nothing, or stays as it is.
+func (m *Mapper) date(s string, partial bool) (string, *trouble) {
 	if day, ok := fhir.ParseDay(s); ok && len(s) == len(time.DateOnly) {
 		return s, outside(day.Year())
 	}
@@ -107,6 +118,8 @@ func (m *Mapper) date(s string) (string, *trouble) {
 	switch {
 	case !ok:
 		return "", badValue("a text of %d characters is not a FHIR date", utf8.RuneCountInString(s))
+	case extent.Part < fhir.PartDay && partial:
+		return s, outside(extent.First.In(m.set.zone).Year())
 	case extent.Part < fhir.PartDay:
 		return "", nil
 	}

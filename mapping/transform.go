@@ -21,6 +21,7 @@ type Transform struct {
 	Name   string
 	Text   string // as written: truncate(255, hold)
 	End    bool   // it reads a date as the end of a period: utc(end)
+	Part   bool   // a month or a year alone stands as it is: date(partial)
 	times  bool   // it works on dates and times
 	takes  string // FHIR type of the structures that it works on (FHIR.Coding), or anything; empty: it works on texts
 	apply  func(*Mapper, fhirpath.Collection) (fhirpath.Collection, *trouble)
@@ -81,6 +82,8 @@ func newTransform(name string, args []string) (Transform, error) {
 		return truncateTransform(args)
 	case "utc":
 		return utcTransform(args)
+	case "date":
+		return dateTransform(args)
 	case "nhsNumber":
 		return nhsNumberTransform(args)
 	case "hash":
@@ -105,8 +108,6 @@ func newTransform(name string, args []string) (Transform, error) {
 		return t, fmt.Errorf("%s takes nothing in brackets", name)
 	}
 	switch name {
-	case "date":
-		t.dated((*Mapper).date)
 	case "patientKey":
 		t.apply = (*Mapper).patientKey
 	case "codingKey":

@@ -26,6 +26,11 @@ func TestTransformsDoWhatTheDocumentSays(t *testing.T) {
 		{"date", "x", `"1962-02-11"`, "1962-02-11"},
 		{"date", "x", `"1962-02"`, ""},
 		{"date", "x", `"11/02/1962"`, "! bad-value"},
+		{"date(partial)", "x", `"1962-02-11"`, "1962-02-11"},
+		{"date(partial)", "x", `"1962-02"`, "1962-02"},
+		{"date(partial)", "x", `"1962"`, "1962"},
+		{"date(partial)", "x", `"62"`, "! bad-value"},
+		{"date(partial)", "x", `"0962"`, "! bad-value"},
 		{"date", "x", `"0001-01-01"`, "! bad-value"},
 		{"date", "x", `"9999-12-31T00:00:00Z"`, "! bad-value"},
 		{"utc", "x", `"9999-12-31"`, "! bad-value"},
@@ -83,6 +88,9 @@ func TestTransformsDoWhatTheDocumentSays(t *testing.T) {
 		}
 		t.Run(c.transform+" "+Short(c.source), func(t *testing.T) {
 			table := "object: X__c\nsource: Basic\nkey: {field: K__c, from: id}\nrows: [{field: F__c, from: extension.value, transform: \"" + c.transform + "\"}]\n"
+			if strings.Contains(c.transform, "partial") {
+				table = strings.Replace(table, "}]", ", owner: identity}]", 1)
+			}
 			if strings.HasPrefix(c.transform, "[") {
 				table = strings.ReplaceAll(table, `"`+c.transform+`"`, c.transform)
 			}

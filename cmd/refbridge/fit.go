@@ -43,7 +43,7 @@ func (a *app) fit(src config.Source) func(context.Context) (*mapping.Set, error)
 	}
 	verdict := error(hinted{errors.New("the tables were changed after they were read and before they were checked against the org"),
 		"start refbridge again"})
-	runs, told := a.tables, "none"
+	runs, told, blind := a.tables, "none", "none"
 	return func(ctx context.Context) (*mapping.Set, error) {
 		if on, _, err := mapping.Read(tablesIn(a.cfg.Tables), mapping.Options{}); err != nil || on.Hash() != a.tables.Hash() {
 			return runs, verdict // somebody is editing: what runs is what was judged before
@@ -64,8 +64,36 @@ func (a *app) fit(src config.Source) func(context.Context) (*mapping.Set, error)
 			told = names
 			a.logger.Warn("optional fields of the tables that the org lacks: their rows are left out", "flow", src.Name, "fields", names)
 		}
+		if names := a.incomparable(org, idle); names != blind {
+			blind = names
+			a.logger.Warn("fields that say who a patient is and that the org lacks or does not show: patients are linked without comparing them",
+				"flow", src.Name, "fields", names)
+		}
 		return runs, verdict
 	}
+}
+
+// incomparable writes the fields of owner identity that the org lacks, of tables that are idle, in one line; none where there is none. Of
+// tables that are not idle they do not fit.
+func (a *app) incomparable(org lint.Snapshot, idle map[string]bool) string {
+	var out []string
+	for _, t := range a.tables.Tables() {
+		if !idle[t.File] || t.Shared != mapping.SharedByPatient {
+			continue
+		}
+		i := slices.IndexFunc(org.Objects, func(d sobject.Description) bool { return d.Name == t.Object })
+		for _, w := range t.Rows {
+			there := i >= 0
+			if there {
+				_, there = org.Objects[i].Field(w.Field)
+			}
+			if w.Owner == sobject.Identity && !there {
+				out = append(out, t.Object+"."+w.Field)
+			}
+		}
+	}
+	slices.Sort(out)
+	return cmp.Or(strings.Join(slices.Compact(out), ", "), "none")
 }
 
 // lacks returns the optional fields that an org does not have, by object.

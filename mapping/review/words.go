@@ -82,6 +82,10 @@ func transformWords(t mapping.Transform) string {
 	case "humanName":
 		return map[string]string{"family": "the family name", "given": "the first given name", "middle": "the other given names",
 			"prefix": "the title", "full": "the full name"}[argument] + " of the name in use today, never an old one"
+	case "date":
+		if t.Part {
+			return "as a date; a year or a month alone is compared as far as it goes, and never written"
+		}
 	case "referenceId":
 		return "the id of the " + argument + " that it points to"
 	case "hash":

@@ -1,0 +1,120 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"refbridge/ledger"
+	"refbridge/mapping"
+	"refbridge/sfdc"
+	"refbridge/sfdc/sobject"
+)
+
+// identities notes what the source says of who the patient of a step is.
+func (p *Planner) identities(s *Step, in mapping.Input) {
+	for _, r := range p.Tables.Identities(in) {
+		if r.Object == accountType {
+			s.identities = append(s.identities, r)
+		}
+	}
+}
+
+// samePeople compares what the source says of who a patient is with the Account that was found by the NHS number, before anything is
+// written: also where patients are only linked, and where the Account was there before us. A step whose patient is somebody else is held,
+// and no stop flag is set on that Account.
+func (p *Planner) samePeople(ctx context.Context, steps []*Step) error {
+	sel := sfdc.Selection{Object: accountType, KeyField: "Id"}
+	found := map[*Step]string{}
+	for _, s := range steps {
+		id := s.account()
+		if id == "" || len(s.identities) == 0 || s.Fate != ledger.Pending {
+			continue
+		}
+		found[s] = id
+		sel.Keys = append(sel.Keys, id)
+		for _, r := range s.identities {
+			for _, f := range r.Fields {
+				sel.Fields = append(sel.Fields, f.Name)
+			}
+		}
+	}
+	if p.Target == nil || len(found) == 0 {
+		return nil
+	}
+	slices.Sort(sel.Keys)
+	slices.Sort(sel.Fields)
+	sel.Keys, sel.Fields = slices.Compact(sel.Keys), slices.Compact(sel.Fields)
+	rows, err := p.Target.Retrieve(ctx, sel)
+	if err != nil && !p.without(err) {
+		return p.refused(ctx, err, "retrieve "+accountType)
+	}
+	for s, id := range found {
+		if i := slices.IndexFunc(rows, func(r sobject.Record) bool { return r.ID == id }); i >= 0 {
+			s.samePerson(rows[i], p.Now().Add(notVisibleWait))
+		}
+	}
+	return nil
+}
+
+// without reports whether an org has no such field, or does not show it, and need not have it: patients are only linked.
+func (p *Planner) without(err error) bool {
+	var e *sfdc.Error
+	return p.Policy.Patient != CreateMode && errors.As(err, &e) && (e.Code == sfdc.CodeField || e.Status == http.StatusNotFound)
+}
+
+// account returns the id of the Account that was found for the step's patient; empty where there is none.
+func (s *Step) account() string {
+	for _, w := range s.Writes {
+		if patient, ok := w.Image.Get("PatientId"); ok && patient.Kind() == sobject.Text {
+			return patient.Reveal()
+		}
+	}
+	return ""
+}
+
+// samePerson holds the step where an Account is of another person than the source says.
+func (s *Step) samePerson(have sobject.Record, next time.Time) {
+	for _, said := range s.identities {
+		if name := otherIdentity(have, said); name != "" {
+			s.hold(patientDiffers(accountType, name), next)
+			s.stops = slices.DeleteFunc(s.stops, func(r sobject.Record) bool { return r.Object == accountType })
+			return
+		}
+	}
+}
+
+// otherIdentity returns the first field by which two records that should be one are about two people; empty where there is none.
+func otherIdentity(a, b sobject.Record) string {
+	for _, f := range b.Fields {
+		other, _ := a.Get(f.Name)
+		if f.Owner == sobject.Identity && !f.Value.IsNull() && !other.IsNull() && !sameIdentity(other, f.Value) {
+			return f.Name
+		}
+	}
+	return ""
+}
+
+// sameIdentity reports whether two values of what says who somebody is can be one person's: dates as far as both go, where one has a year
+// or a month alone.
+func sameIdentity(a, b sobject.Value) bool {
+	if a.Kind() != sobject.Date || b.Kind() != sobject.Date {
+		return a.Equal(b)
+	}
+	x, y := a.Reveal(), b.Reveal()
+	return strings.HasPrefix(x, y) || strings.HasPrefix(y, x)
+}
+
+// partial reports whether a value is a year or a month alone: it is compared, and Salesforce takes no such date.
+func partial(v sobject.Value) bool {
+	return v.Kind() == sobject.Date && len(v.Reveal()) < len(time.DateOnly)
+}
+
+func patientDiffers(object, field string) ledger.Reason {
+	return ledger.Reason{Code: codePatientDiffers, Field: field, Text: "under this NHS number " + object +
+		" has another value of what says who it is: one of the two may have somebody else's number; nothing of the patient was changed. " +
+		"If the source has put it right, put it right in Salesforce too"}
+}
