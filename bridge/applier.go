@@ -9,30 +9,33 @@ import (
 	"slices"
 	"time"
 
-	"refbridge/fhir"
 	"refbridge/ledger"
 	"refbridge/sfdc"
 	"refbridge/sfdc/sobject"
 )
 
 const (
-	batchSize      = 200              // rows a call: the limit of sObject Collections
-	settleTime     = 10 * time.Second // to finish writing down after a stop
-	flightTime     = 20 * time.Second // to let a call in flight end after a stop
-	lateCommit     = 11 * time.Minute // a Salesforce call may still commit this long after our deadline
-	maxPermissions = 10               // refused rows in a row before it is the org, not the record
+	batchSize  = 200              // rows a call: the limit of sObject Collections
+	settleTime = 10 * time.Second // to finish writing down after a stop
+	flightTime = 20 * time.Second // to let a call in flight end after a stop
+	// lateCommit is how long after it was begun an attempt may still take effect: two minutes for the call itself, ten in which
+	// Salesforce may still commit what it has begun, and one for clocks.
+	lateCommit     = 13 * time.Minute
+	maxPermissions = 10 // refused rows in a row before it is the org, not the record
 )
 
 // upserter writes records to Salesforce by external key, and reads back what the org made of them.
 type upserter interface {
-	Upsert(ctx context.Context, object, keyField string, records []sobject.Record) ([]sfdc.SaveResult, error)
+	Upsert(ctx context.Context, object, keyField string, records []sobject.Record,
+		before func(ctx context.Context, rows []int) error) ([]sfdc.SaveResult, error)
 	Retrieve(ctx context.Context, s sfdc.Selection) ([]sobject.Record, error)
 }
 
 // journal is where the applier writes down what it is about to do and what came of it.
 type journal interface {
-	Intend(ctx context.Context, intents []ledger.Intent) error
+	Intend(ctx context.Context, intents []ledger.Intent) (ids []string, err error)
 	Settle(ctx context.Context, s []ledger.Settlement) error
+	Probed(ctx context.Context, probes []ledger.Probe) error
 }
 
 // Applier executes plans.
@@ -44,27 +47,14 @@ type Applier struct {
 	// Progress is told how many steps of the plan are settled; nil = nobody listens.
 	Progress func(done, total int)
 
-	refused int                 // rows refused for permission, one after the other
-	open    map[string][]string // intents of earlier runs that nothing has closed, by record
+	refused int           // rows refused for permission, one after the other
+	moves   map[owner]int // how often a row of a record moved between plan and write, in this run
 }
 
-// Resume takes over the intents that an earlier run left open: they are closed with the next settlement of their record,
-// whose plan has read Salesforce by key and so knows whether the write happened.
-func (a *Applier) Resume(open []ledger.Intent) {
-	a.open = map[string][]string{}
-	for _, in := range open {
-		id := in.Source + " " + in.Ref.Current().String()
-		a.open[id] = append(a.open[id], in.ID)
-	}
-}
+// begin begins a run.
+func (a *Applier) begin() { a.moves = map[owner]int{} }
 
-// leftOpen gives and forgets the open intents of a record.
-func (a *Applier) leftOpen(source string, ref fhir.Reference) []string {
-	id := source + " " + ref.Current().String()
-	ids := a.open[id]
-	delete(a.open, id)
-	return ids
-}
+const maxMoves = 3 // then the record waits for the next run
 
 // Result sums up one Apply.
 type Result struct {
@@ -76,8 +66,11 @@ type Result struct {
 // concerns all of them: a stopped context, a ledger that cannot be written, or ErrHalted; steps that were not reached
 // then stay pending, and doing them again is harmless because every write is an upsert by key.
 func (a *Applier) Apply(ctx context.Context, plan Plan) (Result, error) {
+	if a.moves == nil {
+		a.begin()
+	}
 	run := applying{Applier: a, plan: plan, ids: map[string]string{}, failed: map[string]error{},
-		meant: map[*Step][]string{}, unsent: map[*Step]bool{}, stopped: map[*Write]bool{}, unstopped: map[*Step]error{}}
+		attempts: map[*Write][]attempt{}, unsent: map[*Step]bool{}, stopped: map[*Write]bool{}, unstopped: map[*Step]error{}}
 	err := run.ahead(ctx)
 	for _, object := range a.Objects {
 		if err != nil {
@@ -96,11 +89,13 @@ func (a *Applier) Apply(ctx context.Context, plan Plan) (Result, error) {
 type applying struct {
 	*Applier
 	plan   Plan
-	ids    map[string]string  // record -> Salesforce id, for rows that were accepted
-	failed map[string]error   // record -> why it was not
-	meant  map[*Step][]string // intents that were written down
-	unsent map[*Step]bool     // a record of it never left, because of a stop
-	writes int
+	ids    map[string]string // record -> Salesforce id, for rows that were accepted
+	failed map[string]error  // record -> why it was not
+	// attempts are those of this run, by what they write.
+	attempts map[*Write][]attempt
+	unsent   map[*Step]bool // a record of it never left, because of a stop or because its row moved
+	writes   int
+	settled  int // steps
 	// stopped are the stop flags that were written; unstopped the steps of which one was not, and why.
 	stopped   map[*Write]bool
 	unstopped map[*Step]error
@@ -175,6 +170,10 @@ func (r *applying) batch(ctx context.Context, steps []*Step, rows []*Write) erro
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	steps, rows, err := r.unmoved(ctx, steps, rows)
+	if err != nil || len(rows) == 0 {
+		return err
+	}
 	results, stop, err := r.send(ctx, steps, rows)
 	if err != nil {
 		return err
@@ -191,29 +190,67 @@ func (r *applying) batch(ctx context.Context, steps []*Step, rows []*Write) erro
 	return stop
 }
 
-// send writes the intents down and sends the rows. stop is why nothing more may be sent, err why it is not known what became of them.
+// send sends the rows; each attempt is written down before its first byte. stop is why nothing more may be sent, err why it is not
+// known what became of them.
 func (r *applying) send(ctx context.Context, steps []*Step, rows []*Write) (results []sfdc.SaveResult, stop, err error) {
-	intents := make([]ledger.Intent, len(rows))
 	records := make([]sobject.Record, len(rows))
 	for i, w := range rows {
-		intents[i] = r.intent(steps[i], w)
 		records[i] = w.Send
 	}
-	// Committed before the first byte is sent: whatever happens from here on, the ledger knows what was meant.
-	if err := r.Journal.Intend(ctx, intents); err != nil {
-		return nil, nil, fmt.Errorf("write down intents: %w", err)
-	}
-	for i, s := range steps {
-		r.meant[s] = append(r.meant[s], intents[i].ID)
+	var unwritten error
+	before := func(ctx context.Context, positions []int) error {
+		unwritten = r.intend(ctx, steps, rows, positions)
+		return unwritten
 	}
 	// A stop does not cut a call in flight: what it did would have to be found out again.
 	sending, done := inFlight(ctx, flightTime)
 	defer done()
-	results, stop = r.Target.Upsert(sending, rows[0].Object, rows[0].Key.Field, records)
+	results, stop = r.Target.Upsert(sending, rows[0].Object, rows[0].Key.Field, records, before)
 	if len(results) != len(rows) {
 		return nil, nil, fmt.Errorf("upsert %s: %w", rows[0].Object, errors.Join(errResults, stop))
 	}
-	return results, stop, nil
+	for i, w := range rows {
+		r.answered(w, results[i].Attempts)
+	}
+	return results, errors.Join(unwritten, without(stop, unwritten)), nil
+}
+
+// without returns an error unless it says no more than another.
+func without(err, other error) error {
+	if other != nil && errors.Is(err, other) {
+		return nil
+	}
+	return err
+}
+
+// attempt is one attempt of a write.
+type attempt struct {
+	id      string
+	by      time.Time // after it the attempt cannot take effect any more
+	outcome sfdc.Outcome
+}
+
+// intend writes an attempt of some rows down. It is committed before the first byte is sent: whatever happens from here on, the
+// ledger knows what was meant.
+func (r *applying) intend(ctx context.Context, steps []*Step, rows []*Write, positions []int) error {
+	intents := make([]ledger.Intent, len(positions))
+	for n, i := range positions {
+		intents[n] = r.intent(steps[i], rows[i])
+	}
+	ids, err := r.Journal.Intend(ctx, intents)
+	if err != nil {
+		return fmt.Errorf("write down intents: %w", err)
+	}
+	for n, i := range positions {
+		r.attempts[rows[i]] = append(r.attempts[rows[i]], attempt{id: ids[n], by: intents[n].Deadline})
+	}
+	return nil
+}
+
+func (r *applying) answered(w *Write, outcomes []sfdc.Outcome) {
+	for i := range min(len(outcomes), len(r.attempts[w])) {
+		r.attempts[w][i].outcome = outcomes[i]
+	}
 }
 
 // defaults reads back what the org itself put into fields that the source says nothing about (a status reason None, a
@@ -239,22 +276,24 @@ func (r *applying) defaults(ctx context.Context, rows []*Write) error {
 		if stopped(ctx, err) {
 			return err
 		}
-		return nil // the image stays without them: where both sides change later, the record is held instead
+		return nil // the image stays without them: what is there at the next look is taken for the org's own
 	}
 	for _, w := range rows {
 		i := slices.IndexFunc(got, func(g sobject.Record) bool { return g.Key == w.Key })
-		if i >= 0 && w.Action == Create {
-			remember(w, got[i])
+		if i >= 0 && w.Action == Create && !got[i].Theirs {
+			w.filled(got[i])
 		}
 	}
 	return nil
 }
 
-// remember takes over the values of fields that the source says nothing about.
-func remember(w *Write, have sobject.Record) {
-	for i, f := range w.Image.Fields {
+// filled takes over the values of fields that the source says nothing about.
+func (w *Write) filled(have sobject.Record) {
+	w.Known.Record.Modified = have.Modified
+	for _, f := range w.Image.Fields {
 		if f.Value.IsNull() && f.KeepIfAbsent {
-			w.Image.Fields[i].Value, _ = have.Get(f.Name)
+			f.Value, _ = have.Get(f.Name)
+			setField(&w.Known.Record, f)
 		}
 	}
 }
@@ -288,146 +327,52 @@ func (r *applying) result(s *Step, w *Write, res sfdc.SaveResult) error {
 func (r *applying) intent(s *Step, w *Write) ledger.Intent {
 	body, _ := sobject.Encode(w.Send)
 	digest := sha256.Sum256(body)
-	in := ledger.Intent{Source: s.Work.Source, Ref: s.Work.Ref, Object: w.Object, Key: w.Key.Value,
+	return ledger.Intent{Source: s.Work.Source, Ref: s.Work.Ref, Object: w.Object, Key: w.Key.Value, Meant: w.Send, Creates: w.Action == Create,
 		Digest: hex.EncodeToString(digest[:]), Tables: r.plan.Tables, Deadline: r.Now().Add(lateCommit)}
-	name := sha256.Sum256([]byte(in.Source + "|" + in.Ref.String() + "|" + in.Object + "|" + in.Key + "|" + in.Digest))
-	in.ID = hex.EncodeToString(name[:16])
-	return in
 }
 
-// settle writes down every step that is decided. With halted set, the steps that were not reached stay pending.
-func (r *applying) settle(ctx context.Context, halted error) (Result, error) {
-	out := Result{Writes: r.writes}
-	var batch []ledger.Settlement
-	flush := func() error {
-		if len(batch) == 0 {
-			return nil
-		}
-		err := r.Journal.Settle(ctx, batch)
-		batch = batch[:0]
-		return err
+// unmoved asks again for the stamps of rows right before they are written (doubt rule 9). Where one has moved since it was compared,
+// or is there by now, its step waits for the next batch, which compares it anew: somebody may just have decided something.
+func (r *applying) unmoved(ctx context.Context, steps []*Step, rows []*Write) ([]*Step, []*Write, error) {
+	sel := sfdc.Selection{Object: rows[0].Object, KeyField: rows[0].Key.Field}
+	for _, w := range rows {
+		sel.Keys = append(sel.Keys, w.Key.Value)
 	}
-	for i, s := range r.plan.Steps {
-		if st, ok := r.settlement(s, halted != nil); ok {
-			batch = append(batch, st)
-			out.count(st.Fate)
-		}
-		if len(batch) == batchSize {
-			if err := flush(); err != nil {
-				return out, fmt.Errorf("settle: %w", err)
-			}
-		}
-		if r.Progress != nil {
-			r.Progress(i+1, len(r.plan.Steps))
-		}
+	found, err := r.Target.Retrieve(ctx, sel)
+	if err != nil {
+		return nil, nil, readRefused(ctx, err, "ask for the stamps of "+sel.Object, r.Now())
 	}
-	if err := flush(); err != nil {
-		return out, fmt.Errorf("settle: %w", err)
+	now := records{}
+	for _, row := range found {
+		now[recordID(row.Object, row.Key)] = row
 	}
-	return out, halted
-}
-
-func (r *Result) count(f ledger.Fate) {
-	switch f {
-	case ledger.Applied:
-		r.Applied++
-	case ledger.Held:
-		r.Held++
-	case ledger.Dead:
-		r.Dead++
-	case ledger.Unknown:
-		r.Unknown++
-	case ledger.Superseded:
-		r.Superseded++
-	}
-}
-
-// settlement says what became of a step; ok is false for one that stays pending.
-func (r *applying) settlement(s *Step, halted bool) (ledger.Settlement, bool) {
-	v := verdict{fate: s.Fate, reason: s.Reason, next: s.Next}
-	if s.skip || r.unsent[s] || s.deferred && s.Fate == ledger.Pending {
-		return ledger.Settlement{}, false
-	}
-	if s.Fate == ledger.Pending || r.unstopped[s] != nil || halted && len(s.Ahead) > 0 {
-		var ok bool
-		if v, ok = r.outcome(s, halted); !ok {
-			return ledger.Settlement{}, false
-		}
-	}
-	st := v.settlement(s.Work)
-	st.Intents = append(r.meant[s], r.leftOpen(s.Work.Source, s.Work.Ref)...)
-	if st.Fate == ledger.Applied {
-		st.Next = s.turn
-		st.Known = &ledger.Known{Version: s.Work.Ref.Version, Digest: s.Digest.String(), Tables: r.plan.Tables,
-			Patient: s.Patient, Terminal: s.Terminal}
-	}
-	st.Images = r.flagged(s, r.images(s, st.Fate == ledger.Applied))
-	return st, true
-}
-
-// outcome judges a step that was to be applied by what became of its records.
-func (r *applying) outcome(s *Step, halted bool) (verdict, bool) {
-	if err := r.cause(s); err != nil {
-		if parent := (parentError{}); errors.As(err, &parent) {
-			return r.waits(parent), true
-		}
-		v := ofTarget(err, s.Work, r.Now())
-		v.reason.Rule = r.rule(s, v.reason.Field)
-		return v, v.halt == nil
-	}
-	for _, w := range s.Ahead {
-		if !r.stopped[w] && halted {
-			return verdict{}, false
-		}
-	}
-	if s.Fate != ledger.Pending {
-		return verdict{fate: s.Fate, reason: s.Reason, next: s.Next}, true
-	}
-	for _, w := range s.Writes {
-		if w.Action == Same || r.written(w) {
+	var still []*Step
+	var same []*Write
+	for i, w := range rows {
+		row, there := now.get(w.Object, w.Key)
+		if there != (w.Have.ID != "") || there && r.rowMoved(w, row) {
+			r.moves[ownerOf(steps[i])]++
+			steps[i].deferred, r.unsent[steps[i]] = r.moves[ownerOf(steps[i])] < maxMoves, true
+			r.failed[recordID(w.Object, w.Key)] = errMoved
 			continue
 		}
-		// Not failed and not written: a halt came first, or the first step of a shared record did not get through.
-		return r.waits(parentError{w.Object, w.Key.Value}), !halted
+		still, same = append(still, steps[i]), append(same, w)
 	}
-	return verdict{fate: ledger.Applied, reason: s.Reason}, true
+	return still, same, nil
 }
 
-// rule gives the row of the tables that wrote the field which Salesforce refused.
-func (r *applying) rule(s *Step, field string) string {
-	for _, w := range s.Writes {
-		if r.failed[recordID(w.Object, w.Key)] == nil {
-			continue
-		}
-		if i := slices.IndexFunc(w.Fields, func(f FieldChange) bool { return f.Field == field }); i >= 0 {
-			return w.Fields[i].Rule.FileLine()
+// errMoved says that a row is not as it was when it was compared.
+var errMoved = errors.New("its row has changed since it was compared")
+
+// rowMoved reports whether a row has another stamp than when it was compared, for another reason than its stop flag that this run has set.
+func (r *applying) rowMoved(w *Write, now sobject.Record) bool {
+	if now.Modified.Equal(w.Have.Modified) {
+		return false
+	}
+	for flag := range r.stopped {
+		if flag.Object == w.Object && flag.Key == w.Key && !now.Theirs {
+			return false
 		}
 	}
-	return ""
-}
-
-func (r *applying) waits(e parentError) verdict {
-	return verdict{fate: ledger.Held, next: r.Now().Add(nextRun), reason: ledger.Reason{Code: codeParent, Text: e.Error()}}
-}
-
-func (r *applying) written(w *Write) bool {
-	_, ok := r.ids[recordID(w.Object, w.Key)]
-	return ok
-}
-
-// images gives what Salesforce holds now: every record of a step that is applied, and of any other step those that were
-// accepted before it failed. Without these the next look at Salesforce would take our own writes for somebody else's.
-func (r *applying) images(s *Step, all bool) []sobject.Record {
-	var out []sobject.Record
-	for _, w := range s.Writes {
-		if !all && !r.written(w) {
-			continue
-		}
-		image := w.Image
-		if id, ok := r.ids[recordID(w.Object, w.Key)]; ok && id != "" {
-			image.ID = id
-		}
-		out = append(out, image)
-	}
-	return out
+	return true
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"refbridge/fhir"
 	"refbridge/ledger"
@@ -23,15 +24,18 @@ func (r records) get(object string, key sobject.Key) (sobject.Record, bool) {
 
 // compare retrieves what Salesforce holds of everything that the steps want, and decides field by field.
 func (p *Planner) compare(ctx context.Context, steps []*Step) error {
-	current, err := p.current(ctx, steps)
-	if err != nil {
+	keys := wantedKeys(steps)
+	c := comparison{planner: p, read: p.Now(), planned: map[string]*Write{}, owners: map[string]owner{}}
+	var err error
+	if c.rows, err = p.rows(ctx, keys); err != nil {
 		return err
 	}
-	images, err := p.images(ctx, steps)
-	if err != nil {
+	if c.current, err = p.current(ctx, keys); err != nil {
 		return err
 	}
-	c := comparison{planner: p, current: current, images: images, planned: map[string]*Write{}, owners: map[string]owner{}}
+	if c.deleted, err = p.deletedOnes(ctx, keys, c.rows, c.current); err != nil {
+		return err
+	}
 	for _, s := range steps {
 		if s.Fate != ledger.Pending {
 			continue
@@ -44,12 +48,11 @@ func (p *Planner) compare(ctx context.Context, steps []*Step) error {
 }
 
 // current asks once per object for all keys, and for the parents that the records refer to.
-func (p *Planner) current(ctx context.Context, steps []*Step) (records, error) {
+func (p *Planner) current(ctx context.Context, keys map[string][]string) (records, error) {
 	out := records{}
 	if p.Target == nil {
 		return out, nil
 	}
-	keys := wantedKeys(steps)
 	for _, o := range p.Tables.Objects() {
 		if len(keys[o.Name]) == 0 {
 			continue
@@ -60,6 +63,35 @@ func (p *Planner) current(ctx context.Context, steps []*Step) (records, error) {
 			return nil, p.refused(ctx, err, "retrieve "+o.Name)
 		}
 		for _, r := range rows {
+			out[recordID(o.Name, r.Key)] = r
+		}
+	}
+	return out, nil
+}
+
+// deletedOnes asks for rows in doubt that are not there among those that somebody deleted (doubt rule 8): a create that went
+// unanswered may have been deleted since, and is not made again then.
+func (p *Planner) deletedOnes(ctx context.Context, keys map[string][]string, rows rowsByID, current records) (records, error) {
+	out := records{}
+	if p.Target == nil {
+		return out, nil
+	}
+	for _, o := range p.Tables.Objects() {
+		var missing []string
+		for _, key := range keys[o.Name] {
+			id := recordID(o.Name, sobject.Key{Value: key})
+			if _, there := current[id]; !there && len(rows[id].Open) > 0 {
+				missing = append(missing, key)
+			}
+		}
+		if len(missing) == 0 {
+			continue
+		}
+		found, err := p.Target.Deleted(ctx, sfdc.Selection{Object: o.Name, KeyField: o.KeyField, Keys: missing})
+		if err != nil {
+			return nil, p.refused(ctx, err, "look for deleted rows of "+o.Name)
+		}
+		for _, r := range found {
 			out[recordID(o.Name, r.Key)] = r
 		}
 	}
@@ -89,17 +121,20 @@ func wantedKeys(steps []*Step) map[string][]string {
 	return keys
 }
 
-func (p *Planner) images(ctx context.Context, steps []*Step) (records, error) {
-	out := records{}
+// rowsByID are what the ledger knows of rows, by object and external key.
+type rowsByID map[string]ledger.Row
+
+func (p *Planner) rows(ctx context.Context, keys map[string][]string) (rowsByID, error) {
+	out := rowsByID{}
 	if p.Memory == nil {
 		return out, nil
 	}
-	for object, keys := range wantedKeys(steps) {
-		images, err := p.Memory.ImagesByKey(ctx, object, keys)
+	for object, some := range keys {
+		rows, err := p.Memory.Rows(ctx, object, some)
 		if err != nil {
-			return nil, fmt.Errorf("read last-synced images of %s: %w", object, err)
+			return nil, fmt.Errorf("read what is known of %s: %w", object, err)
 		}
-		for key, r := range images {
+		for key, r := range rows {
 			out[recordID(object, sobject.Key{Value: key})] = r
 		}
 	}
@@ -109,8 +144,10 @@ func (p *Planner) images(ctx context.Context, steps []*Step) (records, error) {
 // comparison is the state of one compare.
 type comparison struct {
 	planner *Planner
+	read    time.Time // when the rows were asked for
+	rows    rowsByID  // what is known from before
 	current records
-	images  records
+	deleted records           // rows in doubt that somebody deleted
 	planned map[string]*Write // what earlier steps of this plan write
 	owners  map[string]owner  // of the records that earlier steps of this plan have, whatever became of them
 }
@@ -118,8 +155,8 @@ type comparison struct {
 func (c *comparison) step(ctx context.Context, s *Step) error {
 	s.accountsOfOthers(c.current)
 	for _, w := range s.Writes {
-		if ours, err := c.belongs(ctx, s, w); err != nil || !ours {
-			return err
+		if !c.belongs(s, w) {
+			return nil
 		}
 		if c.takenBefore(s, w) {
 			if s.deferred || s.Fate != ledger.Pending {
@@ -139,7 +176,7 @@ func (c *comparison) step(ctx context.Context, s *Step) error {
 		return err
 	}
 	for _, w := range s.Writes {
-		if !w.shared {
+		if !w.shared && (w.Action != Same || w.Have.ID != "") {
 			c.planned[recordID(w.Object, w.Key)] = w
 			c.owners[recordID(w.Object, w.Key)] = ownerOf(s)
 		}
@@ -158,7 +195,7 @@ func (c *comparison) takenBefore(s *Step, w *Write) bool {
 		}
 		return w.shared
 	}
-	w.shared = true
+	w.shared, w.first = true, first
 	w.Action, w.Fields, w.Send, w.Have, w.Image.ID = first.Action, first.Fields, first.Send, first.Have, first.Image.ID
 	if name := otherIdentity(first.Image, w.Image); name != "" {
 		s.hold(patientDiffers(w.Object, name), c.planner.Now().Add(notVisibleWait))
@@ -211,31 +248,54 @@ func (c *comparison) present(s *Step, v sobject.Value) bool {
 
 // write decides what is sent for one record.
 func (c *comparison) write(s *Step, w *Write) {
-	image, known := c.images.get(w.Object, w.Key)
+	id := recordID(w.Object, w.Key)
+	row := c.rows[id]
 	have, there := c.current.get(w.Object, w.Key)
-	switch {
-	case c.planner.Target == nil && known:
-		have, there = image, true // offline: the last-synced image is what we know of Salesforce
-	case c.planner.Target == nil:
-	case !there && known && w.kept():
-		// A person deleted it. Recreating would undo a decision; the record stays listed until somebody decides.
-		s.die(ledger.Reason{Code: codeDeleted, Text: w.Object + " " + w.Key.Value + " was deleted in Salesforce"})
-		return
+	seen := row.Known && !row.Image.Unseen
+	if c.planner.Target == nil && seen {
+		have, there = row.Image.Record, true // offline: the last-synced image is what we know of Salesforce
 	}
-	if !there {
-		c.create(w)
+	w.remember(row, c.read)
+	switch gone, deleted := c.deleted[id]; {
+	case there:
+		c.update(s, w, have, row)
+	case c.planner.Target != nil && (deleted || seen) && w.kept():
+		// A person deleted it. Recreating would undo a decision; the record stays listed until somebody decides.
+		w.Known.Deleted, w.Known.Unseen = true, false
+		if deleted {
+			w.Known.Record.ID, w.Known.Record.Modified = gone.ID, gone.Modified
+		}
+		s.die(ledger.Reason{Code: codeDeleted, Text: w.Object + " " + w.Key.Value + " was deleted in Salesforce"})
+	default:
+		c.create(w, row)
 		if written, _ := c.planner.foreseen.wanted(w); written {
 			w.Action = Update // an earlier batch of this dry run would have created it
 		}
-		return
 	}
-	c.update(s, w, have, image)
 }
 
-func (c *comparison) create(w *Write) {
+// remember takes over what is known of a row from before it was read, and which of its intents the read closes.
+func (w *Write) remember(row ledger.Row, read time.Time) {
+	w.before, w.Known = row, row.Image
+	w.Known.Record.Object, w.Known.Record.Key = w.Object, w.Key
+	w.Known.Record.Fields = slices.Clone(row.Image.Record.Fields)
+	w.Known.Unseen = !row.Known || row.Image.Unseen
+	for _, in := range row.Open {
+		if in.Deadline.Before(read) {
+			w.closes = append(w.closes, in.ID)
+		} else {
+			w.open = append(w.open, in)
+		}
+	}
+}
+
+func (c *comparison) create(w *Write, row ledger.Row) {
 	w.Action = Create
 	w.Send = sobject.Record{Object: w.Object, Key: w.Key}
 	for i, f := range w.Image.Fields {
+		f.Value = forwarded(row, f)
+		w.Image.Fields[i].Value = f.Value
+		w.say(f)
 		if f.Value.IsNull() || partial(f.Value) {
 			continue
 		}
@@ -244,52 +304,149 @@ func (c *comparison) create(w *Write) {
 	}
 }
 
-func (c *comparison) update(s *Step, w *Write, have, image sobject.Record) {
-	w.Action, w.Have = Same, have
-	w.Image.ID = have.ID
-	w.Send = sobject.Record{Object: w.Object, Key: w.Key, ID: have.ID}
-	for i, f := range w.Image.Fields {
-		there, _ := have.Get(f.Name)
-		there = c.asRef(there, f.Value)
-		last, remembered := image.Get(f.Name)
-		if f.Value.IsNull() && f.KeepIfAbsent {
-			w.Image.Fields[i].Value = last // the source says nothing: what was last known stays what was last known
-			continue
-		}
-		if c.planner.unsettled[recordID(w.Object, w.Key)] && f.Owner == sobject.Latest {
-			last, remembered = there, true // an unsettled write of ours: the difference is not taken for a person's
-		}
-		d := decide(f, there, last, remembered)
-		if f.Owner == sobject.Stop && s.Work.Known.Version == s.Work.Ref.Version && d == overwrite && !f.Value.Equal(sobject.BoolValue(true)) {
-			d = keepTheirs // only a newer version takes a stop flag back
-		}
-		if s.flagged(w, f.Name) {
-			continue // written ahead
-		}
-		switch d {
-		case moved:
-			s.hold(c.elsewhere(w, f, there), c.planner.Now().Add(notVisibleWait))
-			return
-		case otherPerson:
-			s.hold(patientDiffers(w.Object, f.Name), c.planner.Now().Add(notVisibleWait))
-			return
-		case keepTheirs:
-			w.Kept = append(w.Kept, f.Name)
-		case conflict:
-			s.hold(ledger.Reason{Code: codeConflict, Field: f.Name, Rule: w.rules[i].FileLine(),
-				Text:   "both the source and Salesforce changed this field since the last sync; make one side equal to the other",
-				Detail: fhir.Private(fmt.Sprintf("the source says %s, Salesforce says %s", shown(f.Value), shown(there)))}, c.planner.Now().Add(nextRun))
-			return
-		case otherPatient:
-			s.die(ledger.Reason{Code: codePatientChanged, Field: f.Name,
-				Text: "the record in Salesforce belongs to another Account than this patient's"})
-			return
-		case overwrite:
-			w.Action = Update
-			w.Send.Fields = append(w.Send.Fields, f)
-			w.Fields = append(w.Fields, FieldChange{Field: f.Name, Have: there, Want: f.Value, Rule: w.rules[i]})
+// forwarded returns the source's value of a field. Where it is silent about one that it leaves as it is then, that is what an older
+// version said and nobody has seen settled (doubt, "wish").
+func forwarded(row ledger.Row, f sobject.Field) sobject.Value {
+	if !f.KeepIfAbsent || !f.Value.IsNull() {
+		return f.Value
+	}
+	for _, in := range slices.Backward(row.Open) {
+		if v, carries := in.Meant.Get(f.Name); carries {
+			return v
 		}
 	}
+	said, _ := sobject.Record{Fields: row.Image.Said}.Get(f.Name)
+	return said
+}
+
+// say remembers what the source says of a field that it may be silent about later, until it is seen settled.
+func (w *Write) say(f sobject.Field) {
+	w.Known.Said = slices.DeleteFunc(slices.Clone(w.Known.Said), func(said sobject.Field) bool { return said.Name == f.Name })
+	is, known := w.Known.Record.Get(f.Name)
+	if f.KeepIfAbsent && !f.Value.IsNull() && !(known && is.Equal(f.Value)) {
+		w.Known.Said = append(w.Known.Said, f)
+	}
+}
+
+func (c *comparison) update(s *Step, w *Write, have sobject.Record, row ledger.Row) {
+	w.Action, w.Have = Same, have
+	w.Image.ID, w.Known.Record.ID = have.ID, have.ID
+	w.Known.Unseen, w.Known.Deleted = false, false
+	w.Send = sobject.Record{Object: w.Object, Key: w.Key, ID: have.ID}
+	calm := true // every field is as the image has it
+	for i := range w.Image.Fields {
+		f := &w.Image.Fields[i]
+		there, _ := have.Get(f.Name)
+		there = c.asRef(there, f.Value)
+		silent := f.Value.IsNull() && f.KeepIfAbsent
+		f.Value = forwarded(row, *f)
+		p := pastOf(row, f.Name, have).adopted(there, f.KeepIfAbsent, silent)
+		d := leave
+		if !f.Value.IsNull() || !f.KeepIfAbsent {
+			d = c.field(s, w, *f, there, p)
+			p = p.after(f.Value, there, d)
+		}
+		w.know(*f, p)
+		calm = calm && p.known && p.image.Equal(there)
+		c.settle(s, w, i, there, d)
+	}
+	if calm || !movedSince(row, have) {
+		w.Known.Record.Modified = have.Modified
+	}
+}
+
+// field decides about one field; what was carried back to the source stays while both sides stay as they were then.
+func (c *comparison) field(s *Step, w *Write, f sobject.Field, there sobject.Value, p past) decision {
+	d := decide(f, there, p)
+	if f.Owner == sobject.Stop && s.Work.Known.Version == s.Work.Ref.Version && d == overwrite && !f.Value.Equal(sobject.BoolValue(true)) {
+		d = keepTheirs // only a newer version takes a stop flag back
+	}
+	carried, stands := stillCarried(w.Known.Carried, f, there, s.Work.Ref.Version)
+	w.Known.Carried = carried
+	if stands && d != leave {
+		d = keepTheirs
+	}
+	return d
+}
+
+// settle does what was decided about field i of w.
+func (c *comparison) settle(s *Step, w *Write, i int, there sobject.Value, d decision) {
+	f, rule := w.Image.Fields[i], w.rules[i]
+	if s.flagged(w, f.Name) {
+		return // written ahead
+	}
+	switch d {
+	case moved:
+		s.holdFirst(c.elsewhere(w, f, there), c.planner.Now().Add(notVisibleWait))
+	case otherPerson:
+		s.holdFirst(patientDiffers(w.Object, f.Name), c.planner.Now().Add(notVisibleWait))
+	case keepTheirs:
+		w.Kept = append(w.Kept, f.Name)
+	case conflict, unclear:
+		s.holdFirst(differsBoth(f, there, d, rule.FileLine()), c.planner.Now().Add(nextRun))
+	case otherPatient:
+		s.die(ledger.Reason{Code: codePatientChanged, Field: f.Name,
+			Text: "the record in Salesforce belongs to another Account than this patient's"})
+	case overwrite:
+		w.Action = Update
+		w.Send.Fields = append(w.Send.Fields, f)
+		w.Fields = append(w.Fields, FieldChange{Field: f.Name, Have: there, Want: f.Value, Rule: rule})
+	}
+}
+
+// differsBoth says that a field has two values of which nobody but a person can choose.
+func differsBoth(f sobject.Field, there sobject.Value, d decision, rule string) ledger.Reason {
+	r := ledger.Reason{Code: codeConflict, Field: f.Name, Rule: rule,
+		Text:   "both the source and Salesforce changed this field since the last sync; make one side equal to the other",
+		Detail: fhir.Private(fmt.Sprintf("the source says %s, Salesforce says %s", shown(f.Value), shown(there)))}
+	if d == unclear {
+		r.Code = codeUnclearValue
+		r.Text = "Salesforce has a value that refbridge may have written, in a write whose outcome nobody saw, or that a person may have set; " +
+			"make one side equal to the other"
+	}
+	return r
+}
+
+// holdFirst holds a step that nothing has stopped yet.
+func (s *Step) holdFirst(r ledger.Reason, next time.Time) {
+	if s.Fate == ledger.Pending {
+		s.hold(r, next)
+	}
+}
+
+// know takes over what is known of a field.
+func (w *Write) know(f sobject.Field, p past) {
+	w.Known.Unclear = slices.DeleteFunc(slices.Clone(w.Known.Unclear), func(name string) bool { return name == f.Name })
+	if p.unclear {
+		w.Known.Unclear = append(w.Known.Unclear, f.Name)
+	}
+	if p.known {
+		is := f
+		is.Value = p.image
+		setField(&w.Known.Record, is)
+	} else {
+		w.Known.Record.Fields = slices.DeleteFunc(w.Known.Record.Fields, func(is sobject.Field) bool { return is.Name == f.Name })
+	}
+	w.say(f)
+}
+
+// stillCarried returns what still stands of what was carried back, and whether a field does: the row has the value that a person
+// set, and the source says what it said after it had taken it over.
+func stillCarried(all []ledger.Carried, f sobject.Field, there sobject.Value, version string) (rest []ledger.Carried, stands bool) {
+	for _, c := range all {
+		if c.Field != f.Name {
+			rest = append(rest, c)
+			continue
+		}
+		switch {
+		case !c.Value.Equal(there), c.Seen && !c.After.Equal(f.Value):
+			continue // a person has changed it since, or the source has moved on by itself
+		case !c.Seen && c.Against != version:
+			c.Seen, c.After = true, f.Value
+		}
+		rest, stands = append(rest, c), true
+	}
+	return rest, stands
 }
 
 // asRef gives what is there as a key where Salesforce could only give the id (a reference to more than one object) and it is
@@ -314,149 +471,4 @@ func shown(v sobject.Value) string {
 		return v.Key()
 	}
 	return v.Reveal()
-}
-
-// decision is what happens to one field of a record that is there.
-type decision uint8
-
-const (
-	leave        decision = iota // equal, or not ours to write
-	overwrite                    // the source's value is sent
-	keepTheirs                   // Salesforce changed it and the source did not
-	conflict                     // both changed it
-	otherPatient                 // the patient link differs: never written
-	moved                        // what is set on create only is another now at the source: never written
-	otherPerson                  // what says who the record is about differs: never written
-)
-
-// decide settles one field by its owner: want is the source's value now, have is Salesforce's, last is what was synced.
-//
-//	owner       have = want   source unchanged   target unchanged   both changed
-//	source      leave         overwrite          overwrite          overwrite
-//	latest      leave         keepTheirs         overwrite          conflict
-//	target      leave         leave              leave              leave
-//	create-only leave         leave              moved              moved
-//	identity    leave         otherPerson        otherPerson        otherPerson
-//
-// A patient link that differs is otherPatient whoever changed it. A field that is empty in Salesforce differs from nothing: a source's
-// or latest value fills it, an identity too; of a year or a month alone, which Salesforce takes not as a date, nothing is written.
-func decide(want sobject.Field, have, last sobject.Value, remembered bool) decision {
-	if have.Equal(want.Value) {
-		return leave
-	}
-	switch want.Owner {
-	case sobject.Stop:
-		return decideStop(want.Value, have, last, remembered)
-	case sobject.TargetSide:
-		return leave
-	case sobject.CreateOnly:
-		switch {
-		case want.Value.IsNull() || have.IsNull() && !remembered:
-			return leave
-		case want.Name == "PatientId" && want.Value.Kind() == sobject.Text && !have.IsNull():
-			return otherPatient
-		case remembered && last.Equal(want.Value):
-			return leave // the source says what it said: Salesforce, or a person there, has it otherwise
-		}
-		return moved
-	case sobject.Identity:
-		switch {
-		case want.Value.IsNull(), have.IsNull() && partial(want.Value), sameIdentity(have, want.Value):
-			return leave
-		case have.IsNull():
-			return overwrite
-		}
-		return otherPerson
-	case sobject.Latest:
-		switch {
-		case !remembered && have.IsNull():
-			return overwrite // nobody has decided yet: a new row of the tables fills an empty field
-		case remembered && last.Equal(have):
-			return overwrite
-		case remembered && last.Equal(want.Value):
-			return keepTheirs
-		}
-		return conflict
-	}
-	return overwrite
-}
-
-// gone marks records that this source record produced before and does not any more, for example the appointment that a
-// new one replaced. Nothing is deleted.
-func (c *comparison) gone(ctx context.Context, s *Step) error {
-	if c.planner.Memory == nil || c.planner.Target == nil {
-		return nil
-	}
-	old, err := c.planner.Memory.Images(ctx, s.Work.Source, s.Work.Ref)
-	if err != nil {
-		return fmt.Errorf("read last-synced images of %s: %w", s.Work.Ref.Current(), err)
-	}
-	if s.deleted {
-		return c.buried(ctx, s, old)
-	}
-	for _, image := range old {
-		fields := c.planner.Tables.Gone(image)
-		produced := slices.ContainsFunc(s.Writes, func(w *Write) bool { return w.Object == image.Object && w.Key == image.Key })
-		if len(fields) == 0 || produced {
-			continue
-		}
-		if o, known, err := c.planner.owner(ctx, image.Object, image.Key.Value); err != nil || known && o != ownerOf(s) {
-			if err != nil {
-				return err
-			}
-			continue // another source record has it by now
-		}
-		have, untouched, err := c.untouched(ctx, image, fields)
-		if err != nil {
-			return err
-		}
-		if w := markGone(image, have, fields); untouched && w != nil {
-			s.Writes = append(s.Writes, w)
-		}
-	}
-	return nil
-}
-
-// untouched reads the record and tells whether the fields to mark still are as they were last synced: what a person has
-// changed since (an appointment that took place) is theirs.
-func (c *comparison) untouched(ctx context.Context, image sobject.Record, fields []sobject.Field) (sobject.Record, bool, error) {
-	sel := sfdc.Selection{Object: image.Object, KeyField: image.Key.Field, Keys: []string{image.Key.Value}}
-	for _, f := range fields {
-		sel.Fields = append(sel.Fields, f.Name)
-	}
-	rows, err := c.planner.Target.Retrieve(ctx, sel)
-	if err != nil {
-		return sobject.Record{}, false, c.planner.refused(ctx, err, "retrieve "+image.Object)
-	}
-	if len(rows) != 1 {
-		return sobject.Record{}, false, nil
-	}
-	for _, f := range fields {
-		have, _ := rows[0].Get(f.Name)
-		last, _ := image.Get(f.Name)
-		if !have.Equal(last) {
-			return sobject.Record{}, false, nil
-		}
-	}
-	return rows[0], true, nil
-}
-
-// markGone updates the fields that tell a person that the source has dropped the record; nil where that is done.
-func markGone(image, current sobject.Record, fields []sobject.Field) *Write {
-	w := &Write{Action: Update, Object: image.Object, Key: image.Key, Have: current, Image: image,
-		Send: sobject.Record{Object: image.Object, Key: image.Key, ID: current.ID}}
-	w.Image.Fields = slices.Clone(image.Fields)
-	for _, f := range fields {
-		have, _ := image.Get(f.Name)
-		if have.Equal(f.Value) {
-			continue
-		}
-		w.Send.Fields = append(w.Send.Fields, f)
-		w.Fields = append(w.Fields, FieldChange{Field: f.Name, Have: have, Want: f.Value})
-		w.Image.Set(f.Name, f.Value)
-	}
-	if len(w.Send.Fields) == 0 {
-		return nil
-	}
-	return w
 }

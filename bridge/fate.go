@@ -46,6 +46,8 @@ const (
 	codeDuplicateRule   = "salesforce-duplicates" // a duplicate rule of the org
 	codeDuplicateKey    = "salesforce-key-taken"  // our key exists already: adopted after a check
 	codeUnknownOutcome  = "outcome-unknown"       // the write may or may not have happened
+	codeInDoubt         = "in-doubt"              // done, as far as can be seen; an earlier write may still take effect
+	codeUnclearValue    = "value-in-doubt"        // what Salesforce has is ours or a person's
 	codeUnknownError    = "salesforce-unknown"    // a code that nobody has classified
 	codeNotRead         = "not-read"              // only named by the source so far (shown by plan, never stored)
 	maxAttempts         = 8                       // in all, over more than 24 hours

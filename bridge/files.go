@@ -200,10 +200,10 @@ func (p *Planner) remembered(ctx context.Context, s *Step) (sobject.Value, bool,
 	if p.Memory == nil || referral == nil {
 		return sobject.Value{}, false, nil
 	}
-	images, err := p.Memory.ImagesByKey(ctx, referral.Object, []string{referral.Key.Value})
+	rows, err := p.Memory.Rows(ctx, referral.Object, []string{referral.Key.Value})
 	if err != nil {
 		return sobject.Value{}, false, fmt.Errorf("read last-synced images: %w", err)
 	}
-	patient, ok := images[referral.Key.Value].Get("PatientId")
+	patient, ok := likely(rows[referral.Key.Value]).Get("PatientId")
 	return patient, ok, nil
 }

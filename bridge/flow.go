@@ -11,7 +11,6 @@ import (
 	"refbridge/fhir"
 	"refbridge/ledger"
 	"refbridge/mapping"
-	"refbridge/sfdc/sobject"
 )
 
 // inbox is where a poll leaves what a source said, before anything else happens with it.
@@ -258,6 +257,9 @@ func (f *Flow) Sync(ctx context.Context) (Report, error) {
 		if err := f.apply(ctx, &report); err != nil {
 			return report, errors.Join(halted, err)
 		}
+		if err := f.probe(ctx); err != nil {
+			return report, errors.Join(halted, err)
+		}
 	}
 	halted = errors.Join(halted, unfit)
 	if f.Back != nil {
@@ -281,15 +283,8 @@ func (f *Flow) prepare(ctx context.Context) error {
 	if err := f.refresh(ctx); err != nil {
 		return err
 	}
-	if _, err := f.Ledger.TakeTurns(ctx, f.Name); err != nil {
-		return err
-	}
-	open, err := f.Ledger.Unresolved(ctx)
-	if err != nil {
-		return err
-	}
-	f.Applier.Resume(open)
-	return nil
+	_, err := f.Ledger.TakeTurns(ctx, f.Name)
+	return err
 }
 
 // fit asks whether the tables fit the target, and takes them as they run there; where they do not fit, the lane halts. What was polled is in the ledger and waits there.
@@ -316,6 +311,7 @@ func (f *Flow) apply(ctx context.Context, report *Report) error {
 		return err
 	}
 	turns := turns{flow: f, turn: ledger.Turn{At: f.Now(), Read: true}}
+	f.Applier.begin()
 	for {
 		work, err := turns.next(ctx)
 		if err != nil || len(work) == 0 {
@@ -334,8 +330,8 @@ func (f *Flow) apply(ctx context.Context, report *Report) error {
 	}
 }
 
-// marked gives the planner as this run has it: with the marker of the run (what the first sync ever brings in is no news to
-// anybody), and with what an earlier run left unsettled.
+// marked gives the planner as this run has it: with the marker of the run: what the first sync ever brings in is no news to
+// anybody.
 func (f *Flow) marked(ctx context.Context) (Planner, error) {
 	planner := f.Planner
 	synced, err := f.Ledger.Cursor(ctx, f.Name, "synced")
@@ -345,12 +341,7 @@ func (f *Flow) marked(ctx context.Context) (Planner, error) {
 	if synced == "" && planner.Policy.Run == "live" {
 		planner.Policy.Run = "first"
 	}
-	open, err := f.Ledger.Unresolved(ctx)
-	planner.unsettled = map[string]bool{}
-	for _, in := range open {
-		planner.unsettled[recordID(in.Object, sobject.Key{Value: in.Key})] = true
-	}
-	return planner, err
+	return planner, nil
 }
 
 // heard reports whether a poll ever brought anything in. One service of several that cannot be read does not keep the others from

@@ -65,33 +65,31 @@ func (p *Planner) bury(s *Step) {
 	s.Reason = ledger.Reason{Code: codeSourceDeleted, Text: "the source has deleted this record; in Salesforce it is marked, not deleted"}
 }
 
-// buried marks the records of a deleted one. Whether a record may be marked is told from what Salesforce holds now.
-func (c *comparison) buried(ctx context.Context, s *Step, images []sobject.Record) error {
-	for _, image := range images {
-		if o, known, err := c.planner.owner(ctx, image.Object, image.Key.Value); err != nil || known && o != ownerOf(s) {
-			if err != nil {
-				return err
-			}
+// buried marks the rows of a deleted record. Whether a row may be marked is told from what Salesforce holds now.
+func (c *comparison) buried(ctx context.Context, s *Step, rows []ledger.Row) error {
+	for _, row := range rows {
+		if (owner{row.Source, row.Ref}) != ownerOf(s) {
 			continue // another source record has it by now
 		}
-		if !c.planner.Tables.Marks(image.Object) {
+		if !c.planner.Tables.Marks(row.Object) {
 			continue // shared records are not the deleted one's
 		}
-		have, there, err := c.asItIs(ctx, image)
+		read := c.planner.Now()
+		have, there, err := c.asItIs(ctx, likely(row))
 		if err != nil {
 			return err
 		}
-		if !there {
-			continue // a person deleted it in Salesforce
+		w := &Write{Action: Same, Object: row.Object, Key: likely(row).Key, Image: likely(row)}
+		w.remember(row, read)
+		if there { // otherwise a person deleted it in Salesforce, or it never came into being
+			w.bury(have, c.planner.Tables.Gone(have))
 		}
-		if w := buriedWrite(image, have, c.planner.Tables.Gone(have)); w != nil {
-			s.Writes = append(s.Writes, w)
-		}
+		s.Writes = append(s.Writes, w)
 	}
 	return nil
 }
 
-// asItIs returns a record as it was last synced, with the values that its fields have in Salesforce now.
+// asItIs returns a row as it was last known, with the values that its fields have in Salesforce now.
 func (c *comparison) asItIs(ctx context.Context, image sobject.Record) (sobject.Record, bool, error) {
 	sel := sfdc.Selection{Object: image.Object, KeyField: image.Key.Field, Keys: []string{image.Key.Value}}
 	for _, f := range image.Fields {
@@ -107,7 +105,7 @@ func (c *comparison) asItIs(ctx context.Context, image sobject.Record) (sobject.
 		return sobject.Record{}, false, nil
 	}
 	now := image
-	now.ID, now.Fields = rows[0].ID, slices.Clone(image.Fields)
+	now.ID, now.Fields, now.Modified, now.Theirs = rows[0].ID, slices.Clone(image.Fields), rows[0].Modified, rows[0].Theirs
 	for _, name := range sel.Fields {
 		value, _ := rows[0].Get(name)
 		now.Set(name, value)
@@ -115,22 +113,22 @@ func (c *comparison) asItIs(ctx context.Context, image sobject.Record) (sobject.
 	return now, true, nil
 }
 
-// buriedWrite sets the fields that tell people of the deletion; nil where that is done, or nothing is to be set.
-func buriedWrite(image, have sobject.Record, fields []sobject.Field) *Write {
-	w := &Write{Action: Update, Object: image.Object, Key: image.Key, Have: have, Image: image,
-		Send: sobject.Record{Object: image.Object, Key: image.Key, ID: have.ID}}
-	w.Image.ID, w.Image.Fields = have.ID, slices.Clone(image.Fields)
+// bury sets the fields that tell people of the deletion, where they do not yet.
+func (w *Write) bury(have sobject.Record, fields []sobject.Field) {
+	w.Have, w.Image.ID, w.Known.Record.ID, w.Known.Unseen = have, have.ID, have.ID, false
+	w.Image.Fields = slices.Clone(w.Image.Fields)
+	w.Send = sobject.Record{Object: w.Object, Key: w.Key, ID: have.ID}
 	for _, f := range fields {
 		w.Image.Set(f.Name, f.Value)
 		is, _ := have.Get(f.Name)
 		if is.Equal(f.Value) {
+			w.know(f, past{image: is, known: true})
 			continue
 		}
 		w.Send.Fields = append(w.Send.Fields, f)
 		w.Fields = append(w.Fields, FieldChange{Field: f.Name, Have: is, Want: f.Value})
 	}
-	if len(w.Send.Fields) == 0 {
-		return nil
+	if len(w.Send.Fields) > 0 {
+		w.Action = Update
 	}
-	return w
 }

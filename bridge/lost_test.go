@@ -259,11 +259,12 @@ type stopping struct {
 	after int
 }
 
-func (s *stopping) Upsert(ctx context.Context, object, keyField string, records []sobject.Record) ([]sfdc.SaveResult, error) {
+func (s *stopping) Upsert(ctx context.Context, object, keyField string, records []sobject.Record,
+	before func(context.Context, []int) error) ([]sfdc.SaveResult, error) {
 	if s.after--; s.after == 0 {
 		s.stop()
 	}
-	return s.Client.Upsert(ctx, object, keyField, records)
+	return s.Client.Upsert(ctx, object, keyField, records, before)
 }
 
 func TestAStopLeavesWhatWasNotSentWhereItWas(t *testing.T) {

@@ -68,24 +68,19 @@ func (w *Write) exclusive() bool { return w.sharedBy == "" }
 func (w *Write) kept() bool { return w.sharedBy != mapping.SharedByCode }
 
 // belongs holds the step where the row of w has another owner: an earlier step of this plan, or whoever wrote it last.
-func (c *comparison) belongs(ctx context.Context, s *Step, w *Write) (bool, error) {
+func (c *comparison) belongs(s *Step, w *Write) bool {
 	if !w.exclusive() {
-		return true, nil
+		return true
 	}
 	have, known := c.owners[recordID(w.Object, w.Key)]
-	_, remembered := c.images.get(w.Object, w.Key)
-	_, there := c.current.get(w.Object, w.Key)
-	if !known && (remembered || there) {
-		var err error
-		if have, known, err = c.planner.owner(ctx, w.Object, w.Key.Value); err != nil {
-			return false, err
-		}
+	if row, found := c.rows[recordID(w.Object, w.Key)]; !known && found && (!row.Image.Unseen || len(row.Open) > 0) {
+		have, known = owner{row.Source, row.Ref}, true
 	}
 	if known && have != ownerOf(s) {
 		s.hold(ofAnother(w, have, ownerOf(s)), c.planner.Now().Add(notVisibleWait))
-		return false, nil
+		return false
 	}
-	return true, nil
+	return true
 }
 
 // appointmentPatients compares the patient whom an appointment names with that of its referral: where they differ, or cannot be
@@ -263,8 +258,8 @@ func (c *comparison) elsewhere(w *Write, want sobject.Field, have sobject.Value)
 			stands = row.Object + " " + row.Key.Value
 		}
 	}
-	if last, ok := c.images.get(w.Object, w.Key); ok && stands == "another record" {
-		if v, _ := last.Get(want.Name); v.Kind() == sobject.Ref {
+	if row := c.rows[recordID(w.Object, w.Key)]; stands == "another record" {
+		if v, _ := likely(row).Get(want.Name); v.Kind() == sobject.Ref {
 			stands = v.To().Object + " " + v.Key()
 		}
 	}

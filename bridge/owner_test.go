@@ -54,7 +54,7 @@ func TestOneFieldIsDecidedByItsOwner(t *testing.T) {
 		{"identity, another month alone", "PersonBirthdate", sobject.Identity, sobject.DateValue("1950-02"), sobject.DateValue("1950-01-01"), none, false, otherPerson},
 		{"identity, a year alone, empty there", "PersonBirthdate", sobject.Identity, sobject.DateValue("1950"), none, none, false, leave},
 	} {
-		got := decide(sobject.Field{Name: c.field, Value: c.want, Owner: c.owner}, c.have, c.last, c.remembered)
+		got := decide(sobject.Field{Name: c.field, Value: c.want, Owner: c.owner}, c.have, past{image: c.last, known: c.remembered})
 		assert.Equal(t, c.decision, got, c.name)
 	}
 }

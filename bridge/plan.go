@@ -54,6 +54,7 @@ type Step struct {
 	turn     time.Time        // when a period of use next begins or ends in it: it is mapped again then; zero = never
 	deleted  bool             // the source has deleted the record: what it made is marked
 	stops    []sobject.Record // whose stop flag the source sets
+	open     []ledger.Intent  // of rows that the step does not write
 	// identities are what the source says of who the patient is.
 	identities []sobject.Record
 	skip       bool // nothing to write down: the record was not even read yet
@@ -65,15 +66,20 @@ type Write struct {
 	Action Action
 	Object string
 	Key    sobject.Key
-	Send   sobject.Record // what is sent: all fields on create, the changed ones on update
-	Image  sobject.Record // what the source wants the record to be, remembered as last-synced image
-	Have   sobject.Record // what was there
-	Fields []FieldChange  // for people: what changes and by which rule
-	Kept   []string       // fields left as Salesforce has them, because it changed them and the source did not
-	rules  []mapping.Rule // parallel to Image.Fields
+	Send   sobject.Record  // what is sent: all fields on create, the changed ones on update
+	Image  sobject.Record  // what the source wants the record to be, remembered as last-synced image
+	Have   sobject.Record  // what was there
+	Fields []FieldChange   // for people: what changes and by which rule
+	Kept   []string        // fields left as Salesforce has them, because it changed them and the source did not
+	Known  ledger.Image    // what of the row is known to be ours after it was read, and before anything is sent
+	before ledger.Row      // what was known of the row before
+	closes []string        // intents that the read closes: their deadline was over
+	open   []ledger.Intent // intents of the row that stay open
+	rules  []mapping.Rule  // parallel to Image.Fields
 	// sharedBy is what several source records share the record by; empty: it belongs to one.
 	sharedBy string
-	shared   bool // the same write stands in an earlier step of the plan
+	shared   bool   // the same write stands in an earlier step of the plan
+	first    *Write // that one
 }
 
 // FieldChange is one field that a Write changes.

@@ -28,12 +28,13 @@ type normaliser interface {
 type target interface {
 	Retrieve(ctx context.Context, s sfdc.Selection) ([]sobject.Record, error)
 	FindParents(ctx context.Context, l sfdc.Lookup, keys []string) (map[string][]string, error)
+	Deleted(ctx context.Context, s sfdc.Selection) ([]sobject.Record, error)
 }
 
 // memory is what the planner asks of the ledger. It cannot write.
 type memory interface {
-	Images(ctx context.Context, source string, ref fhir.Reference) ([]sobject.Record, error)
-	ImagesByKey(ctx context.Context, object string, keys []string) (map[string]sobject.Record, error)
+	Rows(ctx context.Context, object string, keys []string) (map[string]ledger.Row, error)
+	RowsOf(ctx context.Context, source string, ref fhir.Reference) ([]ledger.Row, error)
 	Cursor(ctx context.Context, source, name string) (string, error)
 }
 
@@ -69,9 +70,7 @@ type Planner struct {
 	Policy Policy
 	Now    func() time.Time
 
-	// unsettled are the records that an earlier run may have written without living to tell: what differs in them may be ours.
-	unsettled map[string]bool
-	foreseen  foreseen // of a dry run
+	foreseen foreseen // of a dry run
 }
 
 // Inbound plans one batch of work. One record's failure is in its Step; the error is for what stops the whole run
@@ -230,10 +229,15 @@ func (p *Planner) patients(ctx context.Context, steps []*Step) error {
 
 // refused is for reads of Salesforce that fail as a whole: nothing can be planned without them.
 func (p *Planner) refused(ctx context.Context, err error, what string) error {
+	return readRefused(ctx, err, what, p.Now())
+}
+
+// readRefused makes a failed read of Salesforce a reason to halt the lane, unless the run was stopped.
+func readRefused(ctx context.Context, err error, what string, now time.Time) error {
 	if stopped(ctx, err) {
 		return err
 	}
-	if v := ofTarget(err, ledger.Work{}, p.Now()); v.halt != nil {
+	if v := ofTarget(err, ledger.Work{}, now); v.halt != nil {
 		return v.halt
 	}
 	return fmt.Errorf("%w: %s in Salesforce: %w", ErrHalted, what, err)

@@ -10,6 +10,7 @@ import (
 
 	"refbridge/fhir"
 	"refbridge/fhir/ndjson"
+	"refbridge/ledger"
 	"refbridge/mapping"
 	"refbridge/sfdc/sobject"
 )
@@ -17,14 +18,14 @@ import (
 // images is a ledger that remembers one referral.
 type images map[string]sobject.Record
 
-func (m images) Images(context.Context, string, fhir.Reference) ([]sobject.Record, error) {
+func (m images) RowsOf(context.Context, string, fhir.Reference) ([]ledger.Row, error) {
 	return nil, nil
 }
-func (m images) ImagesByKey(_ context.Context, object string, keys []string) (map[string]sobject.Record, error) {
-	out := map[string]sobject.Record{}
+func (m images) Rows(_ context.Context, object string, keys []string) (map[string]ledger.Row, error) {
+	out := map[string]ledger.Row{}
 	for _, k := range keys {
 		if r, ok := m[object+" "+k]; ok {
-			out[k] = r
+			out[k] = ledger.Row{Object: object, Key: k, Image: ledger.Image{Record: r}, Known: true, Source: "ward", Ref: fhir.Reference{Type: "ServiceRequest", ID: "x"}}
 		}
 	}
 	return out, nil

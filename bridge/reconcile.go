@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -12,9 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"refbridge/ers"
 	"refbridge/fhir"
-	"refbridge/fhir/rest"
 	"refbridge/ledger"
 	"refbridge/mapping"
 	"refbridge/sfdc"
@@ -84,13 +81,13 @@ type Back struct{ Done, Divergent int }
 // Run looks at what changed, proposes what follows from it, and carries what is approved.
 func (r *Reconciler) Run(ctx context.Context) (Back, error) {
 	var back Back
-	refused, err := r.Ledger.Writebacks(ctx, r.Flow, ledger.Refused)
+	ended, err := r.Ledger.Writebacks(ctx, r.Flow, ledger.Refused, ledger.Reported)
 	if err != nil {
 		return back, err
 	}
 	r.refused = map[string]bool{}
-	for _, w := range refused {
-		r.refused[refusal(w)] = w.Reason.Code != codeWithdrawn
+	for _, w := range ended {
+		r.refused[refusal(w)] = notAgain(w)
 	}
 	for _, o := range r.Tables.Objects() {
 		if len(r.Tables.BackFields(o.Name)) == 0 {
@@ -109,6 +106,15 @@ func (r *Reconciler) Run(ctx context.Context) (Back, error) {
 	}
 	open, err := r.Ledger.Writebacks(ctx, r.Flow, ledger.Reported, ledger.Waiting, ledger.Approved, ledger.Unclear)
 	return Back{Done: done, Divergent: len(open)}, err
+}
+
+// notAgain reports whether the very change of a write-back is not sent again: the source refused it, or it was sent without an answer
+// and the source has moved since.
+func notAgain(w ledger.Writeback) bool {
+	if w.State == ledger.Refused {
+		return w.Reason.Code != codeWithdrawn
+	}
+	return w.Reason.Code == codeUnknownOutcome
 }
 
 // recheck looks again at what is only reported: the configuration may allow it now, what was missing may have been given, or
@@ -146,8 +152,14 @@ func (r *Reconciler) recheck(ctx context.Context, o mapping.Object) error {
 func (r *Reconciler) withdraw(ctx context.Context, open []ledger.Writeback, now map[string]sobject.Record) error {
 	for _, w := range open {
 		row, there := now[w.Key]
-		value, _ := row.Get(w.Field)
-		if !there || value.Reveal() == w.To && !r.agrees(ctx, w, value) {
+		if !there {
+			continue
+		}
+		rows, err := r.Ledger.Rows(ctx, w.Object, []string{w.Key})
+		if err != nil {
+			return err
+		}
+		if asked(rows[w.Key], row, w) {
 			continue
 		}
 		reason := ledger.Reason{Code: codeWithdrawn, Text: "Salesforce does not ask for it any more"}
@@ -158,11 +170,10 @@ func (r *Reconciler) withdraw(ctx context.Context, open []ledger.Writeback, now 
 	return nil
 }
 
-// agrees tells whether the source has the value by itself now.
-func (r *Reconciler) agrees(ctx context.Context, w ledger.Writeback, value sobject.Value) bool {
-	image, ok, err := r.Ledger.Image(ctx, w.Object, w.Key)
-	last, _ := image.Get(w.Field)
-	return err == nil && ok && last.Equal(value)
+// asked reports whether a row still asks for a write-back: it has the value, and the value is not one of ours.
+func asked(known ledger.Row, now sobject.Record, w ledger.Writeback) bool {
+	value, _ := now.Get(w.Field)
+	return value.Reveal() == w.To && !pastOf(known, w.Field, now).ours(value)
 }
 
 func (r *Reconciler) halted(ctx context.Context, err error, what string) error {
@@ -172,32 +183,49 @@ func (r *Reconciler) halted(ctx context.Context, err error, what string) error {
 	return fmt.Errorf("%w: %s in Salesforce: %w", ErrHalted, what, err)
 }
 
-// compare proposes what follows from rows that differ from their last-synced images.
+// compare proposes what follows from rows in which a person has set something.
 func (r *Reconciler) compare(ctx context.Context, o mapping.Object, rows []sobject.Record) error {
 	keys := make([]string, len(rows))
 	for i, row := range rows {
 		keys[i] = row.Key.Value
 	}
-	images, err := r.Ledger.ImagesByKey(ctx, o.Name, keys)
+	known, err := r.Ledger.Rows(ctx, o.Name, keys)
 	for i := 0; err == nil && i < len(rows); i++ {
-		if image, known := images[keys[i]]; known {
-			err = r.propose(ctx, o, image, rows[i])
+		row := known[keys[i]]
+		if row.Source == r.Flow && (row.Known && !row.Image.Unseen || len(row.Open) > 0) {
+			err = r.propose(ctx, o, row, rows[i])
 		}
 	}
 	return err
 }
 
-func (r *Reconciler) propose(ctx context.Context, o mapping.Object, image, now sobject.Record) error {
+func (r *Reconciler) propose(ctx context.Context, o mapping.Object, row ledger.Row, now sobject.Record) error {
+	image := ours(o, row, now)
 	changed := changes(image, now, r.Tables.BackFields(o.Name))
 	if len(changed) == 0 {
 		return nil
 	}
-	source, ref, err := r.Ledger.RefOfKey(ctx, o.Name, now.Key.Value)
-	if err != nil || source != r.Flow {
-		return err
-	}
-	proposals := slices.DeleteFunc(r.proposals(ref, changed, image, now), r.refusedBefore)
+	proposals := slices.DeleteFunc(r.proposals(row.Ref, changed, image, now), r.refusedBefore)
 	return r.Ledger.Propose(ctx, proposals)
+}
+
+// ours returns a row as far as it is ours, to be compared with what is there now: what differs, a person has set (doubt rule 5). A value
+// that may be ours is, a value of which nobody knows whose it is asks for nothing, and what was carried back stays carried.
+func ours(o mapping.Object, row ledger.Row, now sobject.Record) sobject.Record {
+	image := likely(row)
+	image.Fields = slices.Clone(image.Fields)
+	for _, field := range o.Fields {
+		have, _ := now.Get(field)
+		p := pastOf(row, field, now)
+		carried := slices.ContainsFunc(row.Image.Carried, func(c ledger.Carried) bool { return c.Field == field && c.Value.Equal(have) })
+		switch {
+		case carried, p.unclear, p.ours(have), len(p.candidates()) == 0 && slices.Contains(o.Mapped, field):
+			image.Set(field, have)
+		case !p.known && len(p.meant) > 0:
+			image.Set(field, p.meant[len(p.meant)-1])
+		}
+	}
+	return image
 }
 
 // refusedBefore tells whether the source refused this very change of this very edit: it is not sent again until somebody
@@ -275,187 +303,3 @@ func (r *Reconciler) permitted(operation string) (ledger.WritebackState, ledger.
 	}
 	return ledger.Approved, ledger.Reason{}
 }
-
-// carry sends what is approved, one after the other: never two writes in flight for one record.
-func (r *Reconciler) carry(ctx context.Context) (int, error) {
-	open, err := r.Ledger.Writebacks(ctx, r.Flow, ledger.Approved, ledger.Sent, ledger.Unclear)
-	if err != nil {
-		return 0, err
-	}
-	done := 0
-	for _, w := range open {
-		state, reason, stop := r.one(ctx, w)
-		if state != "" {
-			// Committed after the source answered: a crash before this leaves the row Sent, and the next run looks first.
-			if err := r.Ledger.Conclude(context.WithoutCancel(ctx), w.ID, state, reason); err != nil {
-				return done, err
-			}
-		}
-		if stop != nil {
-			return done, stop
-		}
-		if state == ledger.Done {
-			done++
-		}
-	}
-	return done, nil
-}
-
-// one decides again on fresh reads of both sides, then sends. An empty state leaves the row as it is; the error is for what
-// stops the run.
-func (r *Reconciler) one(ctx context.Context, w ledger.Writeback) (ledger.WritebackState, ledger.Reason, error) {
-	d, err := r.decideAgain(ctx, w)
-	var faults mapping.Faults
-	switch {
-	case errors.As(err, &faults):
-		return ledger.Reported, ofMapping(err, ledger.Work{}).reason, nil
-	case err != nil:
-		return "", ledger.Reason{}, err
-	case d.agreed && w.State != ledger.Approved:
-		return ledger.Done, ledger.Reason{}, nil // sent before, and the source has it by now
-	case d.op.Name == "" || digestOf(d.op) != w.Digest:
-		// Not what was approved any more. What Salesforce asks for now has a row of its own.
-		return ledger.Refused, ledger.Reason{Code: codeWithdrawn, Text: "Salesforce does not ask for it any more"}, r.proposeAgain(ctx, d)
-	}
-	if state, reason := r.permitted(d.op.Name); state == ledger.Reported {
-		return state, reason, nil
-	}
-	version, moved, err := r.moved(ctx, w)
-	switch {
-	case stopped(ctx, err):
-		return "", ledger.Reason{}, err
-	case err != nil:
-		return "", ledger.Reason{}, nil // nothing was sent: it stays where it is, for the next run
-	case moved:
-		// The user acted on an older state. The new one is synced first; then both sides are compared again.
-		return "", ledger.Reason{}, r.sight(ctx, w.Ref)
-	}
-	d.op.On = version
-	return r.send(ctx, w, d.op)
-}
-
-func (r *Reconciler) send(ctx context.Context, w ledger.Writeback, op fhir.Operation) (ledger.WritebackState, ledger.Reason, error) {
-	// Committed before the first byte: after a crash the row says Sent, and the next run looks at the source before it sends.
-	if err := r.Ledger.Conclude(ctx, w.ID, ledger.Sent, ledger.Reason{}); err != nil {
-		return "", ledger.Reason{}, err
-	}
-	sending, done := inFlight(ctx, flightTime)
-	defer done()
-	if _, err := r.Invoke.Invoke(sending, op); err != nil {
-		return r.failed(ctx, w, err)
-	}
-	r.Logger.Info("carried back", "flow", r.Flow, "operation", op.Name)
-	return ledger.Done, ledger.Reason{}, r.sight(ctx, w.Ref)
-}
-
-// decided is what both sides say of a write-back now.
-type decided struct {
-	op     fhir.Operation // what the change asks for; no name: nothing
-	agreed bool           // the source has the value by itself
-	object mapping.Object
-	now    sobject.Record
-}
-
-// proposeAgain notes what the record asks for instead.
-func (r *Reconciler) proposeAgain(ctx context.Context, d decided) error {
-	if d.now.Object == "" {
-		return nil
-	}
-	return r.compare(ctx, d.object, []sobject.Record{d.now})
-}
-
-func (r *Reconciler) decideAgain(ctx context.Context, w ledger.Writeback) (decided, error) {
-	objects := r.Tables.Objects()
-	i := slices.IndexFunc(objects, func(o mapping.Object) bool { return o.Name == w.Object })
-	if i < 0 {
-		return decided{}, nil
-	}
-	o := objects[i]
-	rows, err := r.Target.Retrieve(ctx, sfdc.Selection{Object: o.Name, KeyField: o.KeyField, Keys: []string{w.Key},
-		Fields: o.Fields, Refs: o.Refs})
-	if err != nil {
-		return decided{}, r.halted(ctx, err, "retrieve "+o.Name)
-	}
-	image, ok, err := r.Ledger.Image(ctx, w.Object, w.Key)
-	if err != nil || !ok || len(rows) != 1 {
-		return decided{}, err
-	}
-	d := decided{object: o, now: rows[0]}
-	is, _ := rows[0].Get(w.Field)
-	was, _ := image.Get(w.Field)
-	d.agreed = is.Equal(was) && is.Reveal() == w.To
-	ops, err := r.Tables.Back(mapping.Change{Dialect: r.Dialect, Ref: w.Ref, Image: image, Now: rows[0]})
-	if len(ops) > 0 {
-		d.op = ops[0]
-	}
-	return d, err
-}
-
-// moved reads the source and tells whether its content still is what was last synced.
-func (r *Reconciler) moved(ctx context.Context, w ledger.Writeback) (fhir.Reference, bool, error) {
-	ref, body, err := r.Source.Read(ctx, w.Ref.Current())
-	if err != nil {
-		return ref, false, err
-	}
-	seen, err := withListed(ctx, r.Ledger, r.Flow, ledger.Sighting{Ref: ref, Body: body})
-	if err != nil {
-		return ref, false, err
-	}
-	b, _, err := r.Source.Normalise(ctx, seen.Body)
-	if err != nil {
-		return ref, false, err
-	}
-	known, err := r.Ledger.Known(ctx, r.Flow, w.Ref.Current())
-	return ref, known.Digest != b.DigestAt(r.Now(), r.Tables.Zone()).String(), err
-}
-
-func (r *Reconciler) sight(ctx context.Context, ref fhir.Reference) error {
-	return r.Ledger.Observe(ctx, ledger.Answer{Source: r.Flow}, []ledger.Sighting{{Ref: ref.Current()}})
-}
-
-// failed says what a refused or lost operation means.
-func (r *Reconciler) failed(ctx context.Context, w ledger.Writeback, err error) (ledger.WritebackState, ledger.Reason, error) {
-	reason := ledger.Reason{Code: codeRefused, Text: err.Error()}
-	answered, status, ambiguous := answerOf(err)
-	switch {
-	case errors.Is(err, errNotOffered):
-		reason.Code = codeNotOffered
-		return ledger.Refused, reason, nil
-	case status == 401 || status == 403:
-		return ledger.Approved, reason, fmt.Errorf("%w: the source refuses %s: %w", ErrHalted, w.Operation, err)
-	case errors.Is(err, errNotSent):
-		return ledger.Approved, reason, nil
-	case ambiguous:
-		// It may have happened (e-RS 502 and 504 come from the hospital's own system): look before anything is sent again.
-		reason.Code = codeUnknownOutcome
-		return ledger.Unclear, reason, r.sight(context.WithoutCancel(ctx), w.Ref)
-	case !answered || status == 412 && r.Dialect == "ers":
-		// It never left, or e-RS misses something mandatory: somebody has to look, sending it again changes nothing.
-		return ledger.Reported, reason, nil
-	case status == 409 || status == 412 || status == 423 || status == 429:
-		// Version moved or locked: read again, decide again.
-		reason.Code = codeSourceMoved
-		return ledger.Approved, reason, r.sight(ctx, w.Ref)
-	}
-	return ledger.Refused, reason, nil
-}
-
-// answerOf tells whether a client says anything of the call, the status of the answer, and whether the call may have taken
-// effect all the same.
-func answerOf(err error) (answered bool, status int, ambiguous bool) {
-	var e *ers.Error
-	if errors.As(err, &e) {
-		return true, e.Status, e.Ambiguous()
-	}
-	var f *rest.Error
-	if errors.As(err, &f) {
-		return true, f.Status, f.Ambiguous()
-	}
-	return false, 0, false
-}
-
-// errNotOffered says that the source does not list the operation as available now.
-var errNotOffered = errors.New("the source does not offer this operation now")
-
-// errNotSent says that what came before the operation failed: the source was not asked to change anything.
-var errNotSent = errors.New("not sent")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"refbridge/ledger"
 	"refbridge/mapping"
@@ -30,12 +31,12 @@ func (p *Planner) stop(ctx context.Context, w ledger.Work, v verdict) (Plan, err
 	if p.Memory == nil {
 		return plan, nil
 	}
-	images, err := p.Memory.Images(ctx, w.Source, w.Ref)
+	rows, err := p.Memory.RowsOf(ctx, w.Source, w.Ref)
 	if err != nil {
-		return plan, fmt.Errorf("read last-synced images of %s: %w", w.Ref.Current(), err)
+		return plan, fmt.Errorf("read what is known of the rows of %s: %w", w.Ref.Current(), err)
 	}
-	for _, image := range images {
-		if r, ok := p.Tables.StopsOf(image); ok {
+	for _, row := range rows {
+		if r, ok := p.Tables.StopsOf(likely(row)); ok {
 			s.stops = append(s.stops, r)
 		}
 	}
@@ -62,21 +63,21 @@ func (p *Planner) ahead(ctx context.Context, steps []*Step) error {
 	if p.Target == nil || len(keys) == 0 {
 		return nil
 	}
-	current, images := records{}, records{}
-	for _, o := range p.Tables.Objects() {
-		if len(keys[o.Name]) == 0 {
-			continue
-		}
-		if err := p.flags(ctx, o, keys[o.Name], current, images); err != nil {
-			return err
-		}
+	read := p.Now()
+	rows, err := p.rows(ctx, keys)
+	if err != nil {
+		return err
+	}
+	current, err := p.current(ctx, keys)
+	if err != nil {
+		return err
 	}
 	planned := map[string]bool{}
 	for _, s := range steps {
 		for _, r := range s.stops {
 			id := recordID(r.Object, r.Key)
 			if have, there := current[id]; there && !planned[id] {
-				s.Ahead = append(s.Ahead, stopWrites(r, have, images[id])...)
+				s.Ahead = append(s.Ahead, stopWrites(r, have, rows[id], read)...)
 				planned[id] = true
 			}
 		}
@@ -84,38 +85,21 @@ func (p *Planner) ahead(ctx context.Context, steps []*Step) error {
 	return nil
 }
 
-// flags reads the records of an object as they are in Salesforce and as they were last synced.
-func (p *Planner) flags(ctx context.Context, o mapping.Object, keys []string, current, images records) error {
-	rows, err := p.Target.Retrieve(ctx, sfdc.Selection{Object: o.Name, KeyField: o.KeyField, Keys: keys, Fields: o.Fields, Refs: o.Refs})
-	if err != nil {
-		return p.refused(ctx, err, "retrieve "+o.Name)
-	}
-	for _, r := range rows {
-		current[recordID(o.Name, r.Key)] = r
-	}
-	if p.Memory == nil {
-		return nil
-	}
-	last, err := p.Memory.ImagesByKey(ctx, o.Name, keys)
-	if err != nil {
-		return fmt.Errorf("read last-synced images of %s: %w", o.Name, err)
-	}
-	for key, r := range last {
-		images[recordID(o.Name, sobject.Key{Value: key})] = r
-	}
-	return nil
-}
-
 // stopWrites makes the write that sets the flags of one record; none where they are set, or where a person has taken them back.
-func stopWrites(want, have, image sobject.Record) []*Write {
-	w := &Write{Action: Update, Object: want.Object, Key: want.Key, Have: have, Image: image,
+func stopWrites(want, have sobject.Record, row ledger.Row, read time.Time) []*Write {
+	w := &Write{Action: Update, Object: want.Object, Key: want.Key, Have: have, Image: row.Image.Record,
 		Send: sobject.Record{Object: want.Object, Key: want.Key, ID: have.ID}}
+	w.remember(row, read)
+	w.Known.Unseen = false
 	w.Image.Object, w.Image.Key, w.Image.ID = want.Object, want.Key, have.ID
-	w.Image.Fields = slices.Clone(image.Fields)
+	w.Image.Fields = slices.Clone(row.Image.Record.Fields)
 	for _, f := range want.Fields {
+		f.Owner = sobject.Stop
 		there, _ := have.Get(f.Name)
-		last, remembered := image.Get(f.Name)
-		if decideStop(f.Value, there, last, remembered) != overwrite {
+		p := pastOf(row, f.Name, have)
+		d := decide(f, there, p)
+		w.know(f, p.after(f.Value, there, d))
+		if d != overwrite {
 			continue
 		}
 		w.Send.Fields = append(w.Send.Fields, f)
@@ -135,27 +119,6 @@ func setField(r *sobject.Record, f sobject.Field) {
 		return
 	}
 	r.Fields = append(r.Fields, f)
-}
-
-// decideStop settles a stop flag: want is the source's, have is Salesforce's, last is what was synced.
-//
-//	source   Salesforce   last synced    then
-//	stop     stop         any            leave
-//	stop     no           no, unknown    overwrite: the flag is set
-//	stop     no           stop           keepTheirs: a person took back what we had set
-//	no       no           any            leave
-//	no       stop         stop           overwrite: what we set is taken back
-//	no       stop         no, unknown    keepTheirs: somebody else set it
-func decideStop(want, have, last sobject.Value, remembered bool) decision {
-	stop := sobject.BoolValue(true)
-	set, ours := have.Equal(stop), remembered && last.Equal(stop)
-	switch {
-	case want.Equal(stop) == set:
-		return leave
-	case want.Equal(stop) == ours:
-		return keepTheirs
-	}
-	return overwrite
 }
 
 // ahead writes the stop flags of all steps, of those too that are held or dead.
@@ -190,6 +153,10 @@ func (r *applying) stopBatch(ctx context.Context, steps []*Step, rows []*Write) 
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	steps, rows, err := r.unmoved(ctx, steps, rows)
+	if err != nil || len(rows) == 0 {
+		return err
+	}
 	results, stop, err := r.send(ctx, steps, rows)
 	if err != nil {
 		return err
@@ -211,15 +178,4 @@ func (r *applying) stopBatch(ctx context.Context, steps []*Step, rows []*Write) 
 		}
 	}
 	return stop
-}
-
-// flagged returns the images of the records whose stop flag was written and nothing else of them.
-func (r *applying) flagged(s *Step, images []sobject.Record) []sobject.Record {
-	for _, w := range s.Ahead {
-		same := func(image sobject.Record) bool { return image.Object == w.Object && image.Key == w.Key }
-		if r.stopped[w] && !slices.ContainsFunc(images, same) {
-			images = append(images, w.Image)
-		}
-	}
-	return images
 }

@@ -27,6 +27,6 @@ func TestFinding_values_O6_AStopFlagIsSetByTheSourceAndTakenBackOnlyWhereItHadSe
 		{"somebody else set it", no, yes, no, true, keepTheirs},
 		{"somebody set it, we know not who", no, yes, none, false, keepTheirs},
 	} {
-		assert.Equal(t, c.then, decideStop(c.want, c.have, c.last, c.remembered), c.name)
+		assert.Equal(t, c.then, decideStop(c.want, c.have, past{image: c.last, known: c.remembered}), c.name)
 	}
 }

@@ -50,7 +50,7 @@ func (w *world) walk(ctx context.Context, g int, spent *atomic.Int64) error {
 			counted = fmt.Errorf("not balanced: %+v", s)
 		}
 		op := Intent{ID: r.ID, Source: "ers", Ref: ref(r.ID, "1")}
-		err = errors.Join(err, kept, due, counted, w.Intend(ctx, []Intent{op}),
+		err = errors.Join(err, kept, due, counted, intend(ctx, w.Ledger, []Intent{op}),
 			w.Settle(ctx, []Settlement{{Source: "ers", Ref: ref(r.ID, "1"), Fate: Applied, Intents: []string{r.ID}}}))
 		if err != nil {
 			return err

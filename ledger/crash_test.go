@@ -11,8 +11,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"refbridge/sfdc/sobject"
 )
 
 // A crash test runs the test binary once more: it opens the ledger of the parent, does one thing and kills itself at a
@@ -45,7 +43,7 @@ func crash(path, at string) error {
 			}
 		}
 	}
-	return errors.Join(l.Spend(ctx, "a008", "2026-03-29", 2), l.Intend(ctx, crashIntents()), l.Settle(ctx, crashSettlements()))
+	return errors.Join(l.Spend(ctx, "a008", "2026-03-29", 2), intend(ctx, l, crashIntents()), l.Settle(ctx, crashSettlements()))
 }
 
 func crashIntents() []Intent {
@@ -54,7 +52,7 @@ func crashIntents() []Intent {
 
 func crashSettlements() []Settlement {
 	return []Settlement{{Source: "ers", Ref: ref("1", "5"), Fate: Applied, Known: &Known{Digest: "d"},
-		Images: []sobject.Record{record("Account", "k")}, Intents: []string{"op"}}}
+		Images: imagesOf(record("Account", "k")), Intents: []string{"op"}}}
 }
 
 func TestAKilledProcessLeavesEachTransactionWholeOrUndone(t *testing.T) {
@@ -99,7 +97,7 @@ func TestAKilledProcessLeavesEachTransactionWholeOrUndone(t *testing.T) {
 		assert.NoError(t, w.Verify(t.Context()), c.at)
 
 		// It goes on from there: intending and settling again is doing it once.
-		w.must(w.Intend(t.Context(), crashIntents()))
+		w.must(intend(t.Context(), w.Ledger, crashIntents()))
 		w.must(w.Settle(t.Context(), crashSettlements()))
 		assert.Equal(t, Statement{Observed: 1, Applied: 1}, w.statement())
 		assert.NoError(t, w.Verify(t.Context()), c.at)

@@ -6,9 +6,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 
 	"refbridge/fhir"
-	"refbridge/sfdc/sobject"
 )
 
 // imageRow is a record as it was last synced.
@@ -56,12 +56,13 @@ func (r *linkRow) upsert() string {
 
 const selectImageLinks = `SELECT source, type, id, object, record_key, nth, row_hash FROM image_links`
 
-// keepImage stores a record as it was synced and gives the hash of its ciphertext.
-func (t *tx) keepImage(ctx context.Context, v *versionRow, record sobject.Record, nth int) (string, error) {
+// keepImage stores what is known of a row and returns the hash of its ciphertext.
+func (t *tx) keepImage(ctx context.Context, v *versionRow, image Image, nth int) (string, error) {
+	record := image.Record
 	if record.Object == "" || record.Key.Value == "" {
 		return "", fmt.Errorf("image %d: %w", nth, errors.New("a record without object or key"))
 	}
-	plain, err := sobject.Encode(record)
+	plain, err := image.encode()
 	if err != nil {
 		return "", err
 	}
@@ -70,65 +71,41 @@ func (t *tx) keepImage(ctx context.Context, v *versionRow, record sobject.Record
 	if err := t.put(ctx, &r); err != nil {
 		return "", err
 	}
-	l := linkRow{source: v.source, typ: v.typ, id: v.id, object: r.object, key: r.key, nth: int64(nth)}
-	return r.imageHash(), t.put(ctx, &l)
+	return r.imageHash(), t.linkTo(ctx, linkRow{source: v.source, typ: v.typ, id: v.id, object: r.object, key: r.key, nth: int64(nth)})
 }
 
-// image gives the record of a key, and whether there is one; a purged image is none.
-func (l *Ledger) image(ctx context.Context, q querier, object, key string) (sobject.Record, bool, error) {
-	r, found, err := get[imageRow](ctx, q, selectImages+thisRecord, object, key)
-	if err != nil || !found || r.body == nil {
-		return sobject.Record{}, false, err
-	}
-	plain, err := l.box.open(r.body, r.place()...)
-	if err != nil {
-		return sobject.Record{}, false, err
-	}
-	record, err := sobject.Decode(plain)
-	return record, err == nil, err
-}
+// asBefore leaves the place of a row among those of its ref as it is.
+const asBefore = -1
 
-// Image gives a record as it was last synced, and whether there is one.
-func (l *Ledger) Image(ctx context.Context, object, key string) (record sobject.Record, found bool, err error) {
-	err = l.view(ctx, "read an image", func(q querier) (err error) {
-		record, found, err = l.image(ctx, q, object, key)
+func (t *tx) linkTo(ctx context.Context, l linkRow) error {
+	if l.nth != asBefore {
+		return t.put(ctx, &l)
+	}
+	_, found, err := get[linkRow](ctx, t.sql, selectImageLinks+thisRef+` AND object = $4 AND record_key = $5`, l.source, l.typ, l.id, l.object, l.key)
+	if err != nil || found {
 		return err
-	})
-	return record, found, err
-}
-
-// Images gives the records of a ref as they were last synced, parents first, whatever version the reference names.
-// Records that the ref shares with others are among them.
-func (l *Ledger) Images(ctx context.Context, source string, ref fhir.Reference) ([]sobject.Record, error) {
-	var out []sobject.Record
-	err := l.view(ctx, "read images", func(q querier) error {
-		links, err := list[linkRow](ctx, q, selectImageLinks+thisRef+` ORDER BY nth, object, record_key`, source, ref.Type, ref.ID)
-		for i := 0; err == nil && i < len(links); i++ {
-			var record sobject.Record
-			var found bool
-			if record, found, err = l.image(ctx, q, links[i].object, links[i].key); found {
-				out = append(out, record)
-			}
-		}
-		return err
-	})
-	if err != nil {
-		return nil, err
 	}
-	return out, nil
+	l.nth = 0
+	return t.put(ctx, &l)
 }
 
-// ImagesByKey gives the images of those keys that have one.
-func (l *Ledger) ImagesByKey(ctx context.Context, object string, keys []string) (map[string]sobject.Record, error) {
-	out := map[string]sobject.Record{}
-	err := l.view(ctx, "read images", func(q querier) error {
-		for _, key := range keys {
-			record, found, err := l.image(ctx, q, object, key)
-			if err != nil {
+// Row is what the ledger knows of one row of Salesforce.
+type Row struct {
+	Object, Key string
+	Image       Image
+	Known       bool     // there is an image, and it was not purged
+	Open        []Intent // writes of the row whose outcome nobody has seen, oldest first
+	Source      string   // of the record that the row belongs to: its image, or without one its latest open intent
+	Ref         fhir.Reference
+}
+
+// Rows returns what is known of those keys that have an image or an open intent.
+func (l *Ledger) Rows(ctx context.Context, object string, keys []string) (map[string]Row, error) {
+	out := map[string]Row{}
+	err := l.view(ctx, "read what is known of rows", func(q querier) error {
+		for chunk := range slices.Chunk(keys, keysPerQuery) {
+			if err := l.rows(ctx, q, object, chunk, out); err != nil {
 				return err
-			}
-			if found {
-				out[key] = record
 			}
 		}
 		return nil
@@ -139,24 +116,96 @@ func (l *Ledger) ImagesByKey(ctx context.Context, object string, keys []string) 
 	return out, nil
 }
 
-// RefOfKey gives the source and the ref (without a version) that a record came from: the one that wrote it last, or,
-// where nothing was settled yet, the one that intended to. ErrNotFound where the key is not ours.
-func (l *Ledger) RefOfKey(ctx context.Context, object, key string) (source string, ref fhir.Reference, err error) {
-	err = l.view(ctx, "find the ref of a key", func(q querier) error {
-		r, found, err := get[imageRow](ctx, q, selectImages+thisRecord, object, key)
+const keysPerQuery = 200
+
+func (l *Ledger) rows(ctx context.Context, q querier, object string, keys []string, out map[string]Row) error {
+	among := ` WHERE object = $1 AND record_key IN (` + placeholders(2, len(keys)) + `)`
+	args := []any{object}
+	for _, k := range keys {
+		args = append(args, k)
+	}
+	images, err := list[imageRow](ctx, q, selectImages+among, args...)
+	for i := 0; err == nil && i < len(images); i++ {
+		row := out[images[i].key]
+		err = l.fill(&row, &images[i])
+		out[row.Key] = row
+	}
+	if err != nil {
+		return err
+	}
+	open, err := l.intents(ctx, q, among+` AND closed = 0`+inOrder, args...)
+	for _, in := range open {
+		row := out[in.Key]
+		row.doubt(in)
+		out[in.Key] = row
+	}
+	return err
+}
+
+// fill takes over an image.
+func (l *Ledger) fill(row *Row, r *imageRow) (err error) {
+	row.Object, row.Key, row.Source, row.Ref = r.object, r.key, r.source, fhir.Reference{Type: r.typ, ID: r.id}
+	if r.body == nil {
+		return nil
+	}
+	plain, err := l.box.open(r.body, r.place()...)
+	if err != nil {
+		return err
+	}
+	row.Image, err = decodeImage(plain)
+	row.Known = err == nil
+	return err
+}
+
+// doubt takes over an open intent.
+func (row *Row) doubt(in Intent) {
+	if row.Source == "" || len(row.Open) > 0 && row.Source == row.Open[len(row.Open)-1].Source && !row.Known {
+		row.Source, row.Ref = in.Source, in.Ref.Current()
+	}
+	row.Object, row.Key, row.Open = in.Object, in.Key, append(row.Open, in)
+}
+
+// RowsOf returns what is known of the rows of a ref, parents first, whatever version the reference names: of those that have an
+// image, and behind them of those that an open intent of the ref may have made. Rows that the ref shares with others are among them.
+func (l *Ledger) RowsOf(ctx context.Context, source string, ref fhir.Reference) ([]Row, error) {
+	var out []Row
+	err := l.view(ctx, "read what is known of the rows of a ref", func(q querier) error {
+		links, err := list[linkRow](ctx, q, selectImageLinks+thisRef+` ORDER BY nth, object, record_key`, source, ref.Type, ref.ID)
 		if err != nil {
 			return err
 		}
-		if found {
-			source, ref = r.source, fhir.Reference{Type: r.typ, ID: r.id}
-			return nil
+		open, err := l.intents(ctx, q, thisRef+` AND closed = 0`+inOrder, source, ref.Type, ref.ID)
+		if err != nil {
+			return err
 		}
-		i, found, err := get[intentRow](ctx, q, selectIntents+thisRecord+` ORDER BY created DESC LIMIT 1`, object, key)
-		if err == nil && !found {
-			err = fmt.Errorf("%s by key: %w", object, ErrNotFound)
+		at := make([]linkRow, 0, len(links)+len(open))
+		at = append(at, links...)
+		for _, in := range open {
+			if !slices.ContainsFunc(at, func(k linkRow) bool { return k.object == in.Object && k.key == in.Key }) {
+				at = append(at, linkRow{object: in.Object, key: in.Key})
+			}
 		}
-		source, ref = i.source, i.ref().Current()
-		return err
+		for _, k := range at {
+			one := map[string]Row{}
+			if err := l.rows(ctx, q, k.object, []string{k.key}, one); err != nil {
+				return err
+			}
+			if row := one[k.key]; row.Known || len(row.Open) > 0 {
+				out = append(out, row)
+			}
+		}
+		return nil
 	})
-	return source, ref, err
+	return out, err
+}
+
+// RefOfKey returns the source and the ref (without a version) that a row belongs to: the one that wrote it last, or, where nothing was
+// settled yet, the one that may have. ErrNotFound where the key is not ours.
+func (l *Ledger) RefOfKey(ctx context.Context, object, key string) (source string, ref fhir.Reference, err error) {
+	rows, err := l.Rows(ctx, object, []string{key})
+	row, found := rows[key]
+	if err == nil && !found {
+		err = fmt.Errorf("find the ref of a key: %s: %w", object, ErrNotFound)
+	}
+	return row.Source, row.Ref, err
 }

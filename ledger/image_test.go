@@ -20,15 +20,13 @@ func TestAnImageIsWhatWasLastSyncedWithEveryKindOfValue(t *testing.T) {
 		sobject.Field{Name: "Start", Value: sobject.DateTimeValue(start()), KeepIfAbsent: true},
 		sobject.Field{Name: "PatientId", Value: sobject.LookupValue(to, "9990000018")},
 		sobject.Field{Name: "Empty__c"})
-	w.settle(Settlement{Ref: ref("1", "1"), Fate: Applied, Images: []sobject.Record{record("ClinicalServiceRequest", "ers.sr.1")}})
-	w.settle(Settlement{Ref: ref("1", "1"), Fate: Applied, Images: []sobject.Record{full}})
+	w.settle(Settlement{Ref: ref("1", "1"), Fate: Applied, Images: imagesOf(record("ClinicalServiceRequest", "ers.sr.1"))})
+	w.settle(Settlement{Ref: ref("1", "1"), Fate: Applied, Images: imagesOf(full)})
 
-	got, found, err := w.Image(t.Context(), "ClinicalServiceRequest", "ers.sr.1")
-	require.NoError(t, err)
+	got, found := image(t, w.Ledger, "ClinicalServiceRequest", "ers.sr.1")
 	require.True(t, found)
 	assert.Equal(t, full, got)
-	_, found, err = w.Image(t.Context(), "Account", "ers.sr.1")
-	require.NoError(t, err)
+	_, found = image(t, w.Ledger, "Account", "ers.sr.1")
 	assert.False(t, found)
 }
 
@@ -36,17 +34,65 @@ func TestARecordThatSeveralRefsShareBelongsToEachOfThem(t *testing.T) {
 	w := newWorld(t)
 	w.observe(Sighting{Ref: ref("1", "1")}, Sighting{Ref: ref("2", "1")})
 	shared, one, two := record("Account", "p"), record("ClinicalServiceRequest", "ers.sr.1"), record("ClinicalServiceRequest", "ers.sr.2")
-	w.settle(Settlement{Ref: ref("1", "1"), Fate: Applied, Images: []sobject.Record{shared, one}},
-		Settlement{Ref: ref("2", "1"), Fate: Applied, Images: []sobject.Record{shared, two}})
+	w.settle(Settlement{Ref: ref("1", "1"), Fate: Applied, Images: imagesOf(shared, one)},
+		Settlement{Ref: ref("2", "1"), Fate: Applied, Images: imagesOf(shared, two)})
 
 	for id, want := range map[string]sobject.Record{"1": one, "2": two} {
-		images, err := w.Images(t.Context(), "ers", ref(id))
-		require.NoError(t, err)
+		images := imagesOfRef(t, w.Ledger, "ers", ref(id))
 		assert.Equal(t, []sobject.Record{shared, want}, images)
 	}
-	byKey, err := w.ImagesByKey(t.Context(), "ClinicalServiceRequest", []string{"ers.sr.2", "ers.sr.3", "ers.sr.1"})
+	rows, err := w.Rows(t.Context(), "ClinicalServiceRequest", []string{"ers.sr.2", "ers.sr.3", "ers.sr.1"})
 	require.NoError(t, err)
-	assert.Equal(t, map[string]sobject.Record{"ers.sr.1": one, "ers.sr.2": two}, byKey)
+	require.Len(t, rows, 2)
+	assert.Equal(t, one, rows["ers.sr.1"].Image.Record)
+	assert.Equal(t, two, rows["ers.sr.2"].Image.Record)
+}
+
+func TestWhatIsKnownOfARowComesBackWhole(t *testing.T) {
+	w := newWorld(t)
+	w.observe(Sighting{Ref: ref("1", "1")})
+	at := start().Add(time.Hour)
+	known := Image{Record: sobject.Record{Object: "ServiceAppointment", Key: sobject.Key{Field: "Bridge_Key__c", Value: "k"}, ID: "08p", Modified: at,
+		Fields: []sobject.Field{field("Status", "Scheduled")}}, Unseen: true, Deleted: true, Unclear: []string{"Subject"},
+		Said: []sobject.Field{{Name: "Start", Value: sobject.DateTimeValue(at), Owner: sobject.Latest, KeepIfAbsent: true}},
+		Carried: []Carried{{Field: "Status", Value: sobject.TextValue("Canceled"), Against: "3", Seen: true, After: sobject.TextValue(`,"state":{`)},
+			{Field: "Subject", Value: sobject.TextValue("x")}}}
+	plain := Image{Record: record("Account", "p", field("Name", `,"state":{"unseen":true}`))}
+	w.settle(Settlement{Ref: ref("1", "1"), Fate: Held, Images: []Image{known, plain}})
+
+	rows, err := w.RowsOf(t.Context(), "ers", ref("1"))
+	require.NoError(t, err)
+	require.Len(t, rows, 2)
+	assert.Equal(t, known, rows[0].Image)
+	assert.Equal(t, plain, rows[1].Image)
+	assert.NoError(t, w.Verify(t.Context()))
+}
+
+func TestDoubtRule06_TheRowsOfARefAreThoseThatMayExist(t *testing.T) {
+	w := newWorld(t)
+	w.observe(Sighting{Ref: ref("1", "1")}, Sighting{Ref: ref("2", "1")})
+	meant := record("ServiceAppointment", "ap.1", field("Status", "Scheduled"))
+	ids, err := w.Intend(t.Context(), []Intent{
+		{Source: "ers", Ref: ref("1", "1"), Object: "ServiceAppointment", Key: "ap.1", Meant: meant, Creates: true},
+		{Source: "ers", Ref: ref("2", "1"), Object: "ServiceAppointment", Key: "ap.2", Meant: meant}})
+	require.NoError(t, err)
+
+	rows, err := w.RowsOf(t.Context(), "ers", ref("1"))
+	require.NoError(t, err)
+	require.Len(t, rows, 1)
+	assert.Equal(t, "ap.1", rows[0].Key)
+	assert.False(t, rows[0].Known)
+	require.Len(t, rows[0].Open, 1)
+	assert.Equal(t, meant, rows[0].Open[0].Meant)
+	assert.Equal(t, ref("1"), rows[0].Ref)
+
+	w.must(w.Probed(t.Context(), []Probe{{Source: "ers", Ref: ref("1", "1"), Images: imagesOf(meant), Intents: ids[:1]}}))
+	rows, err = w.RowsOf(t.Context(), "ers", ref("1"))
+	require.NoError(t, err)
+	require.Len(t, rows, 1)
+	assert.True(t, rows[0].Known)
+	assert.Empty(t, rows[0].Open)
+	assert.NoError(t, w.Verify(t.Context()))
 }
 
 func TestTheRefOfAKeyIsFoundBySettlementOrIntent(t *testing.T) {
@@ -54,13 +100,13 @@ func TestTheRefOfAKeyIsFoundBySettlementOrIntent(t *testing.T) {
 	_, _, err := w.RefOfKey(t.Context(), "ClinicalServiceRequest", "ers.sr.1")
 	require.ErrorIs(t, err, ErrNotFound)
 	w.observe(Sighting{Ref: ref("1", "1")})
-	w.must(w.Intend(t.Context(), []Intent{{ID: "op", Source: "ers", Ref: ref("1", "1"), Object: "ClinicalServiceRequest", Key: "ers.sr.1"}}))
+	w.must(intend(t.Context(), w.Ledger, []Intent{{ID: "op", Source: "ers", Ref: ref("1", "1"), Object: "ClinicalServiceRequest", Key: "ers.sr.1"}}))
 	for range 2 {
 		source, found, err := w.RefOfKey(t.Context(), "ClinicalServiceRequest", "ers.sr.1")
 		require.NoError(t, err)
 		assert.Equal(t, "ers", source)
 		assert.Equal(t, ref("1"), found)
-		w.settle(Settlement{Ref: ref("1", "1"), Fate: Applied, Images: []sobject.Record{record("ClinicalServiceRequest", "ers.sr.1")}, Intents: []string{"op"}})
+		w.settle(Settlement{Ref: ref("1", "1"), Fate: Applied, Images: imagesOf(record("ClinicalServiceRequest", "ers.sr.1")), Intents: []string{"op"}})
 	}
 }
 
@@ -76,8 +122,8 @@ func TestAPurgeErasesWhatIsOverAndKeepsWhatIsInFlightOrLive(t *testing.T) {
 	}
 	w.must(w.Observe(t.Context(), Answer{ID: read, Source: "ers"}, seen))
 	shared, own := record("Account", "shared"), record("ClinicalServiceRequest", "own")
-	w.settle(Settlement{Ref: ref("applied", "1"), Fate: Applied, Images: []sobject.Record{shared}},
-		Settlement{Ref: ref("terminal", "1"), Fate: Applied, Known: &Known{Terminal: true}, Images: []sobject.Record{shared, own}},
+	w.settle(Settlement{Ref: ref("applied", "1"), Fate: Applied, Images: imagesOf(shared)},
+		Settlement{Ref: ref("terminal", "1"), Fate: Applied, Known: &Known{Terminal: true}, Images: imagesOf(shared, own)},
 		Settlement{Ref: ref("dead", "1"), Fate: Dead}, Settlement{Ref: ref("held", "1"), Fate: Held})
 	old := w.ciphertexts()
 	require.Len(t, old, 9)
@@ -103,8 +149,7 @@ func TestAPurgeErasesWhatIsOverAndKeepsWhatIsInFlightOrLive(t *testing.T) {
 	unread := w.unread("ers")
 	require.Len(t, unread, 1)
 	assert.Equal(t, []byte("unread"), unread[0].Body)
-	images, err := w.Images(t.Context(), "ers", ref("terminal"))
-	require.NoError(t, err)
+	images := imagesOfRef(t, w.Ledger, "ers", ref("terminal"))
 	assert.Equal(t, []sobject.Record{shared}, images, "a live referral needs it")
 	_, found, err := w.RefOfKey(t.Context(), "ClinicalServiceRequest", "own")
 	require.NoError(t, err)

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -46,6 +47,8 @@ type Ledger struct {
 	epoch int64
 	now   func() time.Time
 	hook  func(point string) // tests end the process here
+
+	intended atomic.Int64 // attempts of writes in this epoch
 }
 
 // Open opens the ledger and, unless it is read-only, creates what is missing, brings the schema up to date and becomes

@@ -310,7 +310,7 @@ func TestAFullDiskFailsTheIntentKeepsReadsAndRecoversByItself(t *testing.T) {
 	require.NoError(t, err)
 
 	big := Intent{ID: strings.Repeat("x", 100_000), Source: "ers", Ref: ref("1", "1")}
-	require.ErrorContains(t, w.Intend(t.Context(), []Intent{big}), "full")
+	require.ErrorContains(t, intend(t.Context(), w.Ledger, []Intent{big}), "full")
 	unresolved, err := w.Unresolved(t.Context())
 	require.NoError(t, err)
 	assert.Empty(t, unresolved)
@@ -318,6 +318,42 @@ func TestAFullDiskFailsTheIntentKeepsReadsAndRecoversByItself(t *testing.T) {
 
 	_, err = w.write.Exec(`PRAGMA max_page_count = 1000000`)
 	require.NoError(t, err)
-	require.NoError(t, w.Intend(t.Context(), []Intent{big}))
+	require.NoError(t, intend(t.Context(), w.Ledger, []Intent{big}))
 	assert.NoError(t, w.Verify(t.Context()))
+}
+
+// intend writes intents down under the ids that they have.
+func intend(ctx context.Context, l *Ledger, intents []Intent) error {
+	_, err := l.Intend(ctx, intents)
+	return err
+}
+
+func imagesOf(records ...sobject.Record) []Image {
+	out := make([]Image, len(records))
+	for i, r := range records {
+		out[i] = Image{Record: r}
+	}
+	return out
+}
+
+// image returns what is known of one row.
+func image(t *testing.T, l *Ledger, object, key string) (sobject.Record, bool) {
+	t.Helper()
+	rows, err := l.Rows(t.Context(), object, []string{key})
+	require.NoError(t, err)
+	return rows[key].Image.Record, rows[key].Known
+}
+
+// imagesOfRef returns what is known of the rows of a ref, parents first.
+func imagesOfRef(t *testing.T, l *Ledger, source string, ref fhir.Reference) []sobject.Record {
+	t.Helper()
+	rows, err := l.RowsOf(t.Context(), source, ref)
+	require.NoError(t, err)
+	var out []sobject.Record
+	for _, r := range rows {
+		if r.Known {
+			out = append(out, r.Image.Record)
+		}
+	}
+	return out
 }

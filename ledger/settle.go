@@ -18,9 +18,10 @@ type Settlement struct {
 	// Next is for Pending, Held and Unknown; zero = the next time that somebody asks. For Applied it is when the record says something
 	// else by itself, and is due again (Turn); zero = never.
 	Next    time.Time
-	Known   *Known           // what is applied now; nil where nothing changed, or only the version
-	Images  []sobject.Record // as they stand in Salesforce now, parents first
-	Intents []string         // to be closed; what stays open is Unresolved
+	Known   *Known   // what is applied now; nil where nothing changed, or only the version
+	Images  []Image  // what is known of the rows now, parents first
+	Intents []string // to be closed; what stays open is Unresolved
+	placed  bool     // the images stand in their order already
 }
 
 // Settle writes down fates with everything that goes with them: what is known, images, closed intents, the chain,
@@ -175,12 +176,15 @@ func (t *tx) records(ctx context.Context, v *versionRow, s Settlement) error {
 		entries = append(entries, link{source: i.source, typ: i.typ, id: i.id, version: i.version, object: i.object, key: i.key,
 			digest: i.digest, fate: string(s.Fate), code: s.Reason.Code})
 	}
-	for n, record := range s.Images {
-		image, err := t.keepImage(ctx, v, record, n)
+	for n, known := range s.Images {
+		if s.placed {
+			n = asBefore
+		}
+		image, err := t.keepImage(ctx, v, known, n)
 		if err != nil {
 			return err
 		}
-		entries = imageEntry(entries, v, record, image)
+		entries = imageEntry(entries, v, known.Record, image)
 	}
 	for _, k := range entries {
 		if err := t.append(ctx, k); err != nil {
@@ -201,4 +205,31 @@ func imageEntry(entries []link, v *versionRow, record sobject.Record, image stri
 	k := v.link("")
 	k.object, k.key, k.image = record.Object, record.Key.Value, image
 	return append(entries, k)
+}
+
+// Probe is what is known of rows whose source record is not settled now: it keeps its place, or is held or dead.
+type Probe struct {
+	Source  string
+	Ref     fhir.Reference // the version that the intents were made from, or one of them
+	Images  []Image        // what is known of rows now
+	Intents []string       // to be closed
+}
+
+// Probed notes what is known of rows, closes intents, and changes nobody's fate.
+func (l *Ledger) Probed(ctx context.Context, probes []Probe) error {
+	return l.update(ctx, "note what was read", func(t *tx) error {
+		for _, p := range probes {
+			v, found, err := loadVersion(ctx, t.sql, p.Source, p.Ref)
+			if err == nil && !found {
+				err = ErrNotFound
+			}
+			if err == nil {
+				err = t.records(ctx, &v, Settlement{Fate: Fate(v.fate), Reason: v.reason.reason(), Images: p.Images, Intents: p.Intents, placed: true})
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", p.Ref, err)
+			}
+		}
+		return nil
+	})
 }

@@ -15,10 +15,10 @@ func TestASettlementWritesEverythingDownAndSurvivesARestart(t *testing.T) {
 	w := newWorld(t)
 	w.observe(Sighting{Ref: ref("1", "5"), Body: body("1", "5", "active")})
 	intents := []Intent{
-		{ID: "op-1", Source: "ers", Ref: ref("1", "5"), Object: "ClinicalServiceRequest", Key: "ers.sr.1", Digest: "sent-1", Tables: "t1", Deadline: start()},
-		{ID: "op-2", Source: "ers", Ref: ref("1", "5"), Object: "ServiceAppointment", Key: "ers.ap.1", Digest: "sent-2", Tables: "t1"},
+		{ID: "op-1", Source: "ers", Ref: ref("1", "5"), Object: "ClinicalServiceRequest", Key: "ers.sr.1", Digest: "sent-1", Tables: "t1", Deadline: start(), Created: start()},
+		{ID: "op-2", Source: "ers", Ref: ref("1", "5"), Object: "ServiceAppointment", Key: "ers.ap.1", Digest: "sent-2", Tables: "t1", Created: start()},
 	}
-	w.must(w.Intend(t.Context(), intents))
+	w.must(intend(t.Context(), w.Ledger, intents))
 	w.restart()
 	unresolved, err := w.Unresolved(t.Context())
 	require.NoError(t, err)
@@ -26,7 +26,7 @@ func TestASettlementWritesEverythingDownAndSurvivesARestart(t *testing.T) {
 
 	known := Known{Version: "5", Digest: "content", Tables: "t1", Patient: "token"}
 	account, request := record("Account", "hmac.1", field("LastName", "Ashworth")), record("ClinicalServiceRequest", "ers.sr.1", field("Status", "Active"))
-	w.settle(Settlement{Ref: ref("1", "5"), Fate: Applied, Known: &known, Images: []sobject.Record{account, request}, Intents: []string{"op-1"}})
+	w.settle(Settlement{Ref: ref("1", "5"), Fate: Applied, Known: &known, Images: imagesOf(account, request), Intents: []string{"op-1"}})
 	w.restart()
 
 	got, err := w.Known(t.Context(), "ers", ref("1", "99"))
@@ -35,8 +35,7 @@ func TestASettlementWritesEverythingDownAndSurvivesARestart(t *testing.T) {
 	unresolved, err = w.Unresolved(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, intents[1:], unresolved)
-	images, err := w.Images(t.Context(), "ers", ref("1"))
-	require.NoError(t, err)
+	images := imagesOfRef(t, w.Ledger, "ers", ref("1"))
 	assert.Equal(t, []sobject.Record{account, request}, images, "parents first")
 	assert.Equal(t, Statement{Observed: 1, Applied: 1}, w.statement())
 	assert.Equal(t, [][4]string{
@@ -61,9 +60,9 @@ func TestEachWriteIsInTheChainOnceAlsoWhenItWasTriedTwice(t *testing.T) {
 	w := newWorld(t)
 	w.observe(Sighting{Ref: ref("1", "5")})
 	for _, id := range []string{"op-1", "op-2"} {
-		w.must(w.Intend(t.Context(), []Intent{{ID: id, Source: "ers", Ref: ref("1", "5"), Object: "Account", Key: "k", Digest: id}}))
+		w.must(intend(t.Context(), w.Ledger, []Intent{{ID: id, Source: "ers", Ref: ref("1", "5"), Object: "Account", Key: "k", Digest: id}}))
 	}
-	w.settle(Settlement{Ref: ref("1", "5"), Fate: Applied, Intents: []string{"op-1", "op-2"}, Images: []sobject.Record{record("Account", "k")}})
+	w.settle(Settlement{Ref: ref("1", "5"), Fate: Applied, Intents: []string{"op-1", "op-2"}, Images: imagesOf(record("Account", "k"))})
 	w.settle(Settlement{Ref: ref("1", "5"), Fate: Applied, Intents: []string{"op-1", "op-2"}})
 	assert.Equal(t, [][4]string{
 		{"", "", "", "applied"}, {"Account", "k", "op-1", "applied"}, {"Account", "k", "op-2", "applied"}, {"", "", "", "applied"},
@@ -118,13 +117,12 @@ func TestKnownIsUpdatedWhenAppliedOrWhenGivenAndNeverGoesDown(t *testing.T) {
 	w.settle(Settlement{Ref: ref("1", "6"), Fate: Superseded, Known: &Known{Version: "6", Digest: "same"}})
 	assert.Equal(t, Known{Version: "6", Digest: "same"}, known(), "a version without news is known all the same")
 
-	w.settle(Settlement{Ref: ref("1", "5"), Fate: Applied, Known: &Known{Version: "5", Digest: "old"}, Images: []sobject.Record{record("Account", "k")}})
+	w.settle(Settlement{Ref: ref("1", "5"), Fate: Applied, Known: &Known{Version: "5", Digest: "old"}, Images: imagesOf(record("Account", "k"))})
 	assert.Equal(t, Known{Version: "6", Digest: "same"}, known())
 	w.observe(Sighting{Ref: ref("1", "7")})
 	w.settle(Settlement{Ref: ref("1", "7"), Fate: Dead, Known: &Known{Version: "4", Digest: "same", Patient: "token"}})
 	assert.Equal(t, Known{Version: "6", Digest: "same", Patient: "token"}, known())
-	_, found, err := w.Image(t.Context(), "Account", "k")
-	require.NoError(t, err)
+	_, found := image(t, w.Ledger, "Account", "k")
 	assert.False(t, found)
 	assert.Equal(t, []string{"ReferralRequest/1/_history/5 superseded older-version"}, w.fates(ref("1", "5")))
 	assert.NoError(t, w.Verify(t.Context()))
@@ -133,7 +131,7 @@ func TestKnownIsUpdatedWhenAppliedOrWhenGivenAndNeverGoesDown(t *testing.T) {
 func TestALateSettlementDoesNotBringBackWhatWasSuperseded(t *testing.T) {
 	w := newWorld(t)
 	w.observe(Sighting{Ref: ref("1", "5")})
-	w.must(w.Intend(t.Context(), []Intent{{ID: "op", Source: "ers", Ref: ref("1", "5")}}))
+	w.must(intend(t.Context(), w.Ledger, []Intent{{ID: "op", Source: "ers", Ref: ref("1", "5")}}))
 	w.observe(Sighting{Ref: ref("1", "6")})
 	w.settle(Settlement{Ref: ref("1", "6"), Fate: Applied})
 	w.settle(Settlement{Ref: ref("1", "5"), Fate: Held, Reason: Reason{Code: "late"}, Intents: []string{"op"}})
@@ -156,7 +154,7 @@ func TestASettlementOfAnOlderVersionLeavesTheNewerOneDue(t *testing.T) {
 func TestAnOpenIntentOfASupersededVersionStaysUnresolved(t *testing.T) {
 	w := newWorld(t)
 	w.observe(Sighting{Ref: ref("1", "5")})
-	w.must(w.Intend(t.Context(), []Intent{{ID: "op", Source: "ers", Ref: ref("1", "5")}}))
+	w.must(intend(t.Context(), w.Ledger, []Intent{{ID: "op", Source: "ers", Ref: ref("1", "5")}}))
 	w.settle(Settlement{Ref: ref("1", "5"), Fate: Unknown})
 	w.observe(Sighting{Ref: ref("1", "6")})
 	w.settle(Settlement{Ref: ref("1", "6"), Fate: Applied})
@@ -176,7 +174,7 @@ func TestASettlementThatCannotBeIsRefusedWholeAndChangesNothing(t *testing.T) {
 		"never observed":    {Settlement{Source: "ers", Ref: ref("2", "1"), Fate: Applied}, ErrNotFound},
 		"no such intent":    {Settlement{Source: "ers", Ref: ref("1", "5"), Fate: Applied, Intents: []string{"nope"}}, ErrNotFound},
 		"no such fate":      {Settlement{Source: "ers", Ref: ref("1", "5"), Fate: "lost"}, ErrTransition},
-		"an image of whom?": {Settlement{Source: "ers", Ref: ref("1", "5"), Fate: Applied, Images: []sobject.Record{{Object: "Account"}}}, nil},
+		"an image of whom?": {Settlement{Source: "ers", Ref: ref("1", "5"), Fate: Applied, Images: imagesOf(sobject.Record{Object: "Account"})}, nil},
 	} {
 		err := w.Settle(t.Context(), []Settlement{good, bad.s})
 		require.Error(t, err, name)
@@ -188,16 +186,23 @@ func TestASettlementThatCannotBeIsRefusedWholeAndChangesNothing(t *testing.T) {
 	assert.Empty(t, w.chain())
 }
 
-func TestAnIntentThatIsMadeAgainIsOneIntentAndAnIntentNeedsAnID(t *testing.T) {
+func TestDoubtRule01_TheSameWriteSentAgainIsAnotherIntent(t *testing.T) {
 	w := newWorld(t)
-	for _, digest := range []string{"a", "b"} {
-		w.must(w.Intend(t.Context(), []Intent{{ID: "op", Source: "ers", Ref: ref("1", "5"), Digest: digest}}))
-	}
-	unresolved, err := w.Unresolved(t.Context())
+	again := Intent{Source: "ers", Ref: ref("1", "5"), Object: "Account", Key: "k", Digest: "a", Creates: true, Meant: record("Account", "k", field("Name", "A"))}
+	ids, err := w.Intend(t.Context(), []Intent{again, again})
 	require.NoError(t, err)
-	require.Len(t, unresolved, 1)
-	assert.Equal(t, "b", unresolved[0].Digest)
-	assert.Error(t, w.Intend(t.Context(), []Intent{{Source: "ers", Ref: ref("1", "5")}}))
+	require.Len(t, ids, 2)
+	assert.NotEqual(t, ids[0], ids[1])
+
+	open, err := w.Unresolved(t.Context())
+	require.NoError(t, err)
+	require.Len(t, open, 2)
+	for i := range open {
+		assert.Equal(t, ids[i], open[i].ID, "oldest first")
+		assert.Equal(t, again.Meant, open[i].Meant)
+		assert.True(t, open[i].Creates)
+	}
+	assert.NoError(t, w.Verify(t.Context()))
 }
 
 func TestReopenConcernsTheNewestVersionAndTheMarkOnly(t *testing.T) {

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -93,12 +94,28 @@ func (l *Ledger) view(ctx context.Context, what string, fn func(querier) error) 
 type row interface {
 	table() string
 	upsert() string // INSERT … ON CONFLICT DO UPDATE of all cells and the hash
-	cells() []any   // pointers to the columns in the order of the statements: *string, *int64, *[]byte, *added
+	cells() []any   // pointers to the columns in the order of the statements: *string, *int64, *[]byte, *added, *addedBytes
 }
 
 // added is a column that a later schema has brought. It counts in the row hash only where it is set, so that the rows
 // that were written before it stay true.
 type added int64
+
+// addedBytes is added for ciphertext.
+type addedBytes []byte
+
+// Scan takes over a column of a row; it makes addedBytes a sql.Scanner.
+func (b *addedBytes) Scan(column any) error {
+	switch c := column.(type) {
+	case nil:
+		*b = nil
+	case []byte:
+		*b = bytes.Clone(c)
+	default:
+		return fmt.Errorf("a column of ciphertext holds %T", column)
+	}
+	return nil
+}
 
 type rowOf[R any] interface {
 	*R
@@ -109,13 +126,18 @@ func rowHash(r row) string {
 	h := sha256.New()
 	h.Write(netstrings(nil, r.table()))
 	for i, c := range r.cells() {
-		if late, ok := c.(*added); ok {
+		switch late := c.(type) {
+		case *added:
 			if *late != 0 {
 				h.Write(netstrings(nil, fmt.Sprintf("%d=%d", i, *late)))
 			}
-			continue
+		case *addedBytes:
+			if *late != nil {
+				h.Write(netstrings(nil, fmt.Sprintf("%d=%s", i, *late)))
+			}
+		default:
+			h.Write(netstrings(nil, cellText(c)))
 		}
-		h.Write(netstrings(nil, cellText(c)))
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

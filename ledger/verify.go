@@ -87,7 +87,7 @@ func (l *Ledger) verifyOthers(ctx context.Context, q querier, f *faults) error {
 		verifyRows[budgetRow](ctx, q, f, selectBudgets),
 		verifyRows[cursorRow](ctx, q, f, selectCursors),
 		verifyRows[linkRow](ctx, q, f, selectImageLinks),
-		verifyRows[intentRow](ctx, q, f, selectIntents),
+		verifySealed[intentRow](ctx, q, f, l.box, selectIntents),
 		verifySealed[listedRow](ctx, q, f, l.box, selectListed),
 		verifySealed[inboxRow](ctx, q, f, l.box, selectInbox),
 		verifySealed[writebackRow](ctx, q, f, l.box, selectWritebacks))

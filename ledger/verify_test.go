@@ -61,9 +61,11 @@ func lived(t *testing.T) *world {
 	w.must(w.Observe(t.Context(), Answer{ID: id, Source: "ers"}, []Sighting{
 		{Ref: ref("1", "5"), Body: body("1", "5", "Quillfeather 9990000018")}, {Ref: ref("2", "1"), Body: body("2", "1", "Quillfeather")}, {Ref: ref("3")},
 		{Ref: ref("4", "1"), Reason: Reason{Code: "unreadable-entry"}}}))
-	w.must(w.Intend(t.Context(), []Intent{{ID: "op", Source: "ers", Ref: ref("1", "5"), Object: "Account", Key: "k", Digest: "d"}}))
+	w.must(intend(t.Context(), w.Ledger, []Intent{{ID: "op", Source: "ers", Ref: ref("1", "5"), Object: "Account", Key: "k", Digest: "d"}}))
 	images := []sobject.Record{record("Account", "k", field("LastName", "Quillfeather"), field("NHS__c", "9990000018")), record("ClinicalServiceRequest", "ers.sr.1")}
-	w.settle(Settlement{Ref: ref("1", "5"), Fate: Applied, Known: &Known{Version: "5", Digest: "d"}, Images: images, Intents: []string{"op"}})
+	w.settle(Settlement{Ref: ref("1", "5"), Fate: Applied, Known: &Known{Version: "5", Digest: "d"}, Images: imagesOf(images...), Intents: []string{"op"}})
+	w.must(intend(t.Context(), w.Ledger, []Intent{{ID: "open", Source: "ers", Ref: ref("1", "5"), Object: "Account", Key: "k", Digest: "e",
+		Meant: record("Account", "k", field("LastName", "Quillfeather"))}}))
 	p := proposal("5", "Accepted: Quillfeather will attend", Waiting)
 	p.From = "9990000018"
 	w.must(w.Propose(t.Context(), []Writeback{p}))
@@ -78,8 +80,7 @@ func TestNothingAboutAPersonStandsInTheFilesThoughTheAPIGivesItBack(t *testing.T
 			assert.False(t, w.onDisk([]byte(marker)), marker)
 		}
 		assert.True(t, w.onDisk([]byte("a008.svc1")), "this is where it would be found")
-		got, _, err := w.Image(t.Context(), "Account", "k")
-		require.NoError(t, err)
+		got, _ := image(t, w.Ledger, "Account", "k")
 		name, _ := got.Get("LastName")
 		assert.Equal(t, "Quillfeather", name.Reveal())
 		assert.Equal(t, "Accepted: Quillfeather will attend", w.writebacks()[0].To)

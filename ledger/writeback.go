@@ -206,22 +206,59 @@ func (l *Ledger) Approve(ctx context.Context, id int64, who, authority string) e
 // ErrTransition where the state cannot follow.
 func (l *Ledger) Conclude(ctx context.Context, id int64, state WritebackState, reason Reason) error {
 	return l.update(ctx, "conclude", func(t *tx) error {
+		_, err := t.conclude(ctx, id, state, reason)
+		return err
+	})
+}
+
+func (t *tx) conclude(ctx context.Context, id int64, state WritebackState, reason Reason) (writebackRow, error) {
+	r, err := t.loadWriteback(ctx, id)
+	if err != nil {
+		return r, err
+	}
+	same := r.state == string(state)
+	if same && r.reason == cellsOf(reason) {
+		return r, nil
+	}
+	if !same && !follows(WritebackState(r.state), state) {
+		return r, fmt.Errorf("write-back %d is %s: %w", id, r.state, ErrTransition)
+	}
+	if state == Waiting || state == Reported {
+		r.approved = ""
+	}
+	r.state, r.changed, r.reason = string(state), t.now, cellsOf(reason)
+	return r, t.writeback(ctx, &r, reason.Code)
+}
+
+// Carry concludes a write-back as Done and keeps with it what is known of its row now: that both sides had the value.
+func (l *Ledger) Carry(ctx context.Context, id int64, image Image) error {
+	return l.update(ctx, "note what was carried back", func(t *tx) error {
+		r, err := t.conclude(ctx, id, Done, Reason{})
+		if err != nil {
+			return err
+		}
+		v := versionRow{source: r.source, typ: r.typ, id: r.id}
+		hash, err := t.keepImage(ctx, &v, image, asBefore)
+		if err != nil {
+			return err
+		}
+		return t.append(ctx, link{source: r.source, typ: r.typ, id: r.id, version: r.version, object: r.object, key: r.key, image: hash,
+			fate: writebackFate + r.state})
+	})
+}
+
+// SendAgainst notes, before the first byte goes out, that a write-back is Sent, and the version of the source's record that it is sent against.
+func (l *Ledger) SendAgainst(ctx context.Context, id int64, version string) error {
+	return l.update(ctx, "send a write-back", func(t *tx) error {
 		r, err := t.loadWriteback(ctx, id)
 		if err != nil {
 			return err
 		}
-		same := r.state == string(state)
-		if same && r.reason == cellsOf(reason) {
-			return nil
-		}
-		if !same && !follows(WritebackState(r.state), state) {
+		if r.state != string(Sent) && !follows(WritebackState(r.state), Sent) {
 			return fmt.Errorf("write-back %d is %s: %w", id, r.state, ErrTransition)
 		}
-		if state == Waiting || state == Reported {
-			r.approved = ""
-		}
-		r.state, r.changed, r.reason = string(state), t.now, cellsOf(reason)
-		return t.writeback(ctx, &r, reason.Code)
+		r.state, r.version, r.changed, r.reason = string(Sent), version, t.now, reasonCells{}
+		return t.writeback(ctx, &r, "")
 	})
 }
 

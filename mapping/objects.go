@@ -12,6 +12,7 @@ type Object struct {
 	Name     string
 	KeyField string
 	Fields   []string                  // every field that a row writes or a rule back reads, sorted; without the key
+	Mapped   []string                  // those of them that a row writes
 	Refs     map[string]sobject.Target // of the fields that point to another record by its key
 }
 
@@ -30,6 +31,7 @@ func (s *Set) Objects() []Object {
 		}
 		for _, w := range t.Rows {
 			out[i].Fields = append(out[i].Fields, w.Field)
+			out[i].Mapped = append(out[i].Mapped, w.Field)
 			if w.Ref.Object != "" {
 				out[i].Refs[w.Field] = w.Ref
 			}
@@ -39,6 +41,8 @@ func (s *Set) Objects() []Object {
 	for i := range out {
 		slices.Sort(out[i].Fields)
 		out[i].Fields = slices.Compact(out[i].Fields)
+		slices.Sort(out[i].Mapped)
+		out[i].Mapped = slices.Compact(out[i].Mapped)
 	}
 	return out
 }

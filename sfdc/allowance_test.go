@@ -56,7 +56,7 @@ func TestReserveIsLeftToOthersUntilTheFiguresAreOld(t *testing.T) {
 			e := isError(t, err)
 			assert.Equal(t, Limit, e.Class())
 			assert.Equal(t, "retrieve ClinicalServiceRequest: call-allocation, again in 10m0s", e.Error())
-			results, err := c.Upsert(t.Context(), "CodeSet", "CodeSetKey", codeSets(450))
+			results, err := c.Upsert(t.Context(), "CodeSet", "CodeSetKey", codeSets(450), nil)
 			require.NoError(t, err, "describe may use the reserve")
 			for _, r := range results {
 				require.Equal(t, Limit, isError(t, r.Err).Class())

@@ -30,6 +30,7 @@ const (
 type session struct {
 	token fhir.Private
 	host  string // instance_url: the only host that sees the token
+	user  string // id of the user who signed in; empty: the answer did not say
 }
 
 // auth signs in. One goroutine at a time holds turn; the others wait for what it brings back.
@@ -121,6 +122,14 @@ func (a *auth) session(ctx context.Context, stale *session) (*session, error) {
 	return s, nil
 }
 
+// user returns the id of the user who is signed in, empty where that is not known.
+func (a *auth) user() string {
+	if s := a.current.Load(); s != nil {
+		return s.user
+	}
+	return ""
+}
+
 func (a *auth) signIn(ctx context.Context) (*session, error) {
 	now := a.now()
 	for len(a.sent) > 0 && now.Sub(a.sent[0]) >= tokenWindow {
@@ -171,7 +180,8 @@ func readToken(a answer) (*session, error) {
 		bad.why = "instance_url: " + err.Error()
 		return nil, bad
 	}
-	return &session{token: fhir.Private(strings.Clone(token.Text())), host: host}, nil
+	identity := doc.Root().Get("id").Text() // https://login.salesforce.com/id/ORG/USER
+	return &session{token: fhir.Private(strings.Clone(token.Text())), host: host, user: strings.Clone(identity[strings.LastIndexByte(identity, '/')+1:])}, nil
 }
 
 // sessionExpired tells a session that a new sign-in replaces from one that it would not: for two texts the org's

@@ -165,7 +165,7 @@ func TestExpiryInTheMiddleOfABatchLosesNoRow(t *testing.T) {
 		}
 		saveAll(t, w, body)
 	}
-	results, err := o.client().Upsert(t.Context(), "CodeSet", "CodeSetKey", codeSets(450))
+	results, err := o.client().Upsert(t.Context(), "CodeSet", "CodeSetKey", codeSets(450), nil)
 	require.NoError(t, err)
 	for i, r := range results {
 		require.NoError(t, r.Err, "row %d", i)

@@ -209,7 +209,7 @@ func outcome(ctx context.Context, call string, resp *resty.Response, err error, 
 	case errors.Is(err, ErrReadOnly):
 		return answer{}, &Error{Call: call, Code: CodeReadOnly}
 	case err != nil && status < 300: // a redirect and a refusal with a broken body are refusals all the same
-		return answer{}, &Error{Call: call, Status: status, Code: CodeNoAnswer, why: reason(err)}
+		return answer{}, &Error{Call: call, Status: status, Code: CodeNoAnswer, why: reason(err), unsent: neverConnected(err)}
 	case status >= 300:
 		return answer{}, refusal(call, resp, now())
 	}

@@ -17,6 +17,7 @@ type columns struct {
 	call     string
 	object   sobject.Description
 	keyField string
+	user     string // ours, by id; empty: Salesforce did not say
 	fields   []column
 }
 
@@ -37,7 +38,7 @@ func (c *Client) columns(ctx context.Context, call string, s Selection) (columns
 	if err := invisible(call, d, needed...); err != nil {
 		return columns{}, err
 	}
-	cols := columns{call: call, object: d, keyField: s.KeyField}
+	cols := columns{call: call, object: d, keyField: s.KeyField, user: c.auth.user()}
 	for _, name := range s.Fields {
 		f, _ := d.Field(name)
 		col := column{FieldType: f}
@@ -62,8 +63,10 @@ func (c columns) names() []string {
 		}
 	}
 	add(c.keyField)
-	if _, ok := c.object.Field(modifiedField); ok {
-		add(modifiedField)
+	for _, name := range []string{modifiedField, writerField} {
+		if _, ok := c.object.Field(name); ok {
+			add(name)
+		}
 	}
 	for _, f := range c.fields {
 		add(f.Name)
@@ -87,6 +90,7 @@ func (c columns) record(row fhir.Node) (sobject.Record, error) {
 			return sobject.Record{}, c.misfit(modifiedField)
 		}
 	}
+	r.Theirs = !c.wroteLast(row)
 	for _, f := range c.fields {
 		v, ok := f.value(row)
 		if !ok {
@@ -95,6 +99,12 @@ func (c columns) record(row fhir.Node) (sobject.Record, error) {
 		r.Fields = append(r.Fields, sobject.Field{Name: f.Name, Value: v})
 	}
 	return r, nil
+}
+
+// wroteLast reports whether our user certainly is the last who wrote a row. Ids come with 15 or 18 characters, the last three a checksum.
+func (c columns) wroteLast(row fhir.Node) bool {
+	by := row.Get(writerField).Text()
+	return len(by) >= 15 && len(c.user) >= 15 && by[:15] == c.user[:15]
 }
 
 func (c columns) misfit(field string) error {

@@ -59,6 +59,7 @@ type Error struct {
 
 	why       string // printed; from a closed list of our own words
 	ambiguous bool
+	unsent    bool // no connection came about: Salesforce has not seen the call
 }
 
 // Error gives call, status, code and fields.

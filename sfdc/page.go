@@ -22,8 +22,13 @@ var nextPattern = regexp.MustCompile(`^/services/data/v[0-9]+\.[0-9]+/query/[A-Z
 // query runs SOQL statements as subrequests of POST /composite, which keeps them out of URLs, and hands the rows of each page to
 // use, which keeps nothing of them: then one page is in memory at a time.
 func (c *Client) query(ctx context.Context, call string, queries []string, use func([]fhir.Node) error) error {
+	return c.queryAs(ctx, call, "query", queries, use)
+}
+
+// queryAs is query by a resource: "query", or "queryAll", which gives deleted rows too.
+func (c *Client) queryAs(ctx context.Context, call, resource string, queries []string, use func([]fhir.Node) error) error {
 	for batch := range slices.Chunk(queries, queriesPerCall) {
-		body, err := c.composite(batch)
+		body, err := c.composite(resource, batch)
 		if err != nil {
 			return fmt.Errorf("%s: %w", call, err)
 		}
@@ -121,11 +126,11 @@ type subrequest struct {
 	ReferenceID string `json:"referenceId"`
 }
 
-func (c *Client) composite(queries []string) ([]byte, error) {
+func (c *Client) composite(resource string, queries []string) ([]byte, error) {
 	var subs []subrequest
 	for i, q := range queries {
 		subs = append(subs, subrequest{Method: http.MethodGet, ReferenceID: referenceID(i),
-			URL: c.base + "/query?q=" + url.QueryEscape(q)})
+			URL: c.base + "/" + resource + "?q=" + url.QueryEscape(q)})
 	}
 	return json.Marshal(map[string]any{"allOrNone": false, "compositeRequest": subs})
 }

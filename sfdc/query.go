@@ -17,6 +17,7 @@ const (
 	bytesPerQuery  = 10_000 // of keys; Salesforce takes URLs of about 16,000 characters, inside a composite too
 	queriesPerCall = 5      // of the 25 subrequests of a composite
 	modifiedField  = "SystemModstamp"
+	writerField    = "LastModifiedById"
 )
 
 // Selection names records and the fields that are wanted of them.
@@ -60,6 +61,29 @@ func (c *Client) Retrieve(ctx context.Context, s Selection) ([]sobject.Record, e
 		queries = append(queries, q)
 	}
 	return c.records(ctx, cols, queries)
+}
+
+// Deleted reads those of the records that somebody deleted and that still are in the recycle bin (15 days, or until it is emptied):
+// id, key, stamp, and whether it was another user. Of the selection it takes object and keys.
+func (c *Client) Deleted(ctx context.Context, s Selection) ([]sobject.Record, error) {
+	call := "deleted " + s.Object
+	if len(s.Keys) == 0 {
+		return nil, nil
+	}
+	s.Fields, s.Refs = nil, nil
+	cols, err := c.columns(ctx, call, s)
+	if err != nil {
+		return nil, err
+	}
+	var queries []string
+	for chunk := range keyChunks(s.Keys) {
+		q, err := selectFrom(s.Object, cols.names()...).isTrue("IsDeleted").in(s.KeyField, chunk).text()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", call, err)
+		}
+		queries = append(queries, q)
+	}
+	return c.recordsAs(ctx, "queryAll", cols, queries)
 }
 
 // Changed reads the records that were modified at or after since and whose key starts with keyPrefix, oldest first.
@@ -154,8 +178,12 @@ func (p parents) sorted() map[string][]string {
 }
 
 func (c *Client) records(ctx context.Context, cols columns, queries []string) ([]sobject.Record, error) {
+	return c.recordsAs(ctx, "query", cols, queries)
+}
+
+func (c *Client) recordsAs(ctx context.Context, resource string, cols columns, queries []string) ([]sobject.Record, error) {
 	var out []sobject.Record
-	err := c.query(ctx, cols.call, queries, func(rows []fhir.Node) error {
+	err := c.queryAs(ctx, cols.call, resource, queries, func(rows []fhir.Node) error {
 		for _, row := range rows {
 			r, err := cols.record(row)
 			if err != nil {

@@ -56,7 +56,7 @@ func TestRecordIsReadWithTheTypesOfDescribe(t *testing.T) {
 		"WHERE Bridge_Key__c IN ('ers.sr.000000070001')"}, soql)
 	at := mustTime("2026-01-31T12:00:00Z")
 	want := sobject.Record{Object: "ClinicalServiceRequest", Key: sobject.Key{Field: "Bridge_Key__c", Value: "ers.sr.000000070001"},
-		ID: "0ho000000000001AAA", Modified: records[0].Modified, Fields: []sobject.Field{
+		ID: "0ho000000000001AAA", Theirs: true, Modified: records[0].Modified, Fields: []sobject.Field{
 			{Name: "Status", Value: sobject.TextValue("Active")},
 			{Name: "IsPrinted__c", Value: sobject.BoolValue(true)},
 			{Name: "Score__c", Value: sobject.NumberValue("1.50")},

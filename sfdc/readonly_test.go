@@ -77,7 +77,7 @@ func TestClientOnAReadOnlyTransportReadsAndCannotWrite(t *testing.T) {
 	_, err := c.Retrieve(t.Context(), oneKey())
 	require.NoError(t, err)
 	sent := len(o.seen)
-	results, err := c.Upsert(t.Context(), "CodeSet", "CodeSetKey", codeSets(450))
+	results, err := c.Upsert(t.Context(), "CodeSet", "CodeSetKey", codeSets(450), nil)
 	require.NoError(t, err)
 	for _, r := range results {
 		e := isError(t, r.Err)

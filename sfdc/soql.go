@@ -57,6 +57,12 @@ func (q *soql) is(field, value string) *soql {
 	return q
 }
 
+// isTrue compares a checkbox.
+func (q *soql) isTrue(field string) *soql {
+	q.condition(field, " = TRUE")
+	return q
+}
+
 func (q *soql) startsWith(field, prefix string) *soql {
 	q.condition(field, " LIKE ")
 	q.add(prefixPattern(prefix))

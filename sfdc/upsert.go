@@ -22,13 +22,27 @@ type SaveResult struct {
 	ID      string // of the record, where Err is nil
 	Created bool
 	Err     error // an *Error; nil: saved
+	// Attempts are the outcomes of each time that the record was sent, in order. An early one may be unanswered though the record was
+	// saved by a later one: then both may take effect.
+	Attempts []Outcome
 }
+
+// Outcome is what is known of one attempt to write a record.
+type Outcome uint8
+
+// The outcomes of an attempt.
+const (
+	Unanswered Outcome = iota // it may have taken effect, and may yet
+	Saved
+	Refused // or it certainly never left
+)
 
 // upsert is one run of Upsert. Every result starts as not sent and ends as whatever is known last.
 type upsert struct {
 	client  *Client
 	call    string
 	path    string
+	before  func(ctx context.Context, rows []int) error
 	results []SaveResult
 	stop    *Error // a refusal that holds for every further row: nothing more is sent
 	splits  int
@@ -43,15 +57,19 @@ type row struct {
 // gives a result for every record by position. Rows that met a lock or a passing fault are sent again, three times
 // in all: the key makes that safe. A row's Err with Ambiguous() true may have been written all the same.
 //
+// Right before each attempt of some records, before is told their positions, so that the attempt can be written down; where it
+// fails nothing more is sent, and its error is returned. It may be nil.
+//
 // The function's own error is a caller's fault, or the context's error; results are given with the latter, because
 // what was saved before is saved.
-func (c *Client) Upsert(ctx context.Context, object, keyField string, records []sobject.Record) ([]SaveResult, error) {
+func (c *Client) Upsert(ctx context.Context, object, keyField string, records []sobject.Record,
+	before func(ctx context.Context, rows []int) error) ([]SaveResult, error) {
 	for _, name := range []string{object, keyField} {
 		if !identifierPattern.MatchString(name) || strings.Contains(name, ".") {
 			return nil, fmt.Errorf("upsert: object or key field: %w", errIdentifier)
 		}
 	}
-	u := &upsert{client: c, call: "upsert " + object, results: make([]SaveResult, len(records)), splits: splitsPerUp,
+	u := &upsert{client: c, call: "upsert " + object, before: before, results: make([]SaveResult, len(records)), splits: splitsPerUp,
 		path: c.base + "/composite/sobjects/" + object + "/" + keyField}
 	for i := range u.results {
 		u.results[i].Err = &Error{Call: u.call, Code: CodeNotSent}
@@ -143,11 +161,14 @@ func (u *upsert) run(ctx context.Context, rows []row) error {
 	return nil
 }
 
-// send makes one call. Its error is the context's.
+// send makes one call. Its error is the context's, or that of before.
 func (u *upsert) send(ctx context.Context, rows []row) error {
 	if u.stop != nil {
 		u.settle(rows, u.stop)
 		return nil
+	}
+	if err := u.begin(ctx, rows); err != nil {
+		return err
 	}
 	a, err := u.client.send(ctx, request{call: u.call, method: http.MethodPatch, path: u.path, body: collection(rows)})
 	if err == nil {
@@ -159,7 +180,11 @@ func (u *upsert) send(ctx context.Context, rows []row) error {
 		u.settle(rows, &Error{Call: u.call, Code: CodeNoAnswer, why: "given up", ambiguous: true})
 		return err
 	}
-	u.settle(rows, doubted(*e))
+	e = markAmbiguous(*e)
+	u.settle(rows, e)
+	if !e.ambiguous {
+		u.answered(rows, Refused)
+	}
 	if u.splits > 1 && len(rows) > 1 && divides(e) {
 		u.splits -= 2
 		half := len(rows) / 2
@@ -183,9 +208,34 @@ func holdsForAll(e *Error) bool {
 	return e.RetryAfter > 0
 }
 
-// doubted marks the refusals of a whole call that do not say whether its rows were written.
-func doubted(e Error) *Error {
-	e.ambiguous = e.Call != callToken &&
+// begin notes an attempt of rows. Until it is answered, nobody knows what becomes of it.
+func (u *upsert) begin(ctx context.Context, rows []row) error {
+	if u.before != nil {
+		positions := make([]int, len(rows))
+		for i, r := range rows {
+			positions[i] = r.at
+		}
+		if err := u.before(ctx, positions); err != nil {
+			return err
+		}
+	}
+	for _, r := range rows {
+		u.results[r.at].Attempts = append(u.results[r.at].Attempts, Unanswered)
+	}
+	return nil
+}
+
+// answered notes what became of the latest attempt of rows.
+func (u *upsert) answered(rows []row, o Outcome) {
+	for _, r := range rows {
+		attempts := u.results[r.at].Attempts
+		attempts[len(attempts)-1] = o
+	}
+}
+
+// markAmbiguous marks the refusals of a whole call that do not say whether its rows were written.
+func markAmbiguous(e Error) *Error {
+	e.ambiguous = e.Call != callToken && !e.unsent &&
 		(e.Code == CodeNoAnswer || e.Status >= 500 || e.Code == "REQUEST_RUNNING_TOO_LONG")
 	return &e
 }
@@ -229,11 +279,13 @@ func (u *upsert) readRow(status int, result fhir.Node, r row) {
 	success, id := result.Get("success"), result.Get("id").Text()
 	switch {
 	case success.Text() == "true" && success.Kind() == fhir.Bool && idPattern.MatchString(id):
-		u.results[r.at] = SaveResult{ID: strings.Clone(id), Created: result.Get("created").Text() == "true"}
+		u.results[r.at] = SaveResult{ID: strings.Clone(id), Created: result.Get("created").Text() == "true", Attempts: u.results[r.at].Attempts}
+		u.answered([]row{r}, Saved)
 	case success.Text() == "false" && success.Kind() == fhir.Bool:
 		e := &Error{Call: u.call, Status: status}
 		readFaults(e, result.Get("errors"))
 		u.settle([]row{r}, e)
+		u.answered([]row{r}, Refused)
 	default:
 		u.settle([]row{r}, &Error{Call: u.call, Status: status, Code: CodeUnreadable, ambiguous: true})
 	}
@@ -247,6 +299,6 @@ func (u *upsert) settle(rows []row, e *Error) {
 		if before, ok := asError(u.results[r.at].Err); ok && before.ambiguous {
 			own.ambiguous = true
 		}
-		u.results[r.at] = SaveResult{Err: &own}
+		u.results[r.at] = SaveResult{Err: &own, Attempts: u.results[r.at].Attempts}
 	}
 }

@@ -65,7 +65,7 @@ func saveAll(t *testing.T, w http.ResponseWriter, body []byte) {
 
 func upsert200(t *testing.T, o *org, n int) []SaveResult {
 	t.Helper()
-	results, err := o.client().Upsert(t.Context(), "CodeSet", "CodeSetKey", codeSets(n))
+	results, err := o.client().Upsert(t.Context(), "CodeSet", "CodeSetKey", codeSets(n), nil)
 	require.NoError(t, err)
 	require.Len(t, results, n)
 	return results
@@ -116,7 +116,7 @@ func TestRowIsWrittenWithExplicitNullsAndRelationshipsByKey(t *testing.T) {
 		{Name: "PatientId", Value: sobject.RefValue(sobject.Target{Object: "Account", Field: "Bridge_Key__c"}, "ers.pt.abc")},
 		{Name: "ReferrerId", Value: sobject.RefValue(sobject.Target{Object: "HealthcareProvider", Field: "Bridge_Key__c"}, "ers.hp.1")},
 	}}
-	results, err := o.client().Upsert(t.Context(), "ClinicalServiceRequest", "Bridge_Key__c", []sobject.Record{record})
+	results, err := o.client().Upsert(t.Context(), "ClinicalServiceRequest", "Bridge_Key__c", []sobject.Record{record}, nil)
 	require.NoError(t, err)
 	require.NoError(t, results[0].Err)
 	assert.JSONEq(t, `{"allOrNone":false,"records":[{"attributes":{"type":"ClinicalServiceRequest"},"Bridge_Key__c":"ers.sr.1",
@@ -163,7 +163,7 @@ func TestRecordThatCannotBeSentHasItsOwnErrorAndItsNeighboursAreSaved(t *testing
 		sobject.Record{Object: "Account", Key: sobject.Key{Field: "Bridge_Key__c", Value: "x"}},
 		sobject.Record{Object: "ClinicalServiceRequest", Key: sobject.Key{Field: "Other__c", Value: "y"}})
 	o := serve(t, func(w http.ResponseWriter, _ *http.Request, _ []byte) { writeJSON(w, 200, []any{saved()}) })
-	results, err := o.client().Upsert(t.Context(), "ClinicalServiceRequest", "Bridge_Key__c", records)
+	results, err := o.client().Upsert(t.Context(), "ClinicalServiceRequest", "Bridge_Key__c", records, nil)
 	require.NoError(t, err)
 	for i, name := range names {
 		e := isError(t, results[i].Err)
@@ -184,7 +184,7 @@ func TestSameKeyTwiceIsAnErrorOfBothAndNotASilentLoss(t *testing.T) {
 	o := serve(t, func(w http.ResponseWriter, _ *http.Request, body []byte) { saveAll(t, w, body) })
 	records := codeSets(3)
 	records[2].Key.Value = "K0" // CodeSetKey is compared without case
-	results, err := o.client().Upsert(t.Context(), "CodeSet", "CodeSetKey", records)
+	results, err := o.client().Upsert(t.Context(), "CodeSet", "CodeSetKey", records, nil)
 	require.NoError(t, err)
 	assert.Equal(t, CodeKeyTwice, isError(t, results[0].Err).Code)
 	assert.NoError(t, results[1].Err)
@@ -195,7 +195,7 @@ func TestSameKeyTwiceIsAnErrorOfBothAndNotASilentLoss(t *testing.T) {
 	request := func(key string) sobject.Record {
 		return sobject.Record{Object: "ClinicalServiceRequest", Key: sobject.Key{Field: "Bridge_Key__c", Value: key}}
 	}
-	results, err = o.client().Upsert(t.Context(), "ClinicalServiceRequest", "Bridge_Key__c", []sobject.Record{request("a"), request("A")})
+	results, err = o.client().Upsert(t.Context(), "ClinicalServiceRequest", "Bridge_Key__c", []sobject.Record{request("a"), request("A")}, nil)
 	require.NoError(t, err)
 	assert.NoError(t, errors.Join(results[0].Err, results[1].Err), "Bridge_Key__c is case-sensitive")
 }
@@ -215,7 +215,7 @@ func TestEverySubsetOfFailedRowsKeepsItsPlaces(t *testing.T) {
 	})
 	c := o.client()
 	for subset = range 256 {
-		results, err := c.Upsert(t.Context(), "CodeSet", "CodeSetKey", codeSets(8))
+		results, err := c.Upsert(t.Context(), "CodeSet", "CodeSetKey", codeSets(8), nil)
 		require.NoError(t, err)
 		for i, r := range results {
 			require.Equal(t, subset&(1<<i) != 0, r.Err != nil, "subset %b, row %d", subset, i)
@@ -277,7 +277,7 @@ func TestOutcomeThatNobodyKnowsIsAmbiguousForEveryRow(t *testing.T) {
 				o := inMemory(t, func(w http.ResponseWriter, _ *http.Request, body []byte) { saveAll(t, w, body) })
 				tries, broken := 0, true
 				c := o.client(func(cfg *Config) { cfg.Transport = faulty(o, &tries, &broken, fault) })
-				results, err := c.Upsert(t.Context(), "CodeSet", "CodeSetKey", codeSets(2))
+				results, err := c.Upsert(t.Context(), "CodeSet", "CodeSetKey", codeSets(2), nil)
 				require.NoError(t, err)
 				for _, r := range results {
 					e := isError(t, r.Err)
@@ -361,7 +361,7 @@ func TestSignInThatFailsLeavesNoRowInDoubt(t *testing.T) {
 		_, err := c.Describe(t.Context(), "CodeSet")
 		require.NoError(t, err)
 		o.token = func(w http.ResponseWriter, _ *http.Request, _ url.Values) { w.WriteHeader(500) }
-		results, err := c.Upsert(t.Context(), "CodeSet", "CodeSetKey", codeSets(1))
+		results, err := c.Upsert(t.Context(), "CodeSet", "CodeSetKey", codeSets(1), nil)
 		require.NoError(t, err)
 		e := isError(t, results[0].Err)
 		assert.Equal(t, callToken, e.Call)
@@ -387,7 +387,7 @@ func TestContextThatEndsGivesWhatWasSavedAndWhatIsInDoubt(t *testing.T) {
 				return o.RoundTrip(r)
 			})
 		})
-		results, err := c.Upsert(ctx, "CodeSet", "CodeSetKey", codeSets(600))
+		results, err := c.Upsert(ctx, "CodeSet", "CodeSetKey", codeSets(600), nil)
 		require.ErrorIs(t, err, context.Canceled)
 		require.Len(t, results, 600)
 		for i, r := range results {
@@ -406,7 +406,7 @@ func TestContextThatEndsGivesWhatWasSavedAndWhatIsInDoubt(t *testing.T) {
 
 func TestNameThatIsNoIdentifierIsTheCallersFault(t *testing.T) {
 	o := serve(t, nil)
-	_, err := o.client().Upsert(t.Context(), "CodeSet/x", "CodeSetKey", codeSets(1))
+	_, err := o.client().Upsert(t.Context(), "CodeSet/x", "CodeSetKey", codeSets(1), nil)
 	require.ErrorIs(t, err, errIdentifier)
 	_, err = o.client().Describe(t.Context(), "Patient.Name")
 	require.ErrorIs(t, err, errIdentifier)
@@ -415,7 +415,7 @@ func TestNameThatIsNoIdentifierIsTheCallersFault(t *testing.T) {
 
 func TestObjectThatTheOrgDoesNotHaveIsTheErrorOfEveryRow(t *testing.T) {
 	o := serve(t, nil)
-	results, err := o.client().Upsert(t.Context(), "Nothing__c", "K__c", codeSets(2))
+	results, err := o.client().Upsert(t.Context(), "Nothing__c", "K__c", codeSets(2), nil)
 	require.NoError(t, err)
 	for _, r := range results {
 		assert.Equal(t, "describe Nothing__c: 404 NOT_FOUND", r.Err.Error())

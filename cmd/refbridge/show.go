@@ -170,12 +170,12 @@ func printEntry(w io.Writer, e ledger.Entry) {
 // records lists what stands in Salesforce for a source record, by key and id, without values; the hash that is the key of a code
 // record is cut.
 func (a *app) records(ctx context.Context, w io.Writer, source string, ref fhir.Reference) error {
-	images, err := a.ledger.Images(ctx, source, ref)
+	rows, err := a.ledger.RowsOf(ctx, source, ref)
 	if err != nil {
 		return err
 	}
-	for _, r := range images {
-		fmt.Fprintf(w, "    %s %s %s, %s\n", r.Object, shortHash(r.Key.Value), r.ID, mapping.Plural(len(r.Fields), "field"))
+	for _, row := range rows {
+		printRow(w, row)
 	}
 	back, err := a.ledger.Writebacks(ctx, source)
 	if err != nil {
@@ -187,6 +187,28 @@ func (a *app) records(ctx context.Context, w io.Writer, source string, ref fhir.
 		}
 	}
 	return nil
+}
+
+// printRow prints what is known of a row, and which writes of it are in doubt: since when, until when.
+func printRow(w io.Writer, row ledger.Row) {
+	if row.Known && !row.Image.Unseen {
+		r := row.Image.Record
+		fmt.Fprintf(w, "    %s %s %s, %s\n", r.Object, shortHash(r.Key.Value), r.ID, mapping.Plural(len(r.Fields), "field"))
+	}
+	if row.Image.Deleted {
+		fmt.Fprintf(w, "      deleted in Salesforce by a person\n")
+	}
+	if len(row.Image.Unclear) > 0 {
+		fmt.Fprintf(w, "      ours or a person's, nobody can tell: %s\n", strings.Join(row.Image.Unclear, ", "))
+	}
+	for _, in := range row.Open {
+		what := "update"
+		if in.Creates {
+			what = "create"
+		}
+		fmt.Fprintf(w, "    in doubt: %s of %s %s (%s) since %s; it may still take effect until %s\n", what, in.Object, shortHash(in.Key),
+			in.Ref, in.Created.Local().Format("2 Jan 2006 15:04:05"), in.Deadline.Local().Format("2 Jan 2006 15:04:05"))
+	}
 }
 
 func printWriteback(w io.Writer, b ledger.Writeback) {

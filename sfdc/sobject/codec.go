@@ -21,13 +21,16 @@ type recordJSON struct {
 	Field  string      `json:"keyField,omitempty"`
 	Key    string      `json:"key,omitempty"`
 	ID     string      `json:"id,omitempty"`
+	At     int64       `json:"at,omitempty"` // Modified, in milliseconds
 	Fields []fieldJSON `json:"fields"`
 }
 
-// Encode gives a record as bytes that hold everything but Modified. They are personal data in clear: the ledger
-// encrypts them.
+// Encode returns a record as bytes that hold everything but Theirs. They are personal data in clear: the ledger encrypts them.
 func Encode(r Record) ([]byte, error) {
 	out := recordJSON{Object: r.Object, Field: r.Key.Field, Key: r.Key.Value, ID: r.ID}
+	if !r.Modified.IsZero() {
+		out.At = r.Modified.UnixMilli()
+	}
 	for _, f := range r.Fields {
 		j := fieldJSON{Name: f.Name, Kind: f.Value.kind, Text: f.Value.text, Owner: f.Owner, Keep: f.KeepIfAbsent}
 		j.Object, j.Key = f.Value.to.Object, f.Value.to.Field
@@ -46,6 +49,9 @@ func Decode(b []byte) (Record, error) {
 		return Record{}, fmt.Errorf("decode a record of %d bytes: not what Encode writes", len(b))
 	}
 	r := Record{Object: in.Object, Key: Key{Field: in.Field, Value: in.Key}, ID: in.ID}
+	if in.At != 0 {
+		r.Modified = time.UnixMilli(in.At).UTC()
+	}
 	for _, j := range in.Fields {
 		v := Value{kind: j.Kind, text: j.Text, to: Target{Object: j.Object, Field: j.Key}}
 		switch j.Kind {

@@ -40,7 +40,9 @@ type Record struct {
 	Key      Key
 	ID       string    // Salesforce id where it is known
 	Modified time.Time // SystemModstamp of a record that was read
-	Fields   []Field
+	// Theirs is set on a record that was read, and last written by another user than ours or by nobody knows whom.
+	Theirs bool
+	Fields []Field
 }
 
 // Get gives a field's value and whether the record has the field.

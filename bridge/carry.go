@@ -1,0 +1,227 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"refbridge/ers"
+	"refbridge/fhir"
+	"refbridge/fhir/rest"
+	"refbridge/ledger"
+	"refbridge/mapping"
+	"refbridge/sfdc"
+	"refbridge/sfdc/sobject"
+)
+
+// carry sends what is approved, one after the other: never two writes in flight for one record.
+func (r *Reconciler) carry(ctx context.Context) (int, error) {
+	open, err := r.Ledger.Writebacks(ctx, r.Flow, ledger.Approved, ledger.Sent, ledger.Unclear)
+	if err != nil {
+		return 0, err
+	}
+	done := 0
+	for _, w := range open {
+		state, reason, stop := r.one(ctx, w)
+		if state != "" {
+			// Committed after the source answered: a crash before this leaves the row Sent, and the next run looks first.
+			if err := r.Ledger.Conclude(context.WithoutCancel(ctx), w.ID, state, reason); err != nil {
+				return done, err
+			}
+		}
+		if stop != nil {
+			return done, stop
+		}
+		if state == ledger.Done {
+			done++
+		}
+	}
+	return done, nil
+}
+
+// one decides again on fresh reads of both sides, then sends. An empty state leaves the row as it is; the error is for what
+// stops the run.
+func (r *Reconciler) one(ctx context.Context, w ledger.Writeback) (ledger.WritebackState, ledger.Reason, error) {
+	d, err := r.decideAgain(ctx, w)
+	var faults mapping.Faults
+	switch {
+	case errors.As(err, &faults):
+		return ledger.Reported, ofMapping(err, ledger.Work{}).reason, nil
+	case err != nil:
+		return "", ledger.Reason{}, err
+	case d.doubt:
+		return "", ledger.Reason{}, nil // nothing is carried while the record is in doubt
+	case d.agreed && w.State != ledger.Approved:
+		return ledger.Done, ledger.Reason{}, nil // sent before, and the source has it by now
+	case d.op.Name == "" || digestOf(d.op) != w.Digest:
+		// Not what was approved any more. What Salesforce asks for now has a row of its own.
+		return ledger.Refused, ledger.Reason{Code: codeWithdrawn, Text: "Salesforce does not ask for it any more"}, r.proposeAgain(ctx, d)
+	}
+	if state, reason := r.permitted(d.op.Name); state == ledger.Reported {
+		return state, reason, nil
+	}
+	version, moved, err := r.moved(ctx, w)
+	switch {
+	case stopped(ctx, err):
+		return "", ledger.Reason{}, err
+	case err != nil:
+		return "", ledger.Reason{}, nil // nothing was sent: it stays where it is, for the next run
+	case w.State != ledger.Approved && version.Version != w.Ref.Version:
+		return ledger.Reported, ledger.Reason{Code: codeUnknownOutcome, Text: "it was sent once, nobody saw the answer, and the source has changed " +
+			"since: compare both sides; an edit in Salesforce sends it anew"}, nil
+	case moved:
+		// The user acted on an older state. The new one is synced first; then both sides are compared again.
+		return "", ledger.Reason{}, r.sight(ctx, w.Ref)
+	}
+	d.op.On = version
+	return r.send(ctx, w, d)
+}
+
+func (r *Reconciler) send(ctx context.Context, w ledger.Writeback, d decided) (ledger.WritebackState, ledger.Reason, error) {
+	// Committed before the first byte: after a crash the row says Sent, and the next run looks at the source before it sends.
+	if err := r.Ledger.SendAgainst(ctx, w.ID, d.op.On.Version); err != nil {
+		return "", ledger.Reason{}, err
+	}
+	sending, done := inFlight(ctx, flightTime)
+	defer done()
+	if _, err := r.Invoke.Invoke(sending, d.op); err != nil {
+		return r.failed(ctx, w, err)
+	}
+	r.Logger.Info("carried back", "flow", r.Flow, "operation", d.op.Name)
+	// Both sides had the value: that is what is known of the row now, and what the source says after it is no news to Salesforce.
+	if err := r.Ledger.Carry(context.WithoutCancel(ctx), w.ID, d.carried()); err != nil {
+		return "", ledger.Reason{}, err
+	}
+	return ledger.Done, ledger.Reason{}, r.sight(ctx, w.Ref)
+}
+
+// decided is what both sides say of a write-back now.
+type decided struct {
+	op     fhir.Operation // what the change asks for; no name: nothing
+	agreed bool           // the source has the value by itself
+	doubt  bool           // a write of the row is open
+	object mapping.Object
+	fields []string // that the rules back read
+	row    ledger.Row
+	now    sobject.Record
+}
+
+// carried returns what is known of the row when its change was carried back: what a person set is known on both sides now.
+func (d decided) carried() ledger.Image {
+	image := d.row.Image
+	image.Record.Fields = slices.Clone(image.Record.Fields)
+	for _, c := range changes(ours(d.object, d.row, d.now), d.now, d.fields) {
+		image.Record.Set(c.Field, c.Want)
+		image.Carried = slices.DeleteFunc(slices.Clone(image.Carried), func(old ledger.Carried) bool { return old.Field == c.Field })
+		if slices.Contains(d.object.Mapped, c.Field) {
+			image.Carried = append(image.Carried, ledger.Carried{Field: c.Field, Value: c.Want, Against: d.op.On.Version})
+		}
+	}
+	return image
+}
+
+// proposeAgain notes what the record asks for instead.
+func (r *Reconciler) proposeAgain(ctx context.Context, d decided) error {
+	if d.now.Object == "" {
+		return nil
+	}
+	return r.compare(ctx, d.object, []sobject.Record{d.now})
+}
+
+func (r *Reconciler) decideAgain(ctx context.Context, w ledger.Writeback) (decided, error) {
+	objects := r.Tables.Objects()
+	i := slices.IndexFunc(objects, func(o mapping.Object) bool { return o.Name == w.Object })
+	if i < 0 {
+		return decided{}, nil
+	}
+	o := objects[i]
+	rows, err := r.Target.Retrieve(ctx, sfdc.Selection{Object: o.Name, KeyField: o.KeyField, Keys: []string{w.Key},
+		Fields: o.Fields, Refs: o.Refs})
+	if err != nil {
+		return decided{}, r.halted(ctx, err, "retrieve "+o.Name)
+	}
+	known, err := r.Ledger.Rows(ctx, w.Object, []string{w.Key})
+	row := known[w.Key]
+	if err != nil || len(rows) != 1 || len(row.Open) == 0 && (!row.Known || row.Image.Unseen) {
+		return decided{}, err
+	}
+	d := decided{object: o, fields: r.Tables.BackFields(o.Name), row: row, now: rows[0], doubt: len(row.Open) > 0}
+	is, _ := rows[0].Get(w.Field)
+	was, _ := row.Image.Record.Get(w.Field)
+	d.agreed = is.Equal(was) && is.Reveal() == w.To
+	ops, err := r.Tables.Back(mapping.Change{Dialect: r.Dialect, Ref: w.Ref, Image: ours(o, row, rows[0]), Now: rows[0]})
+	if len(ops) > 0 {
+		d.op = ops[0]
+	}
+	return d, err
+}
+
+// moved reads the source and tells whether its content still is what was last synced.
+func (r *Reconciler) moved(ctx context.Context, w ledger.Writeback) (fhir.Reference, bool, error) {
+	ref, body, err := r.Source.Read(ctx, w.Ref.Current())
+	if err != nil {
+		return ref, false, err
+	}
+	seen, err := withListed(ctx, r.Ledger, r.Flow, ledger.Sighting{Ref: ref, Body: body})
+	if err != nil {
+		return ref, false, err
+	}
+	b, _, err := r.Source.Normalise(ctx, seen.Body)
+	if err != nil {
+		return ref, false, err
+	}
+	known, err := r.Ledger.Known(ctx, r.Flow, w.Ref.Current())
+	return ref, known.Digest != b.DigestAt(r.Now(), r.Tables.Zone()).String(), err
+}
+
+func (r *Reconciler) sight(ctx context.Context, ref fhir.Reference) error {
+	return r.Ledger.Observe(ctx, ledger.Answer{Source: r.Flow}, []ledger.Sighting{{Ref: ref.Current()}})
+}
+
+// failed says what a refused or lost operation means.
+func (r *Reconciler) failed(ctx context.Context, w ledger.Writeback, err error) (ledger.WritebackState, ledger.Reason, error) {
+	reason := ledger.Reason{Code: codeRefused, Text: err.Error()}
+	answered, status, ambiguous := answerOf(err)
+	switch {
+	case errors.Is(err, errNotOffered):
+		reason.Code = codeNotOffered
+		return ledger.Refused, reason, nil
+	case status == 401 || status == 403:
+		return ledger.Approved, reason, fmt.Errorf("%w: the source refuses %s: %w", ErrHalted, w.Operation, err)
+	case errors.Is(err, errNotSent):
+		return ledger.Approved, reason, nil
+	case ambiguous:
+		// It may have happened (e-RS 502 and 504 come from the hospital's own system): look before anything is sent again.
+		reason.Code = codeUnknownOutcome
+		return ledger.Unclear, reason, r.sight(context.WithoutCancel(ctx), w.Ref)
+	case !answered || status == 412 && r.Dialect == "ers":
+		// It never left, or e-RS misses something mandatory: somebody has to look, sending it again changes nothing.
+		return ledger.Reported, reason, nil
+	case status == 409 || status == 412 || status == 423 || status == 429:
+		// Version moved or locked: read again, decide again.
+		reason.Code = codeSourceMoved
+		return ledger.Approved, reason, r.sight(ctx, w.Ref)
+	}
+	return ledger.Refused, reason, nil
+}
+
+// answerOf tells whether a client says anything of the call, the status of the answer, and whether the call may have taken
+// effect all the same.
+func answerOf(err error) (answered bool, status int, ambiguous bool) {
+	var e *ers.Error
+	if errors.As(err, &e) {
+		return true, e.Status, e.Ambiguous()
+	}
+	var f *rest.Error
+	if errors.As(err, &f) {
+		return true, f.Status, f.Ambiguous()
+	}
+	return false, 0, false
+}
+
+// errNotOffered says that the source does not list the operation as available now.
+var errNotOffered = errors.New("the source does not offer this operation now")
+
+// errNotSent says that what came before the operation failed: the source was not asked to change anything.
+var errNotSent = errors.New("not sent")

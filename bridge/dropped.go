@@ -1,0 +1,106 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"refbridge/ledger"
+	"refbridge/sfdc"
+	"refbridge/sfdc/sobject"
+)
+
+// gone marks rows that this source record produced before and does not any more, for example the appointment that a new one
+// replaced: rows that are known, and rows that a write whose outcome nobody saw may have made. Nothing is deleted.
+func (c *comparison) gone(ctx context.Context, s *Step) error {
+	if c.planner.Memory == nil || c.planner.Target == nil {
+		return nil
+	}
+	old, err := c.planner.Memory.RowsOf(ctx, s.Work.Source, s.Work.Ref)
+	if err != nil {
+		return fmt.Errorf("read what is known of the rows of %s: %w", s.Work.Ref.Current(), err)
+	}
+	for _, row := range old {
+		if !s.produces(row) {
+			s.open = append(s.open, row.Open...) // until a read closes them, the record is in doubt
+		}
+	}
+	if s.deleted {
+		return c.buried(ctx, s, old)
+	}
+	for _, row := range old {
+		fields := c.planner.Tables.Gone(likely(row))
+		if len(fields) == 0 || s.produces(row) || (owner{row.Source, row.Ref}) != ownerOf(s) {
+			continue // nothing to be marked, or another source record has it by now
+		}
+		if err := c.drop(ctx, s, row, fields); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Step) produces(row ledger.Row) bool {
+	return slices.ContainsFunc(s.Writes, func(w *Write) bool { return w.Object == row.Object && w.Key.Value == row.Key })
+}
+
+// likely returns a row as it most likely is: its image, or without one what was meant last.
+func likely(row ledger.Row) sobject.Record {
+	if row.Known && !row.Image.Unseen || len(row.Open) == 0 {
+		return row.Image.Record
+	}
+	return row.Open[len(row.Open)-1].Meant
+}
+
+// drop reads a row and marks it, where the fields to mark have a value of ours: what a person has changed since (an appointment that
+// took place) is theirs.
+func (c *comparison) drop(ctx context.Context, s *Step, row ledger.Row, fields []sobject.Field) error {
+	like := likely(row)
+	sel := sfdc.Selection{Object: row.Object, KeyField: like.Key.Field, Keys: []string{row.Key}}
+	for _, f := range fields {
+		sel.Fields = append(sel.Fields, f.Name)
+	}
+	read := c.planner.Now()
+	rows, err := c.planner.Target.Retrieve(ctx, sel)
+	if err != nil {
+		return c.planner.refused(ctx, err, "retrieve "+row.Object)
+	}
+	w := &Write{Action: Same, Object: row.Object, Key: like.Key, Image: like}
+	w.remember(row, read)
+	if len(rows) == 1 {
+		w.mark(row, rows[0], fields)
+	}
+	s.Writes = append(s.Writes, w)
+	return nil
+}
+
+// mark sets the fields that tell a person that the source has dropped a row, all of them or none.
+func (w *Write) mark(row ledger.Row, have sobject.Record, fields []sobject.Field) {
+	w.Have, w.Image.ID, w.Known.Record.ID, w.Known.Unseen = have, have.ID, have.ID, false
+	w.Image.Fields = slices.Clone(w.Image.Fields)
+	w.Send = sobject.Record{Object: w.Object, Key: w.Key, ID: have.ID}
+	var send []sobject.Field
+	var changes []FieldChange
+	ours := true
+	for _, f := range fields {
+		f.Owner = sobject.Latest
+		there, _ := have.Get(f.Name)
+		p := pastOf(row, f.Name, have)
+		d := decide(f, there, p)
+		w.know(f, p.after(f.Value, there, d))
+		switch d {
+		case overwrite:
+			send = append(send, f)
+			changes = append(changes, FieldChange{Field: f.Name, Have: there, Want: f.Value})
+		case leave:
+		default:
+			ours = false
+		}
+	}
+	if ours && len(send) > 0 {
+		w.Action, w.Send.Fields, w.Fields = Update, send, changes
+		for _, f := range send {
+			w.Image.Set(f.Name, f.Value)
+		}
+	}
+}

@@ -1,0 +1,258 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"time"
+
+	"refbridge/ledger"
+	"refbridge/sfdc"
+	"refbridge/sfdc/sobject"
+)
+
+// settle writes down every step that is decided, and of the others what is known of their rows. With halted set, the steps that were
+// not reached stay pending.
+func (r *applying) settle(ctx context.Context, halted error) (Result, error) {
+	out := Result{Writes: r.writes}
+	for steps := range slices.Chunk(r.plan.Steps, batchSize) {
+		var settled []ledger.Settlement
+		var probes []ledger.Probe
+		for _, s := range steps {
+			if st, ok := r.settlement(s, halted != nil); ok {
+				settled = append(settled, st)
+				out.count(st.Fate)
+			} else if p := r.partial(s); len(p.Intents) > 0 || len(p.Images) > 0 {
+				probes = append(probes, p)
+			}
+		}
+		if err := r.writeDown(ctx, settled, probes); err != nil {
+			return out, fmt.Errorf("settle: %w", err)
+		}
+		if r.Progress != nil {
+			r.Progress(min(r.settled+len(steps), len(r.plan.Steps)), len(r.plan.Steps))
+		}
+		r.settled += len(steps)
+	}
+	return out, halted
+}
+
+func (r *applying) writeDown(ctx context.Context, settled []ledger.Settlement, probes []ledger.Probe) error {
+	if len(settled) > 0 {
+		if err := r.Journal.Settle(ctx, settled); err != nil {
+			return err
+		}
+	}
+	if len(probes) == 0 {
+		return nil
+	}
+	return r.Journal.Probed(ctx, probes)
+}
+
+func (r *Result) count(f ledger.Fate) {
+	switch f {
+	case ledger.Applied:
+		r.Applied++
+	case ledger.Held:
+		r.Held++
+	case ledger.Dead:
+		r.Dead++
+	case ledger.Unknown:
+		r.Unknown++
+	case ledger.Superseded:
+		r.Superseded++
+	}
+}
+
+// settlement says what became of a step; ok is false for one that stays pending.
+func (r *applying) settlement(s *Step, halted bool) (ledger.Settlement, bool) {
+	v := verdict{fate: s.Fate, reason: s.Reason, next: s.Next}
+	if s.skip || r.unsent[s] || s.deferred && s.Fate == ledger.Pending {
+		return ledger.Settlement{}, false
+	}
+	if s.Fate == ledger.Pending || r.unstopped[s] != nil || halted && len(s.Ahead) > 0 {
+		var ok bool
+		if v, ok = r.outcome(s, halted); !ok {
+			return ledger.Settlement{}, false
+		}
+	}
+	closed, open := r.intents(s)
+	v = doubted(v, open)
+	st := v.settlement(s.Work)
+	st.Intents = closed
+	if st.Fate == ledger.Applied {
+		st.Next = s.turn
+		st.Known = &ledger.Known{Version: s.Work.Ref.Version, Digest: s.Digest.String(), Tables: r.plan.Tables,
+			Patient: s.Patient, Terminal: s.Terminal}
+	}
+	st.Images = r.images(s, v.fate == ledger.Applied || v.reason.Code == codeInDoubt)
+	return st, true
+}
+
+// doubted is a verdict while writes are open until some moments: what is done as far as can be seen may be undone by one that takes
+// effect late. It is applied when a read after the last of these moments still finds it so (doubt rule 4).
+func doubted(v verdict, open []time.Time) verdict {
+	if v.fate != ledger.Applied || len(open) == 0 {
+		return v
+	}
+	until := slices.MaxFunc(open, time.Time.Compare)
+	return verdict{fate: ledger.Unknown, next: until.Add(time.Second), reason: ledger.Reason{Code: codeInDoubt, Text: "done, as far as can be seen; " +
+		"a write whose outcome nobody saw may still take effect until " + until.UTC().Format(time.RFC3339) + ", and is looked for again then"}}
+}
+
+// intents returns which intents of a step are closed, by an answer or by a read after their deadline, and until when each of the
+// others is open.
+func (r *applying) intents(s *Step) (closed []string, open []time.Time) {
+	var left []ledger.Intent
+	for _, w := range slices.Concat(s.Writes, s.Ahead) {
+		closed = append(closed, w.closes...)
+		left = append(left, w.open...)
+		for _, a := range r.attempts[w] {
+			if a.outcome == sfdc.Unanswered {
+				open = append(open, a.by)
+			} else {
+				closed = append(closed, a.id)
+			}
+		}
+	}
+	for _, in := range append(left, s.open...) {
+		if !slices.Contains(closed, in.ID) {
+			open = append(open, in.Deadline)
+		}
+	}
+	slices.Sort(closed)
+	return slices.Compact(closed), open
+}
+
+// partial is what is known of a step that keeps its place: some of its rows may have been written before it was stopped.
+func (r *applying) partial(s *Step) ledger.Probe {
+	p := ledger.Probe{Source: s.Work.Source, Ref: s.Work.Ref}
+	if s.skip {
+		return p
+	}
+	p.Intents, _ = r.intents(s)
+	p.Images = r.images(s, false)
+	return p
+}
+
+// outcome judges a step that was to be applied by what became of its records.
+func (r *applying) outcome(s *Step, halted bool) (verdict, bool) {
+	if err := r.cause(s); err != nil {
+		if errors.Is(err, errMoved) {
+			s.deferred = r.moves[ownerOf(s)] < maxMoves
+			return verdict{}, false
+		}
+		if parent := (parentError{}); errors.As(err, &parent) {
+			return r.waits(parent), true
+		}
+		v := ofTarget(err, s.Work, r.Now())
+		v.reason.Rule = r.rule(s, v.reason.Field)
+		return v, v.halt == nil
+	}
+	for _, w := range s.Ahead {
+		if !r.stopped[w] && halted {
+			return verdict{}, false
+		}
+	}
+	if s.Fate != ledger.Pending {
+		return verdict{fate: s.Fate, reason: s.Reason, next: s.Next}, true
+	}
+	for _, w := range s.Writes {
+		if w.Action == Same || r.written(w) {
+			continue
+		}
+		// Not failed and not written: a halt came first, or the first step of a shared record did not get through.
+		return r.waits(parentError{w.Object, w.Key.Value}), !halted
+	}
+	return verdict{fate: ledger.Applied, reason: s.Reason}, true
+}
+
+// rule gives the row of the tables that wrote the field which Salesforce refused.
+func (r *applying) rule(s *Step, field string) string {
+	for _, w := range s.Writes {
+		if r.failed[recordID(w.Object, w.Key)] == nil {
+			continue
+		}
+		if i := slices.IndexFunc(w.Fields, func(f FieldChange) bool { return f.Field == field }); i >= 0 {
+			return w.Fields[i].Rule.FileLine()
+		}
+	}
+	return ""
+}
+
+func (r *applying) waits(e parentError) verdict {
+	return verdict{fate: ledger.Held, next: r.Now().Add(nextRun), reason: ledger.Reason{Code: codeParent, Text: e.Error()}}
+}
+
+func (r *applying) written(w *Write) bool {
+	_, ok := r.ids[recordID(w.Object, w.Key)]
+	return ok
+}
+
+// images returns what is known of the rows of a step now: of all of them where it is done, and of any other step where that is news.
+// Without it the next look at Salesforce would take our own writes for somebody else's.
+func (r *applying) images(s *Step, all bool) []ledger.Image {
+	var out []ledger.Image
+	for _, w := range slices.Concat(s.Writes, s.Ahead) {
+		if w.first != nil {
+			w = w.first
+		}
+		now := r.known(w)
+		same := func(image ledger.Image) bool {
+			return image.Record.Object == w.Object && image.Record.Key == w.Key
+		}
+		if now.Record.Object == "" || slices.ContainsFunc(out, same) {
+			continue // nobody has looked at the row
+		}
+		if news := !equalImages(w.before, now); news || all && !now.Unseen {
+			out = append(out, now)
+		}
+	}
+	return out
+}
+
+// known returns what is known of a row after it was read, and written.
+func (r *applying) known(w *Write) ledger.Image {
+	image := w.Known
+	image.Record.Fields = slices.Clone(image.Record.Fields)
+	if r.written(w) {
+		image.Record.ID = r.ids[recordID(w.Object, w.Key)]
+		w.answer(&image)
+	}
+	for flag := range r.stopped {
+		if flag.Object == w.Object && flag.Key == w.Key {
+			flag.answer(&image)
+		}
+	}
+	return image
+}
+
+// answer takes over what an accepted write says.
+func (w *Write) answer(image *ledger.Image) {
+	fields := w.Send.Fields
+	if w.Action == Create {
+		fields = w.Image.Fields
+	}
+	image.Unseen, image.Deleted = false, false
+	for _, f := range fields {
+		if f.Value.IsNull() && f.KeepIfAbsent || partial(f.Value) {
+			continue // what the org put there is read back
+		}
+		setField(&image.Record, f)
+		image.Unclear = slices.DeleteFunc(slices.Clone(image.Unclear), func(name string) bool { return name == f.Name })
+		image.Said = slices.DeleteFunc(slices.Clone(image.Said), func(said sobject.Field) bool { return said.Name == f.Name })
+	}
+}
+
+// equalImages reports whether the ledger knows already what is known now.
+func equalImages(before ledger.Row, now ledger.Image) bool {
+	if !before.Known {
+		return now.Unseen && len(now.Said) == 0 && len(now.Record.Fields) == 0
+	}
+	old := before.Image
+	old.Record.Theirs, now.Record.Theirs = false, false
+	old.Record.Modified, now.Record.Modified = old.Record.Modified.UTC(), now.Record.Modified.UTC()
+	return reflect.DeepEqual(old, now)
+}
