@@ -62,7 +62,7 @@ func (f *FHIRServer) sightings(typ string, entries []rest.Entry) []sighting {
 			out = append(out, sighting{Sighting: foreignEntry(e), entry: e})
 		case e.Mode != "include" && e.Resource.Type() == typ:
 			patient := patientOn(page, e.Resource)
-			seen := ledger.Sighting{Ref: observed(e.Resource, patient), Body: f.collection(e.Resource, patient),
+			seen := ledger.Sighting{Ref: observed(e.Resource, patient), Body: f.collection(e.Page, e.Resource, patient),
 				Updated: e.Resource.LastUpdated(), Beside: patient.LastUpdated(), Patient: patientOf(patient)}
 			if ref, err := f.wanted(e.Resource); err == nil && ref.ID != "" && !patient.Exists() {
 				seen = ledger.Sighting{Ref: e.Resource.Reference()} // only named: it is read, and its Patient with it
@@ -182,9 +182,13 @@ func reduced(entries []rest.Entry, rows []row) []byte {
 	return searchset(kept)
 }
 
-// searchset is a page of entries, each as received.
+// searchset is a page of the entries of another page, each as received, with the modifiers of that page.
 func searchset(entries []rest.Entry) []byte {
-	b := []byte(`{"resourceType":"Bundle","type":"searchset","entry":[`)
+	b := []byte(`{"resourceType":"Bundle","type":"searchset"`)
+	if len(entries) > 0 {
+		b = append(b, entries[0].Page...)
+	}
+	b = append(b, `,"entry":[`...)
 	for i, e := range entries {
 		if i > 0 {
 			b = append(b, ',')

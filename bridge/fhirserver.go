@@ -68,9 +68,10 @@ func observed(focus, patient fhir.Resource) fhir.Reference {
 }
 
 // collection wraps a resource and what it refers to, each as received, under its fullUrl: that of the page, else what this
-// server reads it by.
-func (f *FHIRServer) collection(focus, related fhir.Resource) []byte {
-	b := []byte(`{"resourceType":"Bundle","type":"collection","entry":[`)
+// server reads it by. The modifiers of the page and of the entries that they came in go with them.
+func (f *FHIRServer) collection(page []byte, focus, related fhir.Resource) []byte {
+	b := append([]byte(`{"resourceType":"Bundle","type":"collection"`), page...)
+	b = append(b, `,"entry":[`...)
 	b = f.appendEntry(b, focus)
 	if related.Exists() {
 		b = f.appendEntry(append(b, ','), related)
@@ -83,6 +84,9 @@ func (f *FHIRServer) appendEntry(b []byte, r fhir.Resource) []byte {
 	at.Base = f.Base
 	b = append(b, `{"fullUrl":`...)
 	b = fhir.AppendJSONString(b, cmp.Or(r.FullURL(), at.String()))
+	if r.Root().Name() == "resource" {
+		b = fhir.AppendModifiers(b, r.Root().Parent(), "resource", "fullUrl")
+	}
 	b = append(b, `,"resource":`...)
 	return append(append(b, r.Raw()...), '}')
 }
@@ -94,7 +98,7 @@ func (f *FHIRServer) Read(ctx context.Context, ref fhir.Reference) (fhir.Referen
 		return fhir.Reference{}, nil, err
 	}
 	related, err := f.subject(ctx, r)
-	return observed(r, related), f.collection(r, related), err
+	return observed(r, related), f.collection(nil, r, related), err
 }
 
 // errPatientURL says that reading the patient would put an NHS number into a URL.

@@ -207,6 +207,7 @@ func (b Bundle) Digest() Digest {
 		for _, r := range list {
 			d := r.Digest()
 			h.Write(d[:])
+			h.Write(r.Around())
 		}
 	}
 	return Digest(h.Sum(nil))

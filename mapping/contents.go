@@ -75,6 +75,8 @@ func (c *Contents) Each() []fhir.Bundle {
 func (c *Contents) entry(e fhir.Node, i int) {
 	one, err := fhir.ResourceAt(e.Get("resource"))
 	switch {
+	case err == nil && one.Type() == "ReferralRequest" && len(one.Around()) > 0:
+		c.Broken = append(c.Broken, fmt.Errorf("entry %d of the Bundle: %w", i+1, errModified))
 	case err == nil:
 		c.sort(one)
 	case deletion(e):
@@ -118,6 +120,9 @@ func STU3(r fhir.Resource) bool {
 // ErrSTU3 says why an Appointment of STU3 is not mapped by itself.
 var ErrSTU3 = errors.New("an Appointment of STU3, as e-RS sends it by itself (A038): its state is that of its referral, so it is read with " +
 	"the ReferralRequest that contains it (A005)")
+
+// errModified is of a ReferralRequest: it is normalised before it is mapped, and no table can name the modifier.
+var errModified = errors.New("a modifier of the Bundle or of the entry changes what the referral means: ask the source what it means, and send it without")
 
 func deletion(e fhir.Node) bool {
 	return strings.EqualFold(e.Get("request").Get("method").Text(), "DELETE")

@@ -10,7 +10,7 @@ import (
 // A modifier changes the meaning of what it stands in: "withdrawn", "refuted", "not this patient". FHIR R4 forbids to process an
 // element while ignoring one (extensibility.html#modifierExtension, resource.html#implicitRules). A record with a modifier that no
 // table names is held, wherever in the focus or in a resource that a path came to it stands: what the tables leave out may say
-// something of what they read.
+// something of what they read. So is one whose Bundle, or entry there, has a modifier: it is about what stands in it.
 
 // quotedText finds the texts that a path writes down.
 var quotedText = regexp.MustCompile(`'([^']*)'`)
@@ -27,6 +27,7 @@ func (r *Reader) readModifiers(src string) {
 
 // modifiers holds the record if the focus, or a resource that a path came to, has a modifier that no table names.
 func (m *Mapper) modifiers() {
+	m.patients()
 	m.modifiersOf(m.in.Focus)
 	for _, r := range m.reached {
 		if !r.Root().Same(m.in.Focus.Root()) {
@@ -42,6 +43,45 @@ func (m *Mapper) modifiersOf(r fhir.Resource) {
 	m.steps += len(r.Raw()) / 256
 	if r.Root().MayModify() {
 		m.modifiersIn(r.Root())
+		m.modifiersAround(r.Root())
+	}
+}
+
+// patients comes to the Patients whom an appointment names as participants: no table reads them, and it is compared by them with
+// the patient of its referral.
+func (m *Mapper) patients() {
+	if m.in.Focus.Type() != "Appointment" {
+		return
+	}
+	for part := range m.in.Focus.Root().Get("participant").Items() {
+		actor := part.Get("actor")
+		text := actor.Get("reference").Text()
+		ref, err := fhir.ParseReference(text)
+		if text == "" || err == nil && ref.Type != "Patient" {
+			continue
+		}
+		before := len(m.reached)
+		if to, err := m.follow(text, actor); err == nil && to.Type() != "Patient" {
+			m.reached = m.reached[:before]
+		}
+	}
+}
+
+// modifiersAround looks at the entry that a resource came in, and at the Bundle that the entry is in.
+func (m *Mapper) modifiersAround(resource fhir.Node) {
+	if resource.Name() != "resource" {
+		return
+	}
+	entry := resource.Parent()
+	for member := range entry.Members() {
+		if member.Name() != "resource" {
+			m.modifierIn(member)
+		}
+	}
+	for member := range entry.Parent().Parent().Members() {
+		if fhir.IsModifier(member.Name()) {
+			m.modifierIn(member)
+		}
 	}
 }
 

@@ -25,6 +25,8 @@ var (
 	errID     = errors.New("not a logical id that can stand in a URL")
 	errBundle = errors.New("not a Bundle of type searchset")
 
+	errModified = errors.New("a modifier of the page or of the entry changes what the resource means")
+
 	typePattern = regexp.MustCompile(`^[A-Z][A-Za-z]{1,63}$`)
 	idPattern   = regexp.MustCompile(`^[A-Za-z0-9\-.]{1,64}$`)
 	tenDigits   = regexp.MustCompile(`(?:[0-9][\-.]*){10}`)
@@ -36,6 +38,7 @@ type Entry struct {
 	FullURL  string
 	Mode     string // "match", "include" or "outcome" (Bundle.entry.search.mode); match where the server says nothing
 	Raw      []byte // the whole entry as received, also where it is not valid JSON
+	Page     []byte // modifiers of the page, as fhir.AppendModifiers writes them: they change what each of its entries means
 	Err      error  // *EntryError
 }
 
@@ -85,9 +88,11 @@ func readPage(body []byte) (Page, error) {
 		return p, fmt.Errorf("%w: more than %d values", ErrGarbage, maxParts)
 	}
 	list := make([]Entry, 0, len(parts.entries))
+	modifiers := fhir.AppendModifiers(nil, p.bundle.Root(), "entry", "link")
 	bad := 0
 	for i, raw := range parts.entries {
 		list = append(list, readEntry(raw, i))
+		list[i].Page = modifiers
 		if list[i].Err == nil {
 			continue
 		}

@@ -73,7 +73,8 @@ func (c *Client) searchURL(typ string, q url.Values) *url.URL {
 }
 
 // Search returns the resources of all pages in order: the matches, and what _include brought. An *EntryError belongs
-// to one entry and the search goes on; any other error is the last thing that comes.
+// to one entry and the search goes on, also of one that its entry or its page modifies: what that means the resource by itself does
+// not say. Any other error is the last thing that comes.
 func (c *Client) Search(ctx context.Context, typ string, q url.Values) iter.Seq2[fhir.Resource, error] {
 	return func(yield func(fhir.Resource, error) bool) {
 		for p, err := range c.Pages(ctx, typ, q) {
@@ -89,9 +90,12 @@ func (c *Client) Search(ctx context.Context, typ string, q url.Values) iter.Seq2
 }
 
 func (p Page) each(yield func(fhir.Resource, error) bool) bool {
-	for _, e := range p.Entries {
+	for i, e := range p.Entries {
 		if e.Mode == "outcome" && e.Err == nil {
 			continue
+		}
+		if e.Err == nil && len(e.Page)+len(e.Resource.Around()) > 0 {
+			e.Resource, e.Err = fhir.Resource{}, &EntryError{Position: i, Type: e.Resource.Type(), ID: e.Resource.ID(), Err: errModified}
 		}
 		if !yield(e.Resource, e.Err) {
 			return false

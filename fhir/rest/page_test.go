@@ -305,3 +305,24 @@ func TestAStoppedSearchEndsWithTheContextsError(t *testing.T) {
 	_, _, err := all(ctx, c, "Patient")
 	assert.ErrorIs(t, err, context.Canceled)
 }
+
+// Whoever searches for resources alone does not see what they came in: one that is modified there is none.
+func TestFinding_inputs_B4_ASearchGivesNoResourceThatItsPageOrEntryModifies(t *testing.T) {
+	const modifier = `"modifierExtension":[{"url":"https://epr.example.nhs.uk/not-now","valueBoolean":true}]`
+	plain := `{"resourceType":"Bundle","type":"searchset","entry":[{"resource":` + patient("a") + `},{"resource":` + patient("b") + `}]}`
+	for name, c := range map[string]struct {
+		page string
+		ids  []string
+	}{
+		"none":      {plain, []string{"a", "b"}},
+		"an entry":  {strings.Replace(plain, `"entry":[{`, `"entry":[{`+modifier+`,`, 1), []string{"b"}},
+		"the page":  {strings.Replace(plain, `"type"`, `"implicitRules":"https://x.example","type"`, 1), nil},
+		"the links": {strings.Replace(plain, `"type"`, `"link":[{"relation":"self","url":"x",`+modifier+`}],"type"`, 1), []string{"a", "b"}},
+	} {
+		c2 := served(t, func(w http.ResponseWriter, _ *http.Request) { sendFHIR(w, 200, c.page) })
+		ids, bad, err := all(t.Context(), c2, "Patient")
+		require.NoError(t, err, name)
+		assert.Equal(t, c.ids, ids, name)
+		assert.Len(t, bad, 2-len(c.ids), name)
+	}
+}
