@@ -116,7 +116,7 @@ func (p *BackParameter) parameter(now sobject.Record) (out fhir.Parameter, given
 	}
 	text := strings.TrimSpace(strings.Join(texts, ReverseSeparator))
 	switch {
-	case text == "" || p.Values != nil && texts[0] == "":
+	case blankText(text) || p.Values != nil && texts[0] == "":
 		if p.needed(now) {
 			f := p.Fault(RequiredMissing, fmt.Sprintf("%s needs %s, and the field is empty", p.operation, p.Name),
 				"fill in the field "+p.From[0]+" in Salesforce")

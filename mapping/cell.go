@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 	"unsafe"
 
@@ -114,6 +115,9 @@ func (m *Mapper) field(c *cell, w *Row) {
 	if len(m.faults) > before {
 		return
 	}
+	if c.kind != sobject.Bool && blankText(c.text) {
+		c.kind = sobject.Null // a transform made it, or took a part of an element that is blank
+	}
 	if c.kind == sobject.Null {
 		c.whole = false
 		if c.set(w.otherwise); c.kind != sobject.Null {
@@ -218,8 +222,20 @@ func blank(i fhirpath.Item) bool {
 	return blankText(i.Text())
 }
 
+// blankText reports whether a text shows nothing: white space of any kind, and what has no width.
 func blankText(s string) bool {
-	return s == "" || (s[0] <= ' ' || s[0] >= utf8.RuneSelf) && strings.TrimSpace(s) == ""
+	return s == "" || (s[0] <= ' ' || s[0] >= utf8.RuneSelf) && !strings.ContainsFunc(s, visible)
+}
+
+// visible reports whether a character says something. White space, what only directs a reader's eye (General_Category Cf: zero-width
+// spaces and joiners, the byte order mark) and the letters that Unicode has as fillers do not. A control character is a fault
+// of its own.
+func visible(r rune) bool {
+	switch r {
+	case 0x034f, 0x115f, 0x1160, 0x2800, 0x3164, 0xffa0:
+		return false
+	}
+	return !unicode.IsSpace(r) && !unicode.Is(unicode.Cf, r) && !unicode.Is(unicode.Variation_Selector, r)
 }
 
 // listed looks the codes of a row or a named value, which stands at a place, up in a value table.

@@ -29,6 +29,9 @@ func readable(m *Mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble)
 		if s == "" {
 			s = n.Get("code").Text()
 		}
+		if s == "" && wordless(n) {
+			continue
+		}
 		if s == "" {
 			return nil, badValue("the value has no text, display or code to read")
 		}
@@ -37,9 +40,18 @@ func readable(m *Mapper, in fhirpath.Collection) (fhirpath.Collection, *trouble)
 	return out, nil
 }
 
+// wordless reports whether a value has words that show nothing: it says as little as one that is not there.
+func wordless(n fhir.Node) bool {
+	words := n.Get("text").Text() + n.Get("display").Text()
+	for c := range n.Get("coding").Items() {
+		words += c.Get("display").Text()
+	}
+	return words != ""
+}
+
 func readableCoding(codings fhir.Node) string {
 	for c := range codings.Items() {
-		if s := c.Get("display").Text(); s != "" {
+		if s := c.Get("display").Text(); !blankText(s) {
 			return s
 		}
 	}
@@ -48,7 +60,7 @@ func readableCoding(codings fhir.Node) string {
 
 func firstText(nodes ...fhir.Node) string {
 	for _, n := range nodes {
-		if s := n.Text(); s != "" {
+		if s := n.Text(); !blankText(s) {
 			return s
 		}
 	}
@@ -92,7 +104,7 @@ func namePart(part string) (func(fhir.Node) string, error) {
 }
 
 func fullName(n fhir.Node) string {
-	if s := n.Get("text").Text(); s != "" {
+	if s := n.Get("text").Text(); !blankText(s) {
 		return s
 	}
 	parts := []string{joined(n.Get("prefix")), joined(n.Get("given")), n.Get("family").Text(), joined(n.Get("suffix"))}
