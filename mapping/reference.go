@@ -16,9 +16,19 @@ type lost struct {
 	told bool      // there is a fault for it already
 }
 
+// Why a reference that must lead to a record of the source leads to none, beside the errors of fhir.Resolver.
+var (
+	errLogical   = errors.New("the reference names its record by an identifier or in words alone, and which record that is nobody can say")
+	errContained = errors.New("the reference leads to a resource that is contained in this record, and that is no record of its own")
+)
+
 // trouble is the fault of a lost reference.
 func (l lost) trouble() *trouble {
 	switch {
+	case errors.Is(l.err, errLogical):
+		return &trouble{ReferenceUnresolved, l.err.Error(), "write the reference beside it at the source, such as ServiceRequest/id"}
+	case errors.Is(l.err, errContained):
+		return &trouble{ReferenceUnresolved, l.err.Error(), "refer to the record of its own that the source has of it"}
 	case errors.Is(l.err, fhir.ErrForeign):
 		return &trouble{ReferenceForeign, l.err.Error(),
 			"nothing of this server is taken in its place: refer to a resource of the source, or send that one along under its fullUrl"}
@@ -141,27 +151,46 @@ func (m *Mapper) resolver() *fhir.Resolver {
 	return m.in.Resolver
 }
 
-// referenceIDs gives the logical ids of those references (Reference elements or texts) that name a resource of the type, each
-// once. The id is that of a record of the same source: a reference to another server has none here, and is a fault.
+// referenceIDs returns the logical ids of those references (Reference elements or texts) that name a resource of the type, each
+// once. The id is that of a record of the same source: a reference to another server has none here, and is a fault. So is one that
+// leads nowhere beside one that does: it may name another record of the type.
 func (m *Mapper) referenceIDs(in fhirpath.Collection, typ string) (fhirpath.Collection, *trouble) {
 	var out fhirpath.Collection
+	var nowhere lost
 	for _, item := range in {
 		id, err := m.referenceID(item, typ)
+		l := lost{err: err, at: item.Node()}
 		if err != nil {
-			m.lose(lost{err: err, at: item.Node()})
+			m.lose(l)
 		}
-		if errors.Is(err, fhir.ErrForeign) || err != nil && item.Node().Get("type").Text() == typ {
+		if surely(err, item.Node().Get("type").Text() == typ) {
 			m.lost.told = true
-			return nil, lost{err: err}.trouble()
+			return nil, l.trouble()
+		}
+		if l.graver(nowhere) {
+			nowhere = l
 		}
 		if id != "" && !slices.ContainsFunc(out, func(i fhirpath.Item) bool { return i.Text() == id }) {
 			out = append(out, fhirpath.StringItem(id))
 		}
 	}
+	if len(out) > 0 && nowhere.err != nil {
+		m.lost.told = true
+		return nil, nowhere.trouble()
+	}
 	return out, nil
 }
 
-// referenceID is empty where a reference names something else, or a contained resource, which is no record of its own.
+// surely reports whether an error is a fault though nobody misses the value: the reference surely names a record of the type, and not
+// the one that would be taken for it.
+func surely(err error, ofType bool) bool {
+	if errors.Is(err, fhir.ErrForeign) || errors.Is(err, fhir.ErrVersion) {
+		return true
+	}
+	return err != nil && ofType && !errors.Is(err, errLogical)
+}
+
+// referenceID is empty where a reference names nothing, or surely something else.
 func (m *Mapper) referenceID(item fhirpath.Item, typ string) (string, error) {
 	text, from := item.Text(), m.in.Focus
 	if item.Node().Exists() {
@@ -170,24 +199,57 @@ func (m *Mapper) referenceID(item fhirpath.Item, typ string) (string, error) {
 	if item.Node().Kind() == fhir.Object {
 		text = item.Node().Get("reference").Text()
 	}
-	if text == "" || text[0] == '#' {
-		return "", nil
+	if blankText(text) {
+		return "", unnamed(item.Node(), typ)
 	}
 	ref, err := fhir.ParseReference(text)
 	switch {
 	case err == nil && ref.Type != typ:
 		return "", nil
 	case err == nil && m.resolver().Own(from, ref):
-		return ref.ID, nil
+		return ref.ID, m.sameVersion(from, ref)
 	}
 	to, err := m.follow(text, item.Node())
 	switch {
+	case err != nil && otherwise(item.Node(), typ):
+		return "", nil
 	case err != nil:
 		return "", err
 	case to.Type() != typ:
 		return "", nil
+	case text[0] == '#':
+		return "", errContained
 	case ref.Base != "" && m.resolver().Home(from) != "":
 		return "", fhir.ErrForeign // it came along, and is another server's record all the same
 	}
 	return to.ID(), nil
+}
+
+// otherwise reports whether a Reference says that it names a resource of another type.
+func otherwise(reference fhir.Node, typ string) bool {
+	of := reference.Get("type").Text()
+	return !blankText(of) && of != typ
+}
+
+// unnamed is the error of a Reference without a literal reference: it may still name a resource of the type, by an identifier or in
+// words.
+func unnamed(reference fhir.Node, typ string) error {
+	if otherwise(reference, typ) || blankText(reference.Get("identifier").Get("value").Text()) && blankText(reference.Get("display").Text()) {
+		return nil
+	}
+	return errLogical
+}
+
+// sameVersion fails where a reference to a record of the same source names another version than came along. Where the record did not
+// come along there is nothing to compare.
+func (m *Mapper) sameVersion(from fhir.Resource, ref fhir.Reference) error {
+	if ref.Version == "" {
+		return nil
+	}
+	m.steps += resolveSteps
+	_, err := m.resolver().Resolve(from, ref.String())
+	if errors.Is(err, fhir.ErrUnresolved) || errors.Is(err, fhir.ErrForeign) {
+		return nil
+	}
+	return err
 }

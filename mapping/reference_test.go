@@ -101,7 +101,7 @@ func TestFinding_inputs_B19_AnAppointmentHangsUnderOneReferralOrNone(t *testing.
 		`{"reference":"ServiceRequest/r1"},{"reference":"https://b.example/r4/ServiceRequest/r2"}`:  "! reference-foreign",
 		`{"reference":"urn:uuid:0d3c1f6e-52a7-4b9a-9c0e-1a2b3c4d5e6f"}`:                             "! reference-unresolved",
 		`{"reference":"ServiceRequest/r1"},{"type":"ServiceRequest","reference":"urn:uuid:0d3c1f"}`: "! reference-unresolved",
-		`{"reference":"#sr"}`: "! required-missing",
+		`{"reference":"#sr"}`: "! reference-unresolved",
 	} {
 		out, err := bundled(t, entry("https://a.example/r4/Appointment/a", `{"resourceType":"Appointment","id":"a","status":"booked",
 			"start":"2026-07-06T09:30:00Z","end":"2026-07-06T09:50:00Z","basedOn":[`+basedOn+`]}`), request)
@@ -149,4 +149,60 @@ func TestAKeyTakesNoNHSNumberOfAResourceFoundElsewhere(t *testing.T) {
 	focus := resource(t, []byte(`{"resourceType":"ServiceRequest","id":"1","status":"active","subject":{"reference":"Patient/7"}}`))
 	_, err = set.Map(Input{Focus: focus, Resolver: r, Variables: map[string]string{"source": "s"}})
 	assert.Contains(t, faults(t, err)[0].Message, "NHS number")
+}
+
+// Each reference beside the first one leads to its referral, surely names something else, or holds the appointment. The Bundle has
+// version 3 of ServiceRequest/r1, and the appointment contains #sr and #plan.
+func TestFinding_inputs_B19_NoSecondReferralIsLostUnseen(t *testing.T) {
+	const referral, ubrn = `{"reference":"ServiceRequest/r1"}`, `"identifier":{"system":"https://fhir.nhs.uk/Id/UBRN","value":"000000070001"}`
+	const unresolved, version, foreign, ambiguous = "! reference-unresolved", "! reference-version", "! reference-foreign", "! reference-ambiguous"
+	request := entry("https://a.example/r4/ServiceRequest/r1", `{"resourceType":"ServiceRequest","id":"r1","meta":{"versionId":"3"},"status":"active","intent":"order"}`)
+	twice := func(id string) string {
+		return entry("https://a.example/r4/ServiceRequest/"+id, `{"resourceType":"ServiceRequest","id":"`+id+`","meta":{"versionId":"1"},"status":"active","intent":"order"}`) +
+			"," + entry("https://a.example/r4/ServiceRequest/"+id, `{"resourceType":"ServiceRequest","id":"`+id+`","meta":{"versionId":"1"},"status":"draft","intent":"order"}`)
+	}
+	for _, c := range []struct{ basedOn, want, message string }{
+		{referral, "ward.sr.r1", ""},
+		{referral + `,{` + ubrn + `}`, unresolved, "by an identifier"},
+		{`{` + ubrn + `},` + referral, unresolved, "by an identifier"},
+		{`{` + ubrn + `}`, unresolved, "by an identifier"},
+		{`{"type":"ServiceRequest",` + ubrn + `}`, unresolved, "by an identifier"},
+		{referral + `,{"type":"ServiceRequest",` + ubrn + `}`, unresolved, "by an identifier"},
+		{referral + `,{"type":"CarePlan",` + ubrn + `}`, "ward.sr.r1", ""},
+		{referral + `,{"display":"The referral of 3 May"}`, unresolved, "in words alone"},
+		{referral + `,{"display":" "}`, "ward.sr.r1", ""},
+		{referral + `,{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"unknown"}]}`, "ward.sr.r1", ""},
+		{`{"reference":"ServiceRequest/r1",` + ubrn + `}`, "ward.sr.r1", ""},
+		{referral + `,{"reference":"#sr"}`, unresolved, "contained in this record"},
+		{`{"reference":"#sr"}`, unresolved, "contained in this record"},
+		{referral + `,{"reference":"#plan"}`, "ward.sr.r1", ""},
+		{referral + `,{"reference":"#none"}`, unresolved, "leads to no resource"},
+		{referral + `,{"reference":"#two"}`, ambiguous, ""},
+		{referral + `,{"reference":"urn:uuid:0d3c1f6e-52a7-4b9a-9c0e-1a2b3c4d5e6f"}`, unresolved, "leads to no resource"},
+		{referral + `,{"reference":"urn:uuid:0d3c1f6e-52a7-4b9a-9c0e-1a2b3c4d5e6f","type":"CarePlan"}`, "ward.sr.r1", ""},
+		{`{"reference":"ServiceRequest/r1/_history/3"}`, "ward.sr.r1", ""},
+		{`{"reference":"ServiceRequest/r1/_history/99"}`, version, ""},
+		{`{"reference":"https://a.example/r4/ServiceRequest/r1/_history/99"}`, version, ""},
+		{referral + `,{"reference":"ServiceRequest/r1/_history/99"}`, version, ""},
+		{`{"reference":"ServiceRequest/r2/_history/99"}`, "ward.sr.r2", ""},
+		{`{"reference":"ServiceRequest/r3/_history/1"}`, ambiguous, ""},
+		{`{"reference":"ServiceRequest/r3/_history/2"}`, version, ""},
+		{referral + `,{"reference":"https://b.example/r4/ServiceRequest/r1/_history/3"}`, foreign, ""},
+	} {
+		out, err := bundled(t, entry("https://a.example/r4/Appointment/a", `{"resourceType":"Appointment","id":"a","status":"booked",
+			"contained":[{"resourceType":"ServiceRequest","id":"sr"},{"resourceType":"CarePlan","id":"plan"},
+				{"resourceType":"CarePlan","id":"two"},{"resourceType":"ServiceRequest","id":"two"}],
+			"start":"2026-07-06T09:30:00Z","end":"2026-07-06T09:50:00Z","basedOn":[`+c.basedOn+`]}`), request, twice("r3"))
+		if kind, held := strings.CutPrefix(c.want, "! "); held {
+			require.Error(t, err, c.basedOn)
+			found := faults(t, err)
+			assert.Len(t, found, 1, c.basedOn)
+			assert.Equal(t, FaultKind(kind), found[0].Kind, c.basedOn)
+			assert.Contains(t, found[0].Message, c.message, c.basedOn)
+			continue
+		}
+		require.NoError(t, err, c.basedOn)
+		parent, _ := out.Records[0].Record.Get("ParentRecordId")
+		assert.Equal(t, c.want, parent.Key(), c.basedOn)
+	}
 }
