@@ -65,7 +65,7 @@ func (e *EntryError) Unwrap() error { return e.Err }
 // around its entries is broken, ErrNotFHIR where it is no search page, ErrGarbage where it is out of all bounds; in the last case
 // the Page has no entries, but its next link can be followed.
 func ReadPage(body []byte) (Page, error) {
-	p, err := readPage(body)
+	p, err := readPage(unmarked(body))
 	if err != nil {
 		return p, fmt.Errorf("read a search page of %d bytes: %w", len(body), err)
 	}
@@ -73,6 +73,9 @@ func ReadPage(body []byte) (Page, error) {
 }
 
 func readPage(body []byte) (Page, error) {
+	if err := utf8Only(body); err != nil {
+		return Page{}, err
+	}
 	parts, err := cutApart(body, maxEntries)
 	if err != nil {
 		return Page{}, err

@@ -178,7 +178,11 @@ func resourceOf(r request, answer *resty.Response) (fhir.Resource, error) {
 		failure.change = change
 		return fhir.Resource{}, failure
 	}
-	out, err := fhir.Parse(answer.Body())
+	err := utf8Only(answer.Body())
+	var out fhir.Resource
+	if err == nil {
+		out, err = fhir.Parse(answer.Body())
+	}
 	if err != nil {
 		return fhir.Resource{}, &Error{Call: r.call, Status: answer.StatusCode(), cause: err, change: change}
 	}

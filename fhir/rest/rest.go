@@ -137,6 +137,7 @@ func newResty(transport http.RoundTripper) *resty.Client {
 		SetRedirectPolicy(resty.NoRedirectPolicy()).
 		SetRetryCount(0).
 		SetLogger(silent{}).
+		OnAfterResponse(unmark).
 		SetResponseBodyLimit(maxBody).
 		SetTimeout(callTimeout).
 		SetHeader("User-Agent", "refbridge")
