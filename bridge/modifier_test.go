@@ -59,7 +59,7 @@ func TestFinding_inputs_B4_AModifierAroundARecordChangesItsDigest(t *testing.T) 
 		require.NoError(t, err)
 		b, _, err := f.Normalise(context.Background(), seen[0].Body)
 		require.NoError(t, err)
-		return b.DigestAt(time.Now()).String()
+		return b.DigestAt(time.Now(), time.UTC).String()
 	}
 	plain := string(pageOf(f.Base, map[string]string{"x": `{"reference":"Patient/1"}`}, [2]string{f.Base + "/Patient/1", person("1", "7", "9990000018")}))
 	assert.NotEqual(t, digest(plain), digest(strings.Replace(plain, `"type":"searchset"`, `"type":"searchset","implicitRules":"https://x.example"`, 1)))
