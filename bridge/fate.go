@@ -28,6 +28,7 @@ const (
 	codePatientChanged  = "patient-changed"       // a known referral came with another NHS number
 	codeListedPatient   = "worklist-patient"      // a worklist and the referral name different patients
 	codeUnknownCode     = "unknown-code"          // a code that no table lists
+	codeTwoServers      = "two-servers"           // two servers' records with one Type/id in one file
 	codeModifier        = "unknown-modifier"      // a modifier extension or implicitRules that no table names
 	codeMapping         = "mapping"               // required value missing, too long, malformed
 	codeUnreadable      = "unreadable"            // the source's record cannot be read or normalised
@@ -286,6 +287,8 @@ func ofMapping(err error, w ledger.Work) verdict {
 		r.Code = codeUnknownCode
 	case mapping.UnknownModifier:
 		r.Code = codeModifier
+	case mapping.TwoServers:
+		r.Code = codeTwoServers
 	case mapping.PatientIdentity:
 		r.Code = codePatientIdentity
 	case mapping.ReferenceForeign, mapping.ReferenceAmbiguous, mapping.ReferenceVersion, mapping.ReferenceUnresolved:
@@ -296,7 +299,7 @@ func ofMapping(err error, w ledger.Work) verdict {
 
 // gravest picks the fault to show: who the patient is comes before what a code means, and that before the rest.
 func gravest(faults mapping.Faults) mapping.Fault {
-	for _, kind := range []mapping.FaultKind{mapping.PatientIdentity, mapping.ReferenceAmbiguous, mapping.ReferenceForeign,
+	for _, kind := range []mapping.FaultKind{mapping.TwoServers, mapping.PatientIdentity, mapping.ReferenceAmbiguous, mapping.ReferenceForeign,
 		mapping.ReferenceVersion, mapping.ReferenceUnresolved, mapping.UnknownModifier, mapping.UnknownCode} {
 		if i := slices.IndexFunc(faults, func(f mapping.Fault) bool { return f.Kind == kind }); i >= 0 {
 			return faults[i]

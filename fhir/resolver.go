@@ -31,6 +31,8 @@ type Resolver struct {
 	Base string // of the server that the resources come from; empty where only their fullUrls tell
 	// More returns resources of that type and id which came along elsewhere, in other lines of a file; nil: there are none.
 	More func(typ, id string) ([]Resource, error)
+	// Others reports whether a resource of that type and id, of another server than base, came along elsewhere; nil: there is none.
+	Others func(typ, id, base string) (bool, error)
 
 	all    []Resource
 	byName map[typeID][]Resource // nil: few enough to be looked through
@@ -64,7 +66,7 @@ func NewResolver(base string, resources ...[]Resource) *Resolver {
 // among is the same resolver among other resources.
 func (r *Resolver) among(resources ...[]Resource) *Resolver {
 	out := NewResolver(r.Base, resources...)
-	out.More = r.More
+	out.More, out.Others = r.More, r.Others
 	return out
 }
 
@@ -99,8 +101,30 @@ func (r *Resolver) Own(from Resource, ref Reference) bool {
 	return ref.Base == "" || SameBase(ref.Base, r.Home(from))
 }
 
+// TwoServers reports whether a resource of the same type and id came along that is of another server: they are two records, and
+// Type/id, by which a record of this source is known, is the name of both.
+func (r *Resolver) TwoServers(one Resource) (bool, error) {
+	home := r.Home(one)
+	if home == "" || one.ID() == "" {
+		return false, nil
+	}
+	same := r.all
+	if r.byName != nil {
+		same = r.byName[typeID{one.Type(), one.ID()}]
+	}
+	for _, c := range same {
+		if c.Type() == one.Type() && c.ID() == one.ID() && r.Home(c) != "" && !SameBase(r.Home(c), home) {
+			return true, nil
+		}
+	}
+	if r.Others == nil || one.Base() == "" {
+		return false, nil
+	}
+	return r.Others(one.Type(), one.ID(), one.Base())
+}
+
 // Home returns the base of the server that a resource comes from, empty where that is not known.
-func (r *Resolver) Home(from Resource) string { return cmp.Or(from.base(), r.Base) }
+func (r *Resolver) Home(from Resource) string { return cmp.Or(from.Base(), r.Base) }
 
 // wanted is what a reference asks for.
 type wanted struct {
@@ -211,7 +235,7 @@ func (w wanted) chosen(candidates []Resource) (Resource, error) {
 // oneServer reports whether no two resources are said to be of different servers.
 func oneServer(list []Resource) bool {
 	for _, c := range list[1:] {
-		if !SameBase(c.base(), list[0].base()) {
+		if !SameBase(c.Base(), list[0].Base()) {
 			return false
 		}
 	}
@@ -292,8 +316,8 @@ func (r Resource) FullURL() string {
 	return r.root.Parent().Get("fullUrl").Text()
 }
 
-// base is the service base URL that a RESTful fullUrl tells.
-func (r Resource) base() string {
+// Base returns the service base URL that a RESTful fullUrl tells, empty where none does.
+func (r Resource) Base() string {
 	full := r.FullURL()
 	if full == "" {
 		return ""
@@ -323,6 +347,11 @@ func urlKey(url string) string {
 	if err != nil || ref.Base == "" {
 		return url
 	}
-	host, path := splitBase(ref.Base)
-	return strings.ToLower(host) + "/" + path + "/" + ref.Type + "/" + ref.ID
+	return BaseKey(ref.Base) + "/" + ref.Type + "/" + ref.ID
+}
+
+// BaseKey is a service base URL in the form in which those that SameBase takes for one are equal.
+func BaseKey(base string) string {
+	host, path := splitBase(base)
+	return strings.ToLower(host) + "/" + path
 }

@@ -29,6 +29,7 @@ func (m *Mapper) AppendBody(dst []byte, name string, in Input) ([]byte, error) {
 		if p.name == name && p.reads(in.Focus) {
 			out := m.body(p, dst)
 			m.modifiers()
+			m.twoServers()
 			if len(m.faults) > 0 {
 				return dst, m.faults.Err()
 			}

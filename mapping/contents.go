@@ -59,7 +59,7 @@ func ContentsOf(r fhir.Resource) Contents {
 // resolver knows. nil: nothing is known beyond it.
 func (c *Contents) Among(beyond *fhir.Resolver) {
 	if beyond != nil {
-		c.Resolver.Base, c.Resolver.More = beyond.Base, beyond.More
+		c.Resolver.Base, c.Resolver.More, c.Resolver.Others = beyond.Base, beyond.More, beyond.Others
 	}
 }
 
@@ -128,7 +128,7 @@ func deletion(e fhir.Node) bool {
 	return strings.EqualFold(e.Get("request").Get("method").Text(), "DELETE")
 }
 
-// entryName is the Type/id that an entry of a history is about: all of it is of one server. Empty where it does not say.
+// entryName is the Type/id that an entry of a history is about. Empty where it does not say.
 func entryName(e fhir.Node) string {
 	for _, text := range []string{e.Get("fullUrl").Text(), e.Get("request").Get("url").Text()} {
 		if ref, err := fhir.ParseReference(text); err == nil {
@@ -143,17 +143,29 @@ func entryName(e fhir.Node) string {
 
 // newestOf finds the entry of a history that counts for each resource: the newest version where versions tell, else the first, as
 // the newest entry comes first.
+//
+// Where entries of two servers have one Type/id none of them is a version of another.
 func newestOf(history fhir.Resource) map[string]int {
-	out, best := map[string]int{}, map[string]fhir.Resource{}
+	out, best, bases := map[string]int{}, map[string]fhir.Resource{}, map[string]string{}
+	var two []string
 	i := -1
 	for e := range history.Root().Get("entry").Items() {
 		i++
 		name := entryName(e)
 		one, _ := fhir.ResourceAt(e.Get("resource"))
+		if ref, err := fhir.ParseReference(e.Get("fullUrl").Text()); err == nil && ref.Base != "" {
+			if first, again := bases[name]; again && !fhir.SameBase(first, ref.Base) {
+				two = append(two, name)
+			}
+			bases[name] = ref.Base
+		}
 		if _, there := out[name]; name == "" || there && !overtakes(one, best[name]) {
 			continue
 		}
 		out[name], best[name] = i, one
+	}
+	for _, name := range two {
+		delete(out, name)
 	}
 	return out
 }

@@ -24,6 +24,7 @@ const (
 	ReferenceAmbiguous  FaultKind = "reference-ambiguous"
 	ReferenceVersion    FaultKind = "reference-version"
 	ReferenceUnresolved FaultKind = "reference-unresolved"
+	TwoServers          FaultKind = "two-servers"      // records of two servers with one Type/id came along
 	UnknownModifier     FaultKind = "unknown-modifier" // a modifier extension, or implicitRules, that no table names
 	TooLong             FaultKind = "too-long"         // a text that does not fit and may not be cut
 	BadValue            FaultKind = "bad-value"        // a value that cannot become what the field takes

@@ -81,6 +81,7 @@ func (m *Mapper) Map(in Input) (Output, error) {
 		}
 	}
 	m.modifiers()
+	m.twoServers()
 	if !known {
 		m.faults = append(m.faults, m.set.NoTable(in.Focus))
 	}

@@ -151,9 +151,26 @@ func (m *Mapper) resolver() *fhir.Resolver {
 	return m.in.Resolver
 }
 
+// twoServers holds the record where another server's record with its Type/id came along: the key would be that of both, and one would
+// be written over the other.
+func (m *Mapper) twoServers() {
+	if m.in.Resolver == nil && m.in.Focus.Base() == "" {
+		return
+	}
+	two, err := m.resolver().TwoServers(m.in.Focus)
+	switch {
+	case err != nil:
+		m.add(Place{}, nil, "", lost{err: err}.trouble())
+	case two:
+		m.add(Place{}, nil, "", &trouble{TwoServers, "records of two servers came along that have this type and id, and refbridge knows a record by them",
+			"map the records of each server by themselves, each as a source of its own"})
+	}
+}
+
 // referenceIDs returns the logical ids of those references (Reference elements or texts) that name a resource of the type, each
-// once. The id is that of a record of the same source: a reference to another server has none here, and is a fault. So is one that
-// leads nowhere beside one that does: it may name another record of the type.
+// once. The id is that of a record of the same source: a reference to another server has none here, and is a fault. So is one
+// beside it that names another record of the type, or may do so, and nobody can say which. One that leads to nothing at all, and does not
+// say of which type that was, names no record that anybody has.
 func (m *Mapper) referenceIDs(in fhirpath.Collection, typ string) (fhirpath.Collection, *trouble) {
 	var out fhirpath.Collection
 	var nowhere lost
@@ -167,7 +184,7 @@ func (m *Mapper) referenceIDs(in fhirpath.Collection, typ string) (fhirpath.Coll
 			m.lost.told = true
 			return nil, l.trouble()
 		}
-		if l.graver(nowhere) {
+		if !errors.Is(err, fhir.ErrUnresolved) && l.graver(nowhere) {
 			nowhere = l
 		}
 		if id != "" && !slices.ContainsFunc(out, func(i fhirpath.Item) bool { return i.Text() == id }) {

@@ -176,9 +176,9 @@ func TestFinding_inputs_B19_NoSecondReferralIsLostUnseen(t *testing.T) {
 		{referral + `,{"reference":"#sr"}`, unresolved, "contained in this record"},
 		{`{"reference":"#sr"}`, unresolved, "contained in this record"},
 		{referral + `,{"reference":"#plan"}`, "ward.sr.r1", ""},
-		{referral + `,{"reference":"#none"}`, unresolved, "leads to no resource"},
+		{referral + `,{"reference":"#none"}`, "ward.sr.r1", ""},
 		{referral + `,{"reference":"#two"}`, ambiguous, ""},
-		{referral + `,{"reference":"urn:uuid:0d3c1f6e-52a7-4b9a-9c0e-1a2b3c4d5e6f"}`, unresolved, "leads to no resource"},
+		{referral + `,{"reference":"urn:uuid:0d3c1f6e-52a7-4b9a-9c0e-1a2b3c4d5e6f"}`, "ward.sr.r1", ""},
 		{referral + `,{"reference":"urn:uuid:0d3c1f6e-52a7-4b9a-9c0e-1a2b3c4d5e6f","type":"CarePlan"}`, "ward.sr.r1", ""},
 		{`{"reference":"ServiceRequest/r1/_history/3"}`, "ward.sr.r1", ""},
 		{`{"reference":"ServiceRequest/r1/_history/99"}`, version, ""},
@@ -204,5 +204,50 @@ func TestFinding_inputs_B19_NoSecondReferralIsLostUnseen(t *testing.T) {
 		require.NoError(t, err, c.basedOn)
 		parent, _ := out.Records[0].Record.Get("ParentRecordId")
 		assert.Equal(t, c.want, parent.Key(), c.basedOn)
+	}
+}
+
+// Two servers' records with one Type/id would have one key: neither is taken for the other. What has no address of a server is not told
+// apart.
+func TestFinding_inputs_B1_RecordsOfTwoServersWithOneNameAreHeld(t *testing.T) {
+	request := func(status string) string {
+		return `{"resourceType":"ServiceRequest","id":"1","meta":{"versionId":"1"},"status":"` + status + `","intent":"order",
+			"subject":{"identifier":{"system":"https://fhir.nhs.uk/Id/nhs-number","value":"9990000018"}}}`
+	}
+	const a, b = "https://a.example/r4/ServiceRequest/1", "https://b.example/r4/ServiceRequest/1"
+	type one struct{ fullURL, resource string }
+	for name, c := range map[string]struct {
+		kind    string
+		base    string
+		entries []one
+		held    []bool
+		older   int
+	}{
+		"two servers":                         {"collection", "", []one{{a, request("active")}, {b, request("draft")}}, []bool{true, true}, 0},
+		"two servers, one content":            {"collection", "", []one{{a, request("active")}, {b, request("active")}}, []bool{true, true}, 0},
+		"two paths of one host":               {"collection", "", []one{{a, request("active")}, {"https://a.example/r5/ServiceRequest/1", request("draft")}}, []bool{true, true}, 0},
+		"one server, written in two ways":     {"collection", "", []one{{a, request("active")}, {"http://A.example:80/r4/ServiceRequest/1", request("active")}}, []bool{false, false}, 0},
+		"two servers, two names":              {"collection", "", []one{{a, request("active")}, {"https://b.example/r4/ServiceRequest/2", strings.Replace(request("draft"), `"id":"1"`, `"id":"2"`, 1)}}, []bool{false, false}, 0},
+		"no address":                          {"collection", "", []one{{a, request("active")}, {"urn:uuid:5f0c2a44-8a6e-4a52-9d0c-3f1b7d1e2a10", request("draft")}}, []bool{false, false}, 0},
+		"no address, and the source's own":    {"collection", "https://b.example/r4", []one{{a, request("active")}, {"urn:uuid:5f0c2a44-8a6e-4a52-9d0c-3f1b7d1e2a10", request("draft")}}, []bool{true, true}, 0},
+		"a history of two servers":            {"history", "", []one{{a, request("active")}, {b, request("draft")}}, []bool{true, true}, 0},
+		"a history of one":                    {"history", "", []one{{a, request("active")}, {a, request("draft")}}, []bool{false}, 1},
+		"a history of two, one of them twice": {"history", "", []one{{a, request("active")}, {b, request("draft")}, {a, request("draft")}}, []bool{true, true, true}, 0},
+	} {
+		var entries []string
+		for _, e := range c.entries {
+			entries = append(entries, entry(e.fullURL, e.resource))
+		}
+		contents := ContentsOf(resource(t, []byte(`{"resourceType":"Bundle","type":"`+c.kind+`","entry":[`+strings.Join(entries, ",")+`]}`)))
+		contents.Among(fhir.NewResolver(c.base))
+		require.Len(t, contents.Focus, len(c.held), name)
+		assert.Equal(t, c.older, contents.Others[KindOlder], name)
+		for i, b := range contents.Each() {
+			_, err := starterTables(t).Map(Sample{Bundle: b, Variables: map[string]string{"source": "ward"}}.Input(b.Focus[0]))
+			assert.Equal(t, c.held[i], err != nil, "%s, %d: %v", name, i, err)
+			if c.held[i] {
+				assert.Equal(t, TwoServers, faults(t, err)[0].Kind, name)
+			}
+		}
 	}
 }

@@ -37,7 +37,8 @@ func (mappingRunCmd) Help() string {
 	return `Maps a stream with no network: R4 resources, one a line, of which the tables read ServiceRequest and Appointment;
 Bundles of them; referrals of e-RS in STU3. Documents over many lines are read too. The order of the lines is kept, memory
 is constant. A file, or a folder with the files below it, is one set of records, such as a bulk export: a referral finds its
-patient in any line of any file. Standard input is read once, and references lead within a line or a Bundle only.
+patient in any line of any file. Standard input is read once, and references lead within a line or a Bundle only. Records of two
+servers with one type and id are held, as the fullUrls of Bundles tell; on standard input that is seen within a Bundle only.
 
 --target records writes a line of JSON for each line, with the list of its records; referral and appointment write the bodies of
 the Referral Management and Book Appointment APIs, which tables with body: make. The output holds patient data; --errors does
@@ -83,7 +84,7 @@ func (c mappingRunCmd) Run(ctx context.Context, p *program) error {
 	}
 	j := &batch.Job{Tables: tables, Target: c.Target, Workers: c.Workers, Now: p.now(), Variables: from.r4, Prepare: from.prepare}
 	if f.set != nil {
-		from.beyond.More = f.set.Find
+		from.beyond.More, from.beyond.Others = f.set.Find, f.set.OfAnother
 	}
 	j.Resolver = from.beyond
 	if j.Workers <= 0 {

@@ -114,3 +114,31 @@ func TestMappingRunKeepsTheOrderTellsOfEveryBadLineAndEndsWithThree(t *testing.T
 		assert.NotContains(t, text, "9990000018")
 	}
 }
+
+// Two lines, or two files of a folder, may be of two servers: one record's key would be that of the other.
+func TestFinding_inputs_B1_RecordsOfTwoServersInAFolderAreHeld(t *testing.T) {
+	bundle := func(base string) string {
+		return `{"resourceType":"Bundle","type":"collection","entry":[{"fullUrl":"` + base + `/ServiceRequest/a","resource":` +
+			strings.TrimSpace(plainRequests("a")) + "}]}\n"
+	}
+	for name, c := range map[string]struct {
+		files []string
+		bad   int
+	}{
+		"two lines":      {[]string{bundle("https://a.example/r4") + bundle("https://b.example/r4")}, 2},
+		"two files":      {[]string{bundle("https://a.example/r4"), bundle("https://b.example/r4")}, 2},
+		"one server":     {[]string{bundle("https://a.example/r4"), bundle("http://A.example/r4")}, 0},
+		"a line without": {[]string{bundle("https://a.example/r4") + plainRequests("a")}, 0},
+	} {
+		dir, bad := t.TempDir(), filepath.Join(t.TempDir(), "bad.json")
+		for i, text := range c.files {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, string(rune('a'+i))+".ndjson"), []byte(text), 0o600))
+		}
+		r := refbridge(t, "mapping", "run", "--tables", "../../mapping/tables", "--in", dir, "--errors", bad)
+		told, err := os.ReadFile(bad)
+		require.NoError(t, err)
+		assert.Equal(t, c.bad, strings.Count(string(told), `"two-servers"`), "%s: %s", name, told)
+		assert.Equal(t, c.bad == 0, r.code == 0, "%s: %s", name, r.err)
+		assert.Equal(t, c.bad > 0, r.out == "", name)
+	}
+}

@@ -85,7 +85,7 @@ func (s *samples) each(ctx context.Context, take func(mapping.Sample)) error {
 	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
 		set := ndjson.NewSet(s.flags.In)
 		defer set.Close()
-		s.beyond.More = set.Find
+		s.beyond.More, s.beyond.Others = set.Find, set.OfAnother
 	}
 	in, done := s.reading(f)
 	defer done()

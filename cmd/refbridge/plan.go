@@ -174,7 +174,7 @@ func (c *planCmd) files(ctx context.Context, p *program) error {
 		}
 		set := ndjson.NewSet(names...)
 		defer set.Close()
-		planners.Beyond.More = set.Find
+		planners.Beyond.More, planners.Beyond.Others = set.Find, set.OfAnother
 	}
 	for _, name := range names {
 		if err := report.file(ctx, planners, name); err != nil {

@@ -9,17 +9,20 @@ import (
 	"io"
 	"os"
 	"slices"
+
+	"refbridge/fhir"
 )
 
 const (
-	placeSize = 24
-	maxRun    = 1 << 18 // places that are held in memory: 6 MiB
+	placeSize = 32
+	maxRun    = 1 << 18 // places that are held in memory: 8 MiB
 	blockSize = 512     // places that are read at a time
 )
 
 // place is where a record stands that has a resource of some name.
 type place struct {
 	hash uint64 // of Type/id
+	base uint64 // hash of the service base URL that its fullUrl tells, 0 where none does
 	at   int64
 	size uint32
 	file uint32
@@ -56,11 +59,19 @@ func (x *index) hash(typ, id string) uint64 {
 	return h.Sum64()
 }
 
-func (x *index) add(typ, id string, p place) error {
+// server is the hash of a base, 0 for none.
+func (x *index) server(base string) uint64 {
+	if base == "" {
+		return 0
+	}
+	return x.hash(fhir.BaseKey(base), "") | 1
+}
+
+func (x *index) add(typ, id, base string, p place) error {
 	if id == "" {
 		return nil
 	}
-	p.hash = x.hash(typ, id)
+	p.hash, p.base = x.hash(typ, id), x.server(base)
 	if x.held = append(x.held, p); len(x.held) < maxRun {
 		return nil
 	}
@@ -69,6 +80,7 @@ func (x *index) add(typ, id string, p place) error {
 
 // done ends the filling.
 func (x *index) done() error {
+	x.hash("", "") // sets the seed, before several look at once
 	if x.file != nil {
 		return x.spill()
 	}
@@ -106,6 +118,7 @@ func (x *index) spill() error {
 		binary.LittleEndian.PutUint64(b[8:], uint64(p.at))
 		binary.LittleEndian.PutUint32(b[16:], p.size)
 		binary.LittleEndian.PutUint32(b[20:], p.file)
+		binary.LittleEndian.PutUint64(b[24:], p.base)
 		if _, err := w.Write(b[:]); err != nil {
 			return err
 		}
@@ -147,7 +160,7 @@ func (x *index) inRun(r run, hash uint64) ([]place, error) {
 		for b := buf[:n]; len(b) > 0; b = b[placeSize:] {
 			if binary.LittleEndian.Uint64(b) == hash {
 				out = append(out, place{hash: hash, at: int64(binary.LittleEndian.Uint64(b[8:])),
-					size: binary.LittleEndian.Uint32(b[16:]), file: binary.LittleEndian.Uint32(b[20:])})
+					size: binary.LittleEndian.Uint32(b[16:]), file: binary.LittleEndian.Uint32(b[20:]), base: binary.LittleEndian.Uint64(b[24:])})
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -14,7 +15,7 @@ import (
 // Set is the records of some files as one: what one refers to may stand in another line or another file. When the first reference
 // asks the files are read for the types of their resources, which is quick, and a reference to a type that is not among them has its
 // answer. When one asks for a type that is there the files are read through, and the places of their resources are kept by Type/id:
-// 24 bytes each, in memory up to 6 MiB and in a temporary file beyond that. The file holds no personal data: hashes under a key of
+// 32 bytes each, in memory up to 8 MiB and in a temporary file beyond that. The file holds no personal data: hashes under a key of
 // this process, and offsets.
 //
 // A resource that stands alone is found by its name. An entry of a Bundle is found if it has a RESTful fullUrl: others have a
@@ -49,18 +50,7 @@ func NewSet(names ...string) *Set { return &Set{names: names} }
 // Find returns the resources of that type and id, whatever server they are of. It is made for fhir.Resolver.More, and may be
 // called by several at a time.
 func (s *Set) Find(typ, id string) ([]fhir.Resource, error) {
-	s.looked.Do(func() { s.look(typ) })
-	if s.unknown != nil {
-		return nil, s.unknown
-	}
-	if s.types != nil && !s.types[typ] {
-		return nil, nil
-	}
-	s.indexed.Do(func() { s.err = s.read() })
-	if s.err != nil {
-		return nil, s.err
-	}
-	places, err := s.index.find(typ, id)
+	places, err := s.places(typ, id)
 	if err != nil {
 		return nil, err
 	}
@@ -76,6 +66,33 @@ func (s *Set) Find(typ, id string) ([]fhir.Resource, error) {
 		out = append(out, found...)
 	}
 	return out, nil
+}
+
+// OfAnother reports whether a resource of that type and id, of another server than base, stands anywhere in the files. Only fullUrls
+// tell of which server one is. It is made for fhir.Resolver.Others, and may be called by several at a time.
+func (s *Set) OfAnother(typ, id, base string) (bool, error) {
+	places, err := s.places(typ, id)
+	if err != nil || len(places) == 0 {
+		return false, err
+	}
+	own := s.index.server(base)
+	return slices.ContainsFunc(places, func(p place) bool { return p.base != 0 && p.base != own }), nil
+}
+
+// places returns where resources of that type and id stand.
+func (s *Set) places(typ, id string) ([]place, error) {
+	s.looked.Do(func() { s.look(typ) })
+	if s.unknown != nil {
+		return nil, s.unknown
+	}
+	if s.types != nil && !s.types[typ] {
+		return nil, nil
+	}
+	s.indexed.Do(func() { s.err = s.read() })
+	if s.err != nil {
+		return nil, s.err
+	}
+	return s.index.find(typ, id)
 }
 
 // Close removes the temporary file.
@@ -164,14 +181,14 @@ func typesOf(doc *fhir.Doc, text []byte) []string {
 // addAll notes the place of the resources of a record.
 func (x *index) addAll(doc *fhir.Doc, text []byte, p place) error {
 	if typ, id, ok := head(text); ok {
-		return x.add(typ, id, p)
+		return x.add(typ, id, "", p)
 	}
 	r, err := doc.Resource(text)
 	if err != nil {
 		return nil // told where the file is worked off
 	}
 	for _, one := range findable(r) {
-		if err := x.add(one.Type(), one.ID(), p); err != nil {
+		if err := x.add(one.Type(), one.ID(), one.Base(), p); err != nil {
 			return err
 		}
 	}

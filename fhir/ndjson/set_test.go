@@ -170,3 +170,24 @@ func TestARecordSaysWhereItBegins(t *testing.T) {
 		}
 	}
 }
+
+// Only the addresses of entries tell of which server a resource is; an index that does not fit into memory says the same.
+func TestFinding_inputs_B1_ASetKnowsTheServersOfAName(t *testing.T) {
+	bundle := func(fullURL, id string) string {
+		return `{"resourceType":"Bundle","entry":[{"fullUrl":"` + fullURL + `","resource":{"resourceType":"ServiceRequest","id":"` + id + `"}}]}` + "\n"
+	}
+	set := NewSet(written(t, bundle("https://a.example/r4/ServiceRequest/1", "1")+bundle("https://B.example:443/r4/ServiceRequest/1", "1"),
+		bundle("https://a.example/r4/ServiceRequest/2", "2")+`{"resourceType":"ServiceRequest","id":"2"}`+"\n"+bundle("http://a.example/r4/ServiceRequest/2", "2"),
+		bundle("https://b.example/r4/ServiceRequest/3", "3"))...)
+	defer set.Close()
+	for range 2 {
+		for name, others := range map[string][2]bool{"1": {true, true}, "2": {false, true}, "3": {true, false}, "4": {false, false}} {
+			for i, base := range []string{"https://a.example/r4", "http://b.EXAMPLE/r4/"} {
+				found, err := set.OfAnother("ServiceRequest", name, base)
+				require.NoError(t, err)
+				assert.Equal(t, others[i], found, "%s %s", name, base)
+			}
+		}
+		require.NoError(t, set.index.spill())
+	}
+}

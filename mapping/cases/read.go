@@ -206,7 +206,7 @@ func (r *reader) hold(n *yaml.Node) expectedHold {
 	m := r.Mapping(n, "a hold", "kind", "", "field")
 	kinds := []string{string(mapping.UnknownCode), string(mapping.PatientIdentity), string(mapping.RequiredMissing), string(mapping.TooLong), string(mapping.BadValue), string(mapping.TableFault),
 		string(mapping.ReferenceForeign), string(mapping.ReferenceAmbiguous), string(mapping.ReferenceVersion), string(mapping.ReferenceUnresolved),
-		string(mapping.UnknownModifier)}
+		string(mapping.UnknownModifier), string(mapping.TwoServers)}
 	h := expectedHold{Place: r.place(n), field: r.Text(m["field"], "field")}
 	if m["kind"] != nil {
 		h.kind = mapping.FaultKind(r.Choice(m["kind"], "kind", kinds...))
