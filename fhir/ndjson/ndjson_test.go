@@ -160,9 +160,22 @@ func TestTheTextsOfRecordsAreTheCallers(t *testing.T) {
 	assert.Equal(t, strings.TrimSuffix(in, "\n"), string(bytes.Join(kept, []byte("\n"))))
 }
 
+// A number that no float64 holds says nothing of where its document ends: it fails no file.
+func TestFinding_security_SEC21_ANumberBeyondAFloatEndsNoFile(t *testing.T) {
+	for _, number := range []string{"2" + strings.Repeat("0", 301), "2" + strings.Repeat("0", 400), "1e400", "-1E99999"} {
+		var texts []string
+		for r, err := range Records(strings.NewReader("{\n\"n\": " + number + "\n}\n" + good + "\n")) {
+			require.NoError(t, err, number)
+			require.NoError(t, r.Err, number)
+			texts = append(texts, strings.TrimSpace(string(r.Text)))
+		}
+		assert.Equal(t, []string{"{\n\"n\": " + number + "\n}", strings.TrimSpace(good)}, texts)
+	}
+}
+
 // FuzzRecords holds that no byte of a file is lost: all that is not blank is in a record, or counted in one that is too long.
 func FuzzRecords(f *testing.F) {
-	for _, in := range []string{good, indented + good, "\ufeff{\r\n", "[\n{\n<", "x\n{}\n{\n}{\n\n"} {
+	for _, in := range []string{good, indented + good, "\ufeff{\r\n", "[\n{\n<", "x\n{}\n{\n}{\n\n", "[\n1e400\n]\n{}"} {
 		f.Add([]byte(in))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {

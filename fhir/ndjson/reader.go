@@ -189,6 +189,7 @@ func (r *Reader) broken(c *Chunk) error {
 // documentSize gives the size of the JSON value at the beginning of a stream.
 func documentSize(in io.Reader) (int64, error) {
 	d := json.NewDecoder(in)
+	d.UseNumber() // one that no float64 holds is no fault here
 	for depth := 0; ; {
 		token, err := d.Token()
 		if err != nil {
