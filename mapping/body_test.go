@@ -139,12 +139,12 @@ func TestAnAppointmentHasWhatItsSystemNeeds(t *testing.T) {
 	tables := []string{"a.yaml", rows, "b.yaml", list("participant", "participants[].reference", "actor.reference"),
 		"c.yaml", list("serviceType", "serviceTypes[]", "text"), "d.yaml", list("slot", "slots[].id", "reference")}
 	const times = `"start":"2026-06-15T10:00:00+01:00","end":"2026-06-15T09:30:00Z"`
-	const people = `,"participant":[{"actor":{"reference":"Patient/1"}},{"actor":{"reference":"Facility/2"}}]`
+	const people = `,"participant":[{"actor":{"reference":"Patient/1"}},{"actor":{"reference":"Facility/2"}},{"actor":{"reference":"Practitioner/3"}}]`
 	const work, system, services, slots = `,"serviceCategory":[{"text":"08q"}]`, `,"description":"EHR"`, `,"serviceType":[{"text":"x"}]`, `,"slot":[{"reference":"Slot/1"}]`
 	of := func(members string) (Body, error) {
 		return bodyOf(t, `{"resourceType":"Appointment",`+members+`}`, tables...)
 	}
-	for _, good := range []string{work, system + services + slots, work + system + slots} {
+	for _, good := range []string{work, work + services, system + services + slots, work + system + slots} {
 		got, err := of(times + people + good)
 		require.NoError(t, err, good)
 		assert.Contains(t, string(got.JSON), `"startDate":"2026-06-15T09:00:00.000Z"`)
@@ -155,12 +155,53 @@ func TestAnAppointmentHasWhatItsSystemNeeds(t *testing.T) {
 		people + work + slots:      "a.yaml:7:5: sourceSystem: slots are of an external system, and the source gives nothing for sourceSystem",
 		people + work + system:     "d.yaml:5:5: slots: an appointment in an external system needs slots, and the source gives none",
 		people + system + services: "d.yaml:5:5: slots: an appointment in an external system needs slots, and the source gives none",
-		work + `,"participant":[{"actor":{"reference":"Patient/1"}}]`:  "b.yaml:5:5: participants: the API needs a participant Facility/id, and the source gives none",
-		work + `,"participant":[{"actor":{"reference":"Facility/1"}}]`: "b.yaml:5:5: participants: the API needs a participant Patient/id, and the source gives none",
+		work + `,"participant":[{"actor":{"reference":"Patient/1"}},{"actor":{"reference":"Device/3"}}]`:   "b.yaml:5:5: participants: the API needs a participant Facility/id, and the source gives none",
+		work + `,"participant":[{"actor":{"reference":"Facility/1"}},{"actor":{"reference":"Device/3"}}]`:  "b.yaml:5:5: participants: the API needs a participant Patient/id, and the source gives none",
+		work + `,"participant":[{"actor":{"reference":"Patient/1"}},{"actor":{"reference":"Facility/2"}}]`: "b.yaml:5:5: participants: the API needs a participant Practitioner/id or Device/id, and the source gives none",
 	} {
 		_, err := of(times + members)
 		require.Error(t, err, members)
 		assert.Equal(t, want, err.Error())
+	}
+}
+
+// What the guide's page of Book Appointment demands of the times, of the participants and of the lists beside a work type.
+func TestFinding_values_O12_AnAppointmentIsBookedByTheRulesOfTheAPI(t *testing.T) {
+	const head = "body: appointment\nsource: Appointment\n"
+	for name, c := range map[string]struct{ start, end, people, rows, lists, fault string }{
+		"a practitioner":             {"09:00:00Z", "09:30:00Z", "Practitioner/3", "workTypeId", "", ""},
+		"a device":                   {"09:00:00Z", "09:30:00Z", "Device/3", "workTypeId", "", ""},
+		"both":                       {"09:00:00Z", "09:30:00Z", "Device/3,Practitioner/4", "workTypeId", "", ""},
+		"neither":                    {"09:00:00Z", "09:30:00Z", "RelatedPerson/3", "workTypeId", "", "Practitioner/id or Device/id"},
+		"ends when it begins":        {"09:00:00Z", "09:00:00Z", "Device/3", "workTypeId", "", ""},
+		"ends before it begins":      {"09:00:00Z", "08:59:59Z", "Device/3", "workTypeId", "", "ends before it begins"},
+		"by zone, not by the clock":  {"09:00:00+01:00", "08:30:00Z", "Device/3", "workTypeId", "", ""},
+		"before by zone":             {"09:00:00Z", "09:30:00+01:00", "Device/3", "workTypeId", "", "ends before it begins"},
+		"specialties beside a type":  {"09:00:00Z", "09:30:00Z", "Device/3", "workTypeId", "specialties", ""},
+		"services beside a type":     {"09:00:00Z", "09:30:00Z", "Device/3", "workTypeId", "serviceTypes", ""},
+		"services without a system":  {"09:00:00Z", "09:30:00Z", "Device/3", "comment", "serviceTypes", "the body needs sourceSystem"},
+		"specialties in no type":     {"09:00:00Z", "09:30:00Z", "Device/3", "comment", "specialties", "the body needs workTypeId"},
+		"no fraction after the hour": {"09:00:00.500Z", "09:00:00.499Z", "Device/3", "workTypeId", "", "ends before it begins"},
+	} {
+		texts := []string{"a.yaml", head + "rows:\n  - {path: startDate, from: start, transform: utc}\n  - {path: endDate, from: end, transform: utc}\n  - {path: " + c.rows + ", from: id}\n",
+			"b.yaml", head + "forEach: participant\nrows:\n  - {path: \"participants[].reference\", from: actor.reference}\n"}
+		if c.lists != "" {
+			texts = append(texts, "c.yaml", head+"forEach: specialty\nrows:\n  - {path: \""+c.lists+"[]\", from: text}\n")
+		}
+		people := ""
+		for who := range strings.SplitSeq("Patient/1,Facility/2,"+c.people, ",") {
+			people += `,{"actor":{"reference":"` + who + `"}}`
+		}
+		set, err := Load(files(texts...), Options{})
+		if err == nil {
+			_, err = set.Map(Input{Focus: resource(t, []byte(`{"resourceType":"Appointment","id":"1","start":"2026-06-15T`+c.start+`","end":"2026-06-15T`+c.end+
+				`","specialty":[{"text":"x"}],"participant":[`+people[1:]+`]}`))})
+		}
+		if c.fault == "" {
+			assert.NoError(t, err, name)
+			continue
+		}
+		assert.ErrorContains(t, err, c.fault, name)
 	}
 }
 

@@ -1,7 +1,6 @@
 package mapping
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -11,22 +10,30 @@ import (
 
 // What Book Appointment needs beyond its plain required members, by where the resource is (Health Cloud Developer Guide,
 // connect_resources_appointment_management_book_appointment.htm): in Salesforce (Lightning Scheduler) a work type; in an
-// external system (EHR) a work type or one of three code lists, the name of the system, and slots.
+// external system (EHR) a work type or one of three code lists, the name of the system, and slots. A code list beside a work type
+// needs no system, and specialties never do. A patient and a facility take part, and a practitioner or a device.
 
 // workLists stand in for a work type.
 func workLists() []string { return []string{"appointmentTypes", "serviceCategories", "serviceTypes"} }
 
-// externalLists are of an external system.
-func externalLists() []string { return append(workLists(), "specialties", "slots") }
+// external returns the list because of which a body needs sourceSystem: a code list in place of a work type, or slots; empty
+// where there is none.
+func external(given func(string) bool) string {
+	if i := slices.IndexFunc(workLists(), given); i >= 0 && !given("workTypeId") {
+		return workLists()[i]
+	}
+	if given("slots") {
+		return "slots"
+	}
+	return ""
+}
 
 // scheduler checks what can be told without a resource.
 func (p *bodyPlan) scheduler() Faults {
 	var faults Faults
 	given := func(name string) bool { return p.row(name) != nil }
-	for _, name := range externalLists() {
-		if w := p.row(name); w != nil && !given("sourceSystem") {
-			faults = append(faults, w.Fault(TableFault, name+" are of an external system: the body needs sourceSystem", ""))
-		}
+	if name := external(given); name != "" && !given("sourceSystem") {
+		faults = append(faults, p.row(name).Fault(TableFault, name+" are of an external system: the body needs sourceSystem", ""))
 	}
 	if w := p.row("sourceSystem"); w != nil && !given("slots") {
 		faults = append(faults, w.Fault(TableFault, "sourceSystem is for an appointment in an external system: the body needs slots", ""))
@@ -62,8 +69,8 @@ func (w *Row) inUTC() bool {
 // booking holds an appointment that lacks what the API needs, as it came out for this resource.
 func (m *Mapper) booking(p *bodyPlan) {
 	given := func(name string) bool { return m.given(p, name) }
-	if i := slices.IndexFunc(externalLists(), given); i >= 0 && !given("sourceSystem") {
-		m.without(p, "sourceSystem", fmt.Sprintf("%s are of an external system, and the source gives nothing for sourceSystem", externalLists()[i]))
+	if name := external(given); name != "" && !given("sourceSystem") {
+		m.without(p, "sourceSystem", name+" are of an external system, and the source gives nothing for sourceSystem")
 	}
 	if given("sourceSystem") && !given("slots") {
 		m.without(p, "slots", "an appointment in an external system needs slots, and the source gives none")
@@ -76,6 +83,29 @@ func (m *Mapper) booking(p *bodyPlan) {
 			m.without(p, "participants", "the API needs a participant "+kind+"/id, and the source gives none")
 		}
 	}
+	resource := func(kind string) bool { return kind == "Practitioner" || kind == "Provider" || kind == "Device" }
+	if given("participants") && !slices.ContainsFunc(m.takesPart, resource) {
+		m.without(p, "participants", "the API needs a participant Practitioner/id or Device/id, and the source gives none")
+	}
+	m.ordered(p)
+}
+
+// ordered holds an appointment that ends before it begins.
+func (m *Mapper) ordered(p *bodyPlan) {
+	start, begins := fhir.ParseInstant(m.text(p, "startDate"))
+	end, ends := fhir.ParseInstant(m.text(p, "endDate"))
+	if begins && ends && end.Time().Before(start.Time()) {
+		m.add(p.row("endDate").Place, nil, "endDate", &trouble{BadValue, "the appointment ends before it begins", "put the times right at the source"})
+	}
+}
+
+// text is the text of a plain member of the body, empty where it has none.
+func (m *Mapper) text(p *bodyPlan, name string) string {
+	i := slices.IndexFunc(p.root, func(n bodyNode) bool { return n.name == name })
+	if i < 0 || p.root[i].cell < 0 {
+		return ""
+	}
+	return m.cells[p.root[i].cell].text
 }
 
 // given tells whether the body has a member.
