@@ -234,15 +234,14 @@ func notListed(name string) string {
 	return ""
 }
 
-// listLosses are the fields of both worklists that are left out.
-func listLosses() [][2]string {
-	out := [][2]string{{"Patient.identifier", notListed("patient")}}
-	for _, list := range []string{listReview, listSlotIssues} {
-		for _, name := range []string{"patient", "priority", "specialty", "eReferralPathwayStart", "clinicalInfoFirstSubmitted",
-			"clinicalInfoLastUpdated", "appointmentStart", "referralRequestVersion"} {
-			path := fmt.Sprintf("List.entry.extension(%s).extension(%s)", strings.TrimPrefix(list, "Extension-eRS-"), name)
-			out = append(out, [2]string{path, notListed(name)})
-		}
+// whyNotListed gives the reason for which the value at a path (see lost) is left out, where it stands in a field of a worklist's entry.
+func whyNotListed(path string) string {
+	list, inside := strings.CutPrefix(path, "List.entry.extension(")
+	list, field, _ := strings.Cut(list, ")")
+	field, named := strings.CutPrefix(field, ".extension(")
+	field, _, _ = strings.Cut(field, ")")
+	if !inside || !named || !strings.HasSuffix(strings.ToLower(list), strings.ToLower(listExtension)) {
+		return ""
 	}
-	return out
+	return notListed(field)
 }

@@ -96,12 +96,15 @@ func tie(m, of fhir.Node) bool {
 
 // why gives the reason for which a value is left out, empty where there is none yet.
 func why(path string) string {
-	for _, l := range slices.Concat(losses(), listLosses()) {
+	for _, l := range losses() {
 		if under(path, l[0]) || strings.HasSuffix("."+path, l[0]) && strings.HasPrefix(l[0], ".") {
 			return l[1]
 		}
 	}
-	return ""
+	if under(path, "Patient.identifier") {
+		return notListed("patient")
+	}
+	return whyNotListed(path)
 }
 
 func under(path, element string) bool {

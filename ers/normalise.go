@@ -18,7 +18,8 @@ import (
 // gives it, else the UBRN); Related are its attachments as DocumentReferences, whose Binary URLs stay relative to the
 // R4 base of e-RS, and where it is deferred or to be triaged the Task of that (id: the UBRN), to which supportingInfo points.
 //
-// The rules are HL7's STU3 to R4 maps, and where NHS renders the same data in R4 differently, NHS's choice. The state
+// The rules are HL7's STU3 to R4 maps for the elements that e-RS documents, and where NHS renders the same data in R4 differently, NHS's
+// choice. What else STU3 has (note, priority, requester, …) is not taken over: Lost names it, and the statement raises it. The state
 // extension decides over status: e-RS leaves status active for nearly everything. Unknown codes of state and priority
 // are carried as they are; mapping tables decide about them. What R4 requires and e-RS does not give is never made up:
 // that is an error, which names the element and what is wrong with it and holds no value.

@@ -135,3 +135,34 @@ func TestTheStarterTablesAccountForWhatAPlainServerSends(t *testing.T) {
 	assert.Greater(t, ward.Bodies, 10)
 	assert.Empty(t, ward.Paths, "map it, or say in the starter tables why not")
 }
+
+func TestFinding_values_O20_WhatERSBeginsToSendIsRaisedByTheStatement(t *testing.T) {
+	t.Parallel()
+	// Before: six referrals are synced, and the statement raises nothing.
+	on := &atomic.Bool{}
+	w := newWorld(t, setting{referrals: 6, spoil: spoil{on: on, path: "/ReferralRequest/", edit: sending(func(r map[string]any) {
+		coded := map[string]any{"coding": []any{map[string]any{"code": "MAUVE"}}}
+		r["note"] = []any{map[string]any{"text": "Zebedee Quillfeather"}}
+		r["priority"], r["description"] = "urgent", "Zebedee Quillfeather"
+		r["reasonCode"], r["type"] = []any{coded}, coded
+		r["requester"] = map[string]any{"agent": map[string]any{"display": "Zebedee Quillfeather"}}
+		r["recipient"] = []any{map[string]any{"display": "Zebedee Quillfeather"}}
+	})}})
+	w.run(exitDone, "sync")
+	require.Empty(t, w.statement().live("ers").Paths)
+
+	// e-RS begins to send elements of STU3 that it never sent. Each of them is raised, and nothing that they say is shown.
+	on.Store(true)
+	w.run(exitDone, "sync")
+	raised := map[string]bool{}
+	for _, p := range w.statement().live("ers").Paths {
+		assert.True(t, p.Lost && !p.Standing, p.Path)
+		raised[p.Path] = true
+	}
+	text := w.run(exitDone, "statement").out
+	for _, path := range []string{"note[].text", "priority", "description", "reasonCode[].coding[].code", "type.coding[].code", "requester.agent.display", "recipient[].display"} {
+		assert.True(t, raised["ReferralRequest."+path], path)
+		assert.Contains(t, text, "ReferralRequest."+path+"\n")
+	}
+	assert.NotContains(t, text, "Quillfeather")
+}

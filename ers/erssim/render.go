@@ -177,16 +177,23 @@ func (v view) searchCriteria() object {
 		first = v.shortlist[0]
 	}
 	parameter := func(name, key string, value any) any { return object{"name": name, key: value} }
+	criteria := list{
+		parameter("priority", "valueCoding", v.coding(code{set: priorities, code: v.priority})),
+		parameter("specialty", "valueCoding", v.coding(code{set: specialtySet, code: first.specialty})),
+		parameter("clinicType", "valueCoding", v.coding(code{set: "eRS-ClinicType-1", code: first.clinicType})),
+		parameter("distanceLimit", "valueUnsignedInt", 25),
+		parameter("ageAndGenderAppropriate", "valueBoolean", true),
+	}
+	if v.odd("postcode", 4) {
+		criteria = append(criteria, parameter("postcode", "valueString", "ZZ99 3CZ")) // no place has it
+	}
+	if v.odd("commissioning", 4) {
+		criteria = append(criteria, parameter("commissioningProvisioning", "valueCoding",
+			v.coding(code{set: "eRS-CommissioningProvisioning-1", code: "ALL_AVAILABLE_FOR_BOOKING"})))
+	}
 	return object{
 		"resourceType": "Parameters", "id": "serviceSearchCriteria",
-		"meta": profile("eRS-ServiceSearchCriteria-Parameters-1"),
-		"parameter": list{
-			parameter("priority", "valueCoding", v.coding(code{set: priorities, code: v.priority})),
-			parameter("specialty", "valueCoding", v.coding(code{set: specialtySet, code: first.specialty})),
-			parameter("clinicType", "valueCoding", v.coding(code{set: "eRS-ClinicType-1", code: first.clinicType})),
-			parameter("distanceLimit", "valueUnsignedInt", 25),
-			parameter("ageAndGenderAppropriate", "valueBoolean", true),
-		},
+		"meta": profile("eRS-ServiceSearchCriteria-Parameters-1"), "parameter": criteria,
 	}
 }
 
