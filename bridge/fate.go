@@ -225,8 +225,7 @@ func ofReference(err error, w ledger.Work, now time.Time) (verdict, bool) {
 func ofERS(e *ers.Error, w ledger.Work, now time.Time) verdict {
 	switch {
 	case e.Code("PATIENT_ERROR"):
-		return verdict{fate: ledger.Dead, reason: ledger.Reason{Code: codePatientError,
-			Text: "e-RS will not give out this patient and asks not to try again (PATIENT_ERROR)"}}
+		return patientError()
 	case e.Code("NO_RELATIONSHIP"):
 		return verdict{fate: ledger.Dead, reason: ledger.Reason{Code: codeRelationship,
 			Text: "the referral is no longer with this organisation (NO_RELATIONSHIP)"}}
@@ -235,6 +234,11 @@ func ofERS(e *ers.Error, w ledger.Work, now time.Time) verdict {
 			Text: "the UBRN is no active appointment request (INVALID_REQUEST_TYPE)"}}
 	}
 	return ofStatus(e.Status, e, w, now)
+}
+
+func patientError() verdict {
+	return verdict{fate: ledger.Dead, reason: ledger.Reason{Code: codePatientError,
+		Text: "e-RS will not give out this patient and asks not to try again (PATIENT_ERROR)"}}
 }
 
 func ofStatus(status int, err error, w ledger.Work, now time.Time) verdict {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"refbridge/fhir"
 	"refbridge/ledger"
@@ -202,12 +203,8 @@ func outage(failed []ledger.Settlement, given int) error {
 // read reads one record. nil: it is in the ledger now; otherwise how its failure would be settled. The error is for what
 // stops the run.
 func (f *Flow) read(ctx context.Context, w ledger.Work) (*ledger.Settlement, error) {
-	banned, err := f.banned(ctx, w.Ref)
-	if err != nil {
+	if done, err := f.refusedBefore(ctx, w); done || err != nil {
 		return nil, err
-	}
-	if banned.Code != "" {
-		return nil, f.settle(ctx, []ledger.Settlement{{Source: f.Name, Ref: w.Ref, Fate: ledger.Dead, Reason: banned}})
 	}
 	ref, body, err := f.Source.Read(ctx, w.Ref)
 	if err == nil {
@@ -239,20 +236,52 @@ func (f *Flow) read(ctx context.Context, w ledger.Work) (*ledger.Settlement, err
 	return &st, nil
 }
 
-// stop sets the stop flags of a record that the source refuses to give for its patient's sake, and settles it.
+// unflaggedCursor begins the names of cursors of records that the source refuses to give for their patient's sake, and whose stop flags
+// are not all written yet.
+const unflaggedCursor = "unflagged:"
+
+// stop sets the stop flags of a record that the source refuses to give for its patient's sake, and settles it. It is noted first: a crash,
+// or an org that cannot be written to now, leaves the note, and the next run sets the flags without asking the source again.
 func (f *Flow) stop(ctx context.Context, w ledger.Work, v verdict) error {
+	note := ledger.Cursor{Name: unflaggedCursor + w.Ref.Current().String(), Value: f.Now().UTC().Format(time.RFC3339)}
+	if err := f.Ledger.SetCursor(ctx, f.Name, note); err != nil {
+		return err
+	}
 	plan, err := f.Planner.stop(ctx, w, v)
 	if err != nil {
 		return err
 	}
-	if _, err := f.Applier.Apply(ctx, plan); err != nil {
-		return err
-	}
+	done, err := f.Applier.Apply(ctx, plan)
 	if f.unread == nil {
 		f.unread = map[fhir.Reference]ledger.Fate{}
 	}
-	f.unread[w.Ref.Current()] = plan.Steps[0].Fate
-	return nil
+	f.unread[w.Ref.Current()] = ledger.Held
+	if err != nil || done.Held > 0 {
+		return err
+	}
+	f.unread[w.Ref.Current()] = ledger.Dead
+	if done.Writes < len(plan.Steps[0].Ahead) {
+		return nil // given up: the note stays, for an operator's retry
+	}
+	note.Value = ""
+	return f.Ledger.SetCursor(ctx, f.Name, note)
+}
+
+// refusedBefore settles a record that the source has refused to give for its patient's sake, and asks not to be asked for again: its stop
+// flags first, where they are not written yet. It reports whether it was such a one.
+func (f *Flow) refusedBefore(ctx context.Context, w ledger.Work) (bool, error) {
+	since, err := f.Ledger.Cursor(ctx, f.Name, unflaggedCursor+w.Ref.Current().String())
+	if err != nil {
+		return false, err
+	}
+	if since != "" && f.Applier != nil {
+		return true, f.stop(ctx, w, patientError())
+	}
+	banned, err := f.banned(ctx, w.Ref)
+	if err != nil || banned.Code == "" {
+		return false, err
+	}
+	return true, f.settle(ctx, []ledger.Settlement{{Source: f.Name, Ref: w.Ref, Fate: ledger.Dead, Reason: banned}})
 }
 
 // banned gives the reason why a record is never read again: e-RS asked not to try a second time, whatever version it names.

@@ -153,6 +153,12 @@ func (p *Planner) offline(ctx context.Context, ref fhir.Reference, b fhir.Bundle
 	if err := p.mapStep(ctx, s); err != nil {
 		return nil, err
 	}
+	if err := p.appointmentOffline(ctx, s); err != nil {
+		return nil, err
+	}
+	if err := p.ahead(ctx, []*Step{s}); err != nil {
+		return nil, err
+	}
 	if s.Fate != ledger.Pending {
 		return s, nil
 	}
@@ -167,6 +173,47 @@ func (p *Planner) offline(ctx context.Context, ref fhir.Reference, b fhir.Bundle
 		s.hold(ledger.Reason{Code: codePatientMissing, Text: p.unknown(b)}, time.Time{})
 	}
 	return s, nil
+}
+
+// appointmentOffline compares the patient whom an appointment names with that of its referral: of the one that the step holds too, that
+// stands in the same record of the file or in another one, or that was last applied.
+func (p *Planner) appointmentOffline(ctx context.Context, s *Step) error {
+	if s.Fate != ledger.Pending {
+		return nil
+	}
+	if n := s.nhsNumber(); n != "" {
+		s.Patient = p.token(n)
+	}
+	planned := map[string]string{}
+	for _, focus := range s.Bundle.Focus {
+		if focus.Type() != "Appointment" {
+			continue
+		}
+		for based := range focus.Root().Get("basedOn").Items() {
+			referral, err := s.Bundle.References().Resolve(focus, based.Get("reference").Text())
+			if err == nil && referral.Type() == "ServiceRequest" {
+				p.referralOffline(s, referral, planned)
+			}
+		}
+	}
+	return p.comparePatients(ctx, s, planned)
+}
+
+// referralOffline notes the patient of each record that the tables make of a referral; of one that they hold nothing is known.
+func (p *Planner) referralOffline(s *Step, referral fhir.Resource, planned map[string]string) {
+	out, err := p.Tables.Map(p.input(s, referral, p.Policy.Run))
+	if err != nil {
+		return
+	}
+	of := &Step{}
+	for _, m := range out.Records {
+		of.Writes = append(of.Writes, wanted(m))
+	}
+	for _, w := range of.Writes {
+		if n := of.nhsNumber(); n != "" {
+			planned[recordID(w.Object, w.Key)] = p.token(n)
+		}
+	}
 }
 
 // unknown says why nobody is matched where nothing of Salesforce is known.

@@ -95,24 +95,30 @@ func (p *Planner) appointmentPatients(ctx context.Context, steps []*Step) error 
 		}
 	}
 	for _, s := range steps {
-		if s.Fate != ledger.Pending {
+		if err := p.comparePatients(ctx, s, planned); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// comparePatients holds a step whose appointment is not for the patient of its referral. planned are the tokens of the patients of referrals
+// that are planned too.
+func (p *Planner) comparePatients(ctx context.Context, s *Step, planned map[string]string) error {
+	for _, focus := range s.Bundle.Focus {
+		if focus.Type() != "Appointment" || s.Fate != ledger.Pending {
 			continue
 		}
-		for _, focus := range s.Bundle.Focus {
-			if focus.Type() != "Appointment" {
-				continue
-			}
-			named, err := p.named(s.Bundle, focus)
-			if err == nil && len(named) == 0 {
-				continue
-			}
-			of, known, wrong := p.referralPatient(ctx, s, planned)
-			if wrong != nil {
-				return wrong
-			}
-			if reason, bad := compareNamed(named, of, known, err); bad {
-				s.hold(reason, p.Now().Add(notVisibleWait))
-			}
+		named, err := p.named(s.Bundle, focus)
+		if err == nil && len(named) == 0 {
+			continue
+		}
+		of, known, wrong := p.referralPatient(ctx, s, planned)
+		if wrong != nil {
+			return wrong
+		}
+		if reason, bad := compareNamed(named, of, known, err); bad {
+			s.hold(reason, p.Now().Add(notVisibleWait))
 		}
 	}
 	return nil

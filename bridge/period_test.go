@@ -63,8 +63,7 @@ func TestAPeriodThatBeginsOrEndsByItselfIsCarriedWhenItTurns(t *testing.T) {
 	assert.Equal(t, bridge.Report{}, w.sync(w.ward), "an idle sync is silent")
 
 	// The name begins; a restart lies in between.
-	require.NoError(t, w.ledger.Close())
-	w.open(nil)
+	w.reopen(nil)
 	w.days(6)
 	w.sync(w.ward)
 	assert.Equal(t, "Nextweek", w.account()["LastName"])

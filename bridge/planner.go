@@ -153,11 +153,8 @@ func (p *Planner) mapStep(ctx context.Context, s *Step) error {
 	}
 	var all mapping.Union
 	var faults mapping.Faults
-	resolver := s.Bundle.References()
 	for _, focus := range s.Bundle.Focus {
-		in := mapping.Input{Focus: focus, Related: s.Bundle.Related, Resolver: resolver, Now: p.Now(),
-			Variables: map[string]string{"source": p.Flow, "run": run, "patientMode": string(p.Policy.Patient),
-				"system": p.Policy.System}}
+		in := p.input(s, focus, run)
 		p.stops(s, in)
 		p.identities(s, in)
 		out, err := p.Tables.Map(in)
@@ -177,6 +174,12 @@ func (p *Planner) mapStep(ctx context.Context, s *Step) error {
 		s.Next = s.turn // a number or a name that has not begun may be all that is missing
 	}
 	return nil
+}
+
+// input is what the tables make records of.
+func (p *Planner) input(s *Step, focus fhir.Resource, run string) mapping.Input {
+	return mapping.Input{Focus: focus, Related: s.Bundle.Related, Resolver: s.Bundle.References(), Now: p.Now(),
+		Variables: map[string]string{"source": p.Flow, "run": run, "patientMode": string(p.Policy.Patient), "system": p.Policy.System}}
 }
 
 // marker gives what automations of the org are told of how a record came: a backfilled one stays backfilled, however long

@@ -69,10 +69,12 @@ func (r *Result) count(f ledger.Fate) {
 // settlement says what became of a step; ok is false for one that stays pending.
 func (r *applying) settlement(s *Step, halted bool) (ledger.Settlement, bool) {
 	v := verdict{fate: s.Fate, reason: s.Reason, next: s.Next}
-	if s.skip || r.unsent[s] || s.deferred && s.Fate == ledger.Pending {
+	err, unflagged := r.unflagged(s)
+	if s.Reason.Code == codePatientError && unflagged { // never read again, so that it has to be written down now
+		v = flagWaits(err, s.Work, r.Now())
+	} else if s.skip || r.unsent[s] || s.deferred && s.Fate == ledger.Pending {
 		return ledger.Settlement{}, false
-	}
-	if s.Fate == ledger.Pending || r.unstopped[s] != nil || halted && len(s.Ahead) > 0 {
+	} else if s.Fate == ledger.Pending || r.unstopped[s] != nil || halted && len(s.Ahead) > 0 {
 		var ok bool
 		if v, ok = r.outcome(s, halted); !ok {
 			return ledger.Settlement{}, false

@@ -60,7 +60,7 @@ func (p *Planner) ahead(ctx context.Context, steps []*Step) error {
 			keys[r.Object] = append(keys[r.Object], r.Key.Value)
 		}
 	}
-	if p.Target == nil || len(keys) == 0 {
+	if len(keys) == 0 {
 		return nil
 	}
 	read := p.Now()
@@ -71,6 +71,13 @@ func (p *Planner) ahead(ctx context.Context, steps []*Step) error {
 	current, err := p.current(ctx, keys)
 	if err != nil {
 		return err
+	}
+	if p.Target == nil { // offline, what was last synced is what is known of Salesforce
+		for id, row := range rows {
+			if row.Image.Record.Object != "" {
+				current[id] = row.Image.Record
+			}
+		}
 	}
 	planned := map[string]bool{}
 	for _, s := range steps {
@@ -178,4 +185,25 @@ func (r *applying) stopBatch(ctx context.Context, steps []*Step, rows []*Write) 
 		}
 	}
 	return stop
+}
+
+// unflagged reports whether a stop flag of a step is not written, and why, where that is known.
+func (r *applying) unflagged(s *Step) (error, bool) {
+	left := slices.ContainsFunc(s.Ahead, func(w *Write) bool { return !r.stopped[w] })
+	return r.unstopped[s], left
+}
+
+// flagWaits holds a record that e-RS will not give out until its stop flag is written. It ends as dead only then, or when the attempts
+// are used up, and says so.
+func flagWaits(err error, w ledger.Work, now time.Time) verdict {
+	cause := "Salesforce could not be written to"
+	if v := ofTarget(err, w, now); v.halt == nil {
+		cause = v.reason.Text
+	}
+	v := again(w, ledger.Reason{Code: codePatientError, Text: "e-RS will not give out this patient (PATIENT_ERROR), and the stop flag of what " +
+		"was written for it before could not be set: " + cause}, now)
+	if v.fate == ledger.Dead {
+		v.reason.Text += ". Set the flag by hand, or refbridge retry"
+	}
+	return v
 }
