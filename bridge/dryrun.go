@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"slices"
 
 	"refbridge/fhir"
 	"refbridge/ledger"
@@ -24,11 +23,13 @@ func (f *Flow) Plan(ctx context.Context, limit int, take func(Plan) error) error
 		return err
 	}
 	planner.foreseen = foreseen{}
-	turns := turns{flow: f, turn: ledger.Turn{At: f.Now(), Codes: codes}, limit: limit}
-	if err := turns.inbox(ctx); err != nil {
+	ahead, err := f.rehearse(ctx)
+	if err != nil {
 		return err
 	}
-	if err := turns.turned(ctx); err != nil {
+	defer ahead.Close()
+	turns := turns{flow: f, due: ahead.Due, turn: ledger.Turn{At: f.Now(), Codes: codes}, limit: limit}
+	if turns.turned, err = ahead.Turned(ctx, f.Name); err != nil {
 		return err
 	}
 	for {
@@ -51,9 +52,10 @@ func (f *Flow) Plan(ctx context.Context, limit int, take func(Plan) error) error
 // turns hands out due work batch by batch.
 type turns struct {
 	flow    *Flow
+	due     func(ctx context.Context, source string, t ledger.Turn) ([]ledger.Work, error)
 	turn    ledger.Turn
 	waiting []ledger.Work // planned before, and to be planned again with the next batch
-	unread  []ledger.Work // stands in answers that nobody has read yet; comes when the ledger has no more
+	turned  []ledger.Work // was applied and says something else by itself since; comes when there is no more
 	limit   int           // 0 = all
 	given   int
 }
@@ -69,63 +71,30 @@ func (t *turns) next(ctx context.Context) ([]ledger.Work, error) {
 	if t.turn.Limit <= 0 {
 		return batch, nil
 	}
-	work, err := t.flow.Ledger.Due(ctx, t.flow.Name, t.turn)
+	work, err := t.due(ctx, t.flow.Name, t.turn)
 	if err != nil {
 		return nil, err
 	}
 	if len(work) > 0 {
 		t.turn.After = work[len(work)-1].Place()
 	} else {
-		n := min(t.turn.Limit, len(t.unread))
-		work, t.unread = t.unread[:n], t.unread[n:]
+		n := min(t.turn.Limit, len(t.turned))
+		work, t.turned = t.turned[:n], t.turned[n:]
 	}
 	t.given += len(work)
 	return append(batch, work...), nil
 }
 
-// inbox looks for records in answers that are not read yet: a run was stopped between the poll and the reading. The ledger's own
-// word on such a record is older and does not count.
-func (t *turns) inbox(ctx context.Context) error {
-	f := t.flow
-	taken := map[fhir.Reference]bool{}
-	for a, err := range f.Ledger.Unread(ctx, f.Name) {
-		if err != nil {
-			return err
-		}
+// rehearse returns the work as it will be when the answers that nobody has read yet are: a run was stopped between the poll and the
+// reading, or a daemon is about to read them.
+func (f *Flow) rehearse(ctx context.Context) (*ledger.Rehearsal, error) {
+	return f.Ledger.Rehearse(ctx, f.Name, func(a ledger.Answer) []ledger.Sighting {
 		seen, err := f.Poller.Sightings(a)
 		if err != nil {
-			continue // Observe will list it
+			return []ledger.Sighting{unreadableAnswer(a.Body, err)}
 		}
-		for _, s := range seen {
-			if taken[s.Ref.Current()] {
-				continue
-			}
-			taken[s.Ref.Current()] = true
-			known, err := f.Ledger.Known(ctx, f.Name, s.Ref.Current())
-			if err != nil {
-				return err
-			}
-			fresh, err := f.Ledger.ListedAnew(ctx, a, s)
-			if err != nil {
-				return err
-			}
-			if fresh || known.Version == "" || s.Ref.Version != known.Version && s.Ref.Version != ledger.OwnVersion(known.Version) {
-				t.unread = append(t.unread, ledger.Work{Source: f.Name, Ref: s.Ref, Body: s.Body, Known: known, First: a.Received})
-			}
-		}
-	}
-	return nil
-}
-
-// turned adds what was applied and says something else by itself since, as far as no newer version of it waits in the inbox.
-func (t *turns) turned(ctx context.Context) error {
-	work, err := t.flow.Ledger.Turned(ctx, t.flow.Name)
-	for _, w := range work {
-		if !slices.ContainsFunc(t.unread, func(u ledger.Work) bool { return u.Ref.Current() == w.Ref.Current() }) {
-			t.unread = append(t.unread, w)
-		}
-	}
-	return err
+		return seen
+	})
 }
 
 // ToRead returns how many records the next sync reads at the source before it decides on them: a dry run does not.
@@ -134,7 +103,12 @@ func (f *Flow) ToRead(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	bare, err := f.Ledger.ToRead(ctx, f.Name)
+	ahead, err := f.rehearse(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer ahead.Close()
+	bare, err := ahead.ToRead(ctx, f.Name)
 	if err != nil || !due {
 		return len(bare), err
 	}

@@ -108,3 +108,66 @@ func searchPage(t *testing.T, w *world) []byte {
 	require.NoError(t, err)
 	return res
 }
+
+// version makes a page of one referral another version of it, with a priority of its own.
+func version(t *testing.T, page []byte, n, priority string) []byte {
+	t.Helper()
+	r, err := fhir.Parse(page)
+	require.NoError(t, err)
+	for e := range r.Root().Get("entry").Items() {
+		one, err := fhir.ResourceAt(e.Get("resource"))
+		require.NoError(t, err)
+		if one.Type() != "ServiceRequest" {
+			continue
+		}
+		out := bytes.Replace(one.Raw(), []byte(`"versionId":"`+one.VersionID()+`"`), []byte(`"versionId":"`+n+`"`), 1)
+		was := `"priority":"` + one.Root().Get("priority").Text() + `"`
+		require.Contains(t, string(out), was)
+		out = bytes.Replace(out, []byte(was), []byte(`"priority":"`+priority+`"`), 1)
+		return bytes.Replace(page, one.Raw(), out, 1)
+	}
+	t.Fatal("no referral")
+	return nil
+}
+
+func TestADryRunOfUnreadAnswersKeepsTheOrderOfVersionsAsTheSyncDoes(t *testing.T) {
+	for name, order := range map[string][2]string{"in their order": {"8", "9"}, "the newer one first": {"9", "8"}} {
+		t.Run(name, func(t *testing.T) {
+			// Before: everything is synced. Source: two answers with two versions of one referral, which nobody has read.
+			w := newWorld(t, setting{ward: 6})
+			w.run(w.ward)
+			page, err := w.get(w.fhir.Credentials(w.urls[1]).BaseURL + "/ServiceRequest?_count=1&_include=ServiceRequest:subject")
+			require.NoError(t, err)
+			priority := map[string]string{"8": "asap", "9": "stat"}
+			for _, v := range order {
+				body := version(t, page, v, priority[v])
+				_, err := w.ledger.Receive(t.Context(), ledger.Answer{Source: "ward", Kind: "ServiceRequest", Body: body}, ledger.Cursor{})
+				require.NoError(t, err)
+			}
+			steps, counts := w.plan(w.ward)
+			require.Len(t, steps, 1)
+			assert.Equal(t, 1, counts.Update)
+			assert.Equal(t, 2, w.statement().Unread, "the plan reads none of them")
+			assert.Contains(t, string(steps[0].Work.Body), `"priority":"stat"`)
+			toRead, err := w.ward.ToRead(t.Context())
+			require.NoError(t, err)
+			assert.Zero(t, toRead)
+
+			report := w.sync(w.ward)
+			assert.Equal(t, counts.Writes, report.Writes)
+			assert.Equal(t, "Stat", w.row("ClinicalServiceRequest", "ward.sr."+steps[0].Work.Ref.ID)["Priority"])
+			assert.Zero(t, w.statement().Pending)
+		})
+	}
+}
+
+func TestADryRunSaysWhatUnreadAnswersOnlyName(t *testing.T) {
+	w := newWorld(t, setting{ward: 6})
+	page, err := w.get(w.fhir.Credentials(w.urls[1]).BaseURL + "/ServiceRequest?_count=3") // their patients are not on the page
+	require.NoError(t, err)
+	_, err = w.ledger.Receive(t.Context(), ledger.Answer{Source: "ward", Kind: "ServiceRequest", Body: page}, ledger.Cursor{})
+	require.NoError(t, err)
+	toRead, err := w.ward.ToRead(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, 3, toRead)
+}

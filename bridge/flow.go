@@ -239,12 +239,19 @@ type Report struct {
 
 // Sync works off what is due: read what was only named, plan, apply, settle, batch after batch, then the way back. A source
 // that cannot be read does not keep what is known already from being applied.
-func (f *Flow) Sync(ctx context.Context) (Report, error) {
+func (f *Flow) Sync(ctx context.Context) (Report, error) { return f.SyncAfter(ctx, nil) }
+
+// SyncAfter is Sync right after a Poll that ended with polled. Where the source halted it, the source is not asked for the same
+// records a second time, and the halt is not told a second time.
+func (f *Flow) SyncAfter(ctx context.Context, polled error) (Report, error) {
 	var report Report
 	if err := f.prepare(ctx); err != nil {
 		return report, err
 	}
-	halted := f.fetch(ctx)
+	var halted error
+	if !errors.Is(polled, ErrHalted) {
+		halted = f.fetch(ctx)
+	}
 	if halted != nil && !errors.Is(halted, ErrHalted) {
 		return report, halted
 	}
@@ -310,7 +317,7 @@ func (f *Flow) apply(ctx context.Context, report *Report) error {
 	if err != nil {
 		return err
 	}
-	turns := turns{flow: f, turn: ledger.Turn{At: f.Now(), Read: true}}
+	turns := turns{flow: f, due: f.Ledger.Due, turn: ledger.Turn{At: f.Now(), Read: true}}
 	f.Applier.begin()
 	for {
 		work, err := turns.next(ctx)

@@ -44,14 +44,15 @@ func (c *syncCmd) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	var failed error
-	for _, f := range a.flows {
-		if err := f.Poll(ctx); err != nil {
+	polled := make([]error, len(a.flows))
+	for i, f := range a.flows {
+		if polled[i] = f.Poll(ctx); polled[i] != nil {
 			// A poll that fails does not keep what is known already from being synced.
-			failed = errors.Join(failed, fmt.Errorf("poll %s: %w", f.Name, err))
+			failed = errors.Join(failed, fmt.Errorf("poll %s: %w", f.Name, polled[i]))
 		}
 	}
-	for _, f := range a.flows {
-		failed = errors.Join(failed, p.sync(ctx, f, c.JSON))
+	for i, f := range a.flows {
+		failed = errors.Join(failed, p.syncAfter(ctx, f, polled[i], c.JSON))
 	}
 	return failed
 }
@@ -70,8 +71,13 @@ func (c *syncCmd) accept(a *app) error {
 
 // sync works one flow off and prints what came of it.
 func (p *program) sync(ctx context.Context, f *bridge.Flow, json bool) error {
+	return p.syncAfter(ctx, f, nil, json)
+}
+
+// syncAfter is sync right after a poll that ended with polled.
+func (p *program) syncAfter(ctx context.Context, f *bridge.Flow, polled error, json bool) error {
 	finish := p.progress(f)
-	report, err := f.Sync(ctx)
+	report, err := f.SyncAfter(ctx, polled)
 	finish()
 	if json {
 		if err := line(p.out, reportJSON{Flow: f.Name, Report: report}); err != nil {
