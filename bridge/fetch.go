@@ -18,8 +18,8 @@ const (
 
 // fetch reads what was only named, and writes it down before anything is decided on it. Planning, dry runs and restarts then
 // read the ledger and ask the source for nothing. In an outage nothing is counted against the records, and where too much
-// is not visible or deleted at once nothing of that is settled.
-func (f *Flow) fetch(ctx context.Context) error {
+// is not visible or deleted at once nothing of that is settled. At end it leaves the rest to the next.
+func (f *Flow) fetch(ctx context.Context, end pollEnd) error {
 	work, err := f.Ledger.ToRead(ctx, f.Name)
 	if err != nil || len(work) == 0 {
 		return err
@@ -33,6 +33,12 @@ func (f *Flow) fetch(ctx context.Context) error {
 	for some := range slices.Chunk(work, readBatch) {
 		if err := r.take(ctx, some); err != nil {
 			return err
+		}
+		if work = work[len(some):]; len(work) == 0 {
+			break
+		}
+		if err := end.check(); err != nil {
+			return err // what failed or was not found up to here is read again: how much of the lane it is, is not known yet
 		}
 	}
 	return r.finish(ctx)

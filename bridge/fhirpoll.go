@@ -118,7 +118,10 @@ func (f *FHIRServer) full() int { return cmp.Or(f.PageSize, fullPage) }
 // run asks until nothing new comes.
 func (s *search) run(ctx context.Context) error {
 	repeats := 0
-	for range maxStretches {
+	for n := range maxStretches {
+		if err := s.check(); err != nil && n > 0 { // each resource type gets on, however long the others take
+			return err
+		}
 		st, next, err := s.stretch(ctx)
 		if err != nil {
 			if err = s.around(ctx, st, err); err != nil {
@@ -167,6 +170,9 @@ func (s *search) stretch(ctx context.Context) (stretch, step, error) {
 			return st, next, nil
 		case repeat:
 			return st, next, nil
+		}
+		if err := s.check(); err != nil && page.More {
+			return st, next, unstoppable{err}
 		}
 	}
 	return st, follow, nil

@@ -39,6 +39,7 @@ type Flow struct {
 	Ledger  *ledger.Ledger
 	Back    *Reconciler   // nil: nothing is watched in Salesforce
 	Refresh time.Duration // how often every live record is read again; zero = only what a poll names
+	MaxPoll time.Duration // how long one poll lasts before it leaves the rest to the next; zero = until it is done
 	// AcceptGone takes records as not visible or deleted however many there are: an operator has looked.
 	AcceptGone bool
 	Base       string // address of the source: records that were not visible are read again when it changes
@@ -71,8 +72,8 @@ func (f *Flow) Poll(ctx context.Context) error {
 const heardCursor = "heard"
 
 func (f *Flow) poll(ctx context.Context) error {
-	heard := false
-	failed := f.Poller.Poll(ctx, flowInbox{f, &heard})
+	heard, end := false, f.pollEnd()
+	failed := f.Poller.Poll(ctx, flowInbox{pollEnd: end, f: f, heard: &heard})
 	if heard {
 		c := ledger.Cursor{Name: heardCursor, Value: f.Now().UTC().Format(time.RFC3339)}
 		if err := f.Ledger.SetCursor(ctx, f.Name, c); err != nil {
@@ -85,7 +86,7 @@ func (f *Flow) poll(ctx context.Context) error {
 	if err := f.refresh(ctx); err != nil {
 		return errors.Join(failed, err)
 	}
-	if err := f.fetch(ctx); err != nil || failed != nil {
+	if err := f.fetch(ctx, end); err != nil || failed != nil {
 		return errors.Join(failed, err)
 	}
 	return f.Ledger.SetCursor(ctx, f.Name, ledger.Cursor{Name: "polled", Value: f.Now().UTC().Format(time.RFC3339)})
@@ -93,6 +94,7 @@ func (f *Flow) poll(ctx context.Context) error {
 
 // flowInbox is the ledger's inbox under the flow's name.
 type flowInbox struct {
+	pollEnd
 	f     *Flow
 	heard *bool // an answer came, or one without news; nil = nobody asks
 }
@@ -250,9 +252,9 @@ func (f *Flow) SyncAfter(ctx context.Context, polled error) (Report, error) {
 	}
 	var halted error
 	if !errors.Is(polled, ErrHalted) {
-		halted = f.fetch(ctx)
+		halted = f.fetch(ctx, f.pollEnd())
 	}
-	if halted != nil && !errors.Is(halted, ErrHalted) {
+	if halted != nil && !errors.Is(halted, ErrHalted) && !errors.Is(halted, ErrPollEnded) {
 		return report, halted
 	}
 	for _, fate := range f.unread {

@@ -76,14 +76,16 @@ func (p progress) page(stamps []time.Time, now time.Time) progress {
 	return p
 }
 
-// mark returns the watermark while the poll goes on: what the server stamped up to then has come. Where it does not keep to
-// the order that it was asked for, nobody knows what is still to come, and the watermark stays.
+// mark returns the watermark while the poll goes on: what the server stamped up to then has come. A poll that follows one that did
+// not end goes on at the newest stamp, unless that lies within the overlap before this one's start: however many rows have stamps
+// of one quarter of an hour, each poll gets further. Where the server does not keep to the order that it was asked for, nobody
+// knows what is still to come, and the watermark stays.
 func (p progress) mark() time.Time {
 	before := earlier(p.from, p.start)
 	if p.disorder || p.bare > 0 || p.newest.IsZero() {
 		return before
 	}
-	return later(before, earlier(p.newest, p.start))
+	return later(before, earlier(p.newest.Add(overlap), p.start))
 }
 
 // end returns the watermark of a poll that came to its end: its start. A server that gives records and stamps none of them

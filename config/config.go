@@ -64,11 +64,12 @@ type Source struct {
 	Patient    string   `yaml:"patient"`  // link (default) or create
 	// TestPatients lets NHS numbers of the 999 range into an org that is not on this machine.
 	TestPatients bool        `yaml:"test_patients"`
-	System       string      `yaml:"system"`  // what SourceSystem says in Salesforce
-	Poll         string      `yaml:"poll"`    // schedule of polls, cron syntax
-	Sync         string      `yaml:"sync"`    // schedule of syncs
-	Refresh      string      `yaml:"refresh"` // how often every live record is read again; default 4h (ers), 24h (fhir)
-	From         string      `yaml:"from"`    // fhir: the first poll asks for what changed since this day; empty = everything
+	System       string      `yaml:"system"`   // what SourceSystem says in Salesforce
+	Poll         string      `yaml:"poll"`     // schedule of polls, cron syntax
+	Sync         string      `yaml:"sync"`     // schedule of syncs
+	MaxPoll      string      `yaml:"max_poll"` // how long one poll lasts before it leaves the rest to the next; default 1h
+	Refresh      string      `yaml:"refresh"`  // how often every live record is read again; default 4h (ers), 24h (fhir)
+	From         string      `yaml:"from"`     // fhir: the first poll asks for what changed since this day; empty = everything
 	WriteBack    []WriteBack `yaml:"write_back"`
 
 	PublicURL    string `yaml:"public_base_url"` // fhir: the base by which a server behind a gateway names itself; default base_url
@@ -198,6 +199,12 @@ func (s Source) LongestWait() time.Duration {
 	return d
 }
 
+// LongestPoll returns how long one poll lasts before it leaves the rest to the next.
+func (s Source) LongestPoll() time.Duration {
+	d, _ := time.ParseDuration(s.MaxPoll)
+	return d
+}
+
 // FromDay gives the day from which a first poll asks, the zero time for everything.
 func (s Source) FromDay() time.Time {
 	t, _ := time.Parse(time.DateOnly, s.From)
@@ -232,6 +239,7 @@ func (c *Config) defaults(dir string) {
 		s := &c.Sources[i]
 		s.Patient = cmp.Or(s.Patient, "link")
 		s.Sync = cmp.Or(s.Sync, "*/10 * * * *")
+		s.MaxPoll = cmp.Or(s.MaxPoll, "1h")
 		s.PrivateKey.beside(dir)
 		if s.Kind == "ers" {
 			s.Rate = cmp.Or(s.Rate, 5)
@@ -306,6 +314,7 @@ func (s Source) check(w *walker, at string) {
 		}
 	}
 	w.duration(at+".refresh", s.Refresh)
+	w.duration(at+".max_poll", s.MaxPoll)
 	w.cron(at+".poll", s.Poll)
 	w.cron(at+".sync", s.Sync)
 	if _, err := time.Parse(time.DateOnly, s.From); s.From != "" && err != nil {

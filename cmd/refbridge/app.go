@@ -170,7 +170,7 @@ func optional(s config.Secret) (string, error) {
 
 // flow joins one source into a lane.
 func (a *app) flow(p *program, src config.Source, mode access) (*bridge.Flow, error) {
-	f := &bridge.Flow{Name: src.Name, Ledger: a.ledger, Logger: a.logger, Now: p.now, Refresh: src.RefreshEvery(), Base: src.BaseURL,
+	f := &bridge.Flow{Name: src.Name, Ledger: a.ledger, Logger: a.logger, Now: p.now, Refresh: src.RefreshEvery(), MaxPoll: src.LongestPoll(), Base: src.BaseURL,
 		Retention: a.cfg.Ledger.KeepFor(), Describe: a.describe, Fit: a.fit(src)}
 	f.Planner = bridge.Planner{Flow: src.Name, Target: a.target, Memory: a.ledger, Tables: a.tables, Now: p.now,
 		Policy: bridge.Policy{Patient: bridge.PatientMode(src.Patient), System: src.System, Run: "live",
