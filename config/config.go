@@ -73,6 +73,7 @@ type Source struct {
 	WriteBack    []WriteBack `yaml:"write_back"`
 
 	PublicURL    string `yaml:"public_base_url"` // fhir: the base by which a server behind a gateway names itself; default base_url
+	TokenHost    string `yaml:"token_host"`      // fhir: where the server's own word for its token endpoint may lead, beside base_url's host
 	ScopeVersion string `yaml:"scope_version"`   // fhir: SMART scopes of v1 (default) or v2
 	Scope        string `yaml:"scope"`           // fhir: asked for word by word; default: what is switched on needs
 	PageSize     int    `yaml:"page_size"`       // fhir: records a page, 1 to 1000; default 100
@@ -330,7 +331,7 @@ func (s Source) check(w *walker, at string) {
 // checkKind refuses keys that say nothing for the kind of source: whoever wrote them expects something of them.
 func (s Source) checkKind(w *walker, at string) {
 	others := map[string][]string{"fhir": {"services"},
-		"ers": {"from", "public_base_url", "scope_version", "scope", "page_size", "max_wait"}}
+		"ers": {"from", "public_base_url", "token_host", "scope_version", "scope", "page_size", "max_wait"}}
 	for _, key := range others[s.Kind] {
 		if w.lines[at+"."+key] != 0 {
 			w.fault(at+"."+key, fmt.Sprintf("%s says nothing for a source of kind %s", key, s.Kind), "take it out")

@@ -104,7 +104,7 @@ func TestKeysThatWouldBeIgnoredOrMeanNothingAreFaults(t *testing.T) {
 	_, err := Parse("refbridge.yaml", []byte(text), never)
 	var faults Faults
 	require.ErrorAs(t, err, &faults)
-	for _, want := range []string{"services says nothing for a source of kind fhir", "token_url and client_id go together", "not a day", "refresh is not a duration", "not a rate", "not a share",
+	for _, want := range []string{"services says nothing for a source of kind fhir", "client_id, key_id and private_key go together", "not a day", "refresh is not a duration", "not a rate", "not a share",
 		"a second document in the file", "schedule 10 7 * * * is not cron syntax"} {
 		assert.Contains(t, faults.Error(), want)
 	}

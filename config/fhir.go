@@ -15,10 +15,23 @@ import (
 // scopePattern is a list of scopes as RFC 6749 3.3 writes it.
 var scopePattern = regexp.MustCompile(`^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$`)
 
+// hostPattern is a host, or a host and a port.
+var hostPattern = regexp.MustCompile(`^[A-Za-z0-9.\-]{1,100}(:[0-9]{1,5})?$`)
+
 // checkFHIR checks what is said of FHIR servers alone.
 func (s Source) checkFHIR(w *walker, at string) {
-	if (s.ClientID == "") != (s.TokenURL == "") {
+	if s.ClientID == "" && s.TokenURL != "" {
 		w.fault(at+".token_url", "token_url and client_id go together", "leave both out for an open server")
+	}
+	if s.ClientID != "" && (s.KeyID == "" || s.PrivateKey == "") {
+		w.fault(at+".client_id", "client_id, key_id and private_key go together", "leave them out for an open server")
+	}
+	switch {
+	case s.TokenHost == "":
+	case s.TokenURL != "":
+		w.fault(at+".token_host", "token_host and token_url exclude each other", "with token_url the server is not asked where it gives tokens")
+	case !hostPattern.MatchString(s.TokenHost):
+		w.fault(at+".token_host", "not a host", "for example login.your-trust.example, or login.your-trust.example:8443")
 	}
 	w.url(at+".public_base_url", s.PublicURL, false)
 	w.oneOf(at+".scope_version", s.ScopeVersion, "v1", "v2")

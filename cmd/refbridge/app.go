@@ -261,7 +261,7 @@ func (a *app) fromFHIR(p *program, src config.Source, mode access, f *bridge.Flo
 	if err != nil {
 		return err
 	}
-	c := rest.Config{BaseURL: src.BaseURL, PublicURL: src.PublicURL, TokenURL: src.TokenURL, ClientID: src.ClientID, KeyID: src.KeyID,
+	c := rest.Config{BaseURL: src.BaseURL, PublicURL: src.PublicURL, TokenURL: src.TokenURL, TokenHost: src.TokenHost, ClientID: src.ClientID, KeyID: src.KeyID,
 		Key: key, Scope: cmp.Or(src.Scope, rest.Scope(src.ScopeVersion == "v2", len(src.WriteBack) > 0)),
 		Rate: src.Rate, MaxWait: src.LongestWait(), Now: p.now, Logger: a.logger}
 	if mode != writing {

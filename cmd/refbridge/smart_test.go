@@ -83,3 +83,27 @@ func TestFinding_clients_J4_AScopeThatWasNotGrantedIsToldWithWhatToAskFor(t *tes
 	assert.Zero(t, far.Report().Calls["search Appointment"], "it is not run into a 403")
 	assert.NotEmpty(t, w.org.Rows("ClinicalServiceRequest"), "the referrals came all the same")
 }
+
+func TestAServerThatSaysWhereItGivesTokensNeedsNoTokenURL(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setting{})
+	far := w.signedWard(false, "    write_back: [{operation: update, approval: none}]\n")
+	text := w.read("refbridge.yaml")
+	i := strings.Index(text, "    token_url: ")
+	w.write("refbridge.yaml", text[:i]+text[i+strings.Index(text[i:], "\n")+1:])
+
+	// A forged answer: our assertion goes nowhere.
+	require.NoError(t, far.SetFaults(fhirsim.Faults{TokenEndpoint: "https://login.evil.example/token"}))
+	r := w.run(exitError, "sync")
+	assert.Contains(t, r.err, "it is at https://login.evil.example, and the server is http://127.0.0.1")
+	assert.Contains(t, r.err, "token_host")
+	assert.Zero(t, far.Report().Calls["token"])
+
+	require.NoError(t, far.SetFaults(fhirsim.Faults{}))
+	w.run(exitChanges, "plan", "--poll")
+	assert.Zero(t, w.org.Writes())
+	w.run(exitDone, "sync")
+	w.holdOneOfTheWard()
+	w.run(exitDone, "sync")
+	assert.Len(t, far.Report().Updates, 1)
+}

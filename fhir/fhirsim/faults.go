@@ -36,6 +36,8 @@ type Faults struct {
 	RatePerMinute int    `json:"ratePerMinute,omitempty"` // more calls than that in a minute are answered 429
 	RateStyle     string `json:"rateStyle,omitempty"`     // "ratelimit" (usual): RateLimit: "requests";r=0;t=24 and no Retry-After; "retry-after"; "bare": neither
 
+	TokenEndpoint string `json:"tokenEndpoint,omitempty"` // what smart-configuration names instead of the right one
+
 	Grant []string `json:"grant,omitempty"` // scopes that are granted at most; a request for others gets less than it asked, and no error
 	Next  []Fault  `json:"next,omitempty"`  // answers to give instead of the right ones; the first that fits counts
 }

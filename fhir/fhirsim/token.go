@@ -141,6 +141,11 @@ func (s *Server) smartConfiguration(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
+	s.report.Calls["smart-configuration"]++
+	endpoint := s.faults.TokenEndpoint
+	if endpoint == "" {
+		endpoint = origin(r) + "/token"
+	}
 	scopes, capabilities := list{}, list{"client-confidential-asymmetric"}
 	if s.options.SMART != "v2" {
 		scopes, capabilities = append(scopes, "system/*.read", "system/*.write"), append(capabilities, "permission-v1")
@@ -149,7 +154,7 @@ func (s *Server) smartConfiguration(w http.ResponseWriter, r *http.Request) {
 		scopes, capabilities = append(scopes, "system/*.rs", "system/*.cruds"), append(capabilities, "permission-v2")
 	}
 	sendJSON(w, http.StatusOK, object{
-		"token_endpoint":                                   origin(r) + "/token",
+		"token_endpoint":                                   endpoint,
 		"grant_types_supported":                            list{"client_credentials"},
 		"token_endpoint_auth_methods_supported":            list{"private_key_jwt"},
 		"token_endpoint_auth_signing_alg_values_supported": list{"RS384", "ES384"},

@@ -5,31 +5,33 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 )
 
 // ErrReadOnly is wrapped by every request that ReadOnly refuses.
 var ErrReadOnly = errors.New("only reading is allowed here")
 
 // ReadOnly lets GET and the POST that fetches a token from tokenURL pass, and nothing else: below it, a plan cannot
-// change the source. With an empty tokenURL no POST passes. nil as next means http.DefaultTransport.
+// change the source. With an empty tokenURL no POST passes but the one for a token to where the server itself says that it gives
+// them, as far as Client takes its word for it. nil as next means http.DefaultTransport.
 func ReadOnly(next http.RoundTripper, tokenURL string) http.RoundTripper {
 	if next == nil {
 		next = http.DefaultTransport
 	}
-	u, err := url.Parse(tokenURL)
-	if err != nil || u.Host == "" {
-		u = nil
+	out := &readOnly{next: next}
+	if u, err := url.Parse(tokenURL); err == nil && u.Host != "" {
+		out.token.Store(u)
 	}
-	return readOnly{next: next, token: u}
+	return out
 }
 
 type readOnly struct {
 	next  http.RoundTripper
-	token *url.URL
+	token atomic.Pointer[url.URL]
 }
 
 // RoundTrip refuses with ErrReadOnly what is no read.
-func (r readOnly) RoundTrip(req *http.Request) (*http.Response, error) {
+func (r *readOnly) RoundTrip(req *http.Request) (*http.Response, error) {
 	if r.read(req) || r.signIn(req) {
 		return r.next.RoundTrip(req)
 	}
@@ -40,7 +42,7 @@ func (r readOnly) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // read: servers that honour a method override would take such a GET for something else.
-func (r readOnly) read(req *http.Request) bool {
+func (r *readOnly) read(req *http.Request) bool {
 	for name := range req.Header {
 		if strings.Contains(strings.ToLower(name), "method-override") {
 			return false
@@ -49,6 +51,7 @@ func (r readOnly) read(req *http.Request) bool {
 	return req.Method == http.MethodGet && (req.Body == nil || req.Body == http.NoBody)
 }
 
-func (r readOnly) signIn(req *http.Request) bool {
-	return r.token != nil && req.Method == http.MethodPost && req.URL.String() == r.token.String()
+func (r *readOnly) signIn(req *http.Request) bool {
+	token := r.token.Load()
+	return token != nil && req.Method == http.MethodPost && req.URL.String() == token.String()
 }

@@ -44,8 +44,10 @@ type Config struct {
 	// with it are the server's own. Calls go to BaseURL only. Empty = BaseURL.
 	PublicURL string
 
-	// SMART backend services; all four empty = open server.
+	// SMART backend services; all four empty = open server. Without TokenURL the server is asked for it, and must name one at its own
+	// host or at TokenHost ("login.example.nhs.uk", "login.example.nhs.uk:8443").
 	TokenURL, ClientID, KeyID string
+	TokenHost                 string
 	Key                       crypto.Signer // RSA of 2,048 bits or more (RS384), or ECDSA on P-384 (ES384)
 	Scope                     string        // see Scope; empty = ReadScope
 
@@ -104,7 +106,7 @@ func New(c Config) (*Client, error) {
 		out.limit = rate.NewLimiter(rate.Limit(c.Rate), 1)
 	}
 	out.http = newResty(c.Transport)
-	if c.TokenURL != "" {
+	if c.ClientID != "" {
 		out.tokens = newTokens(c, out)
 	}
 	return out, nil
@@ -187,7 +189,10 @@ func checkSignIn(c Config) (faults []error) {
 	if c.TokenURL == "" && c.ClientID == "" && c.KeyID == "" && noKey(c.Key) {
 		return nil
 	}
-	if _, err := secureURL(c.TokenURL); err != nil {
+	if c.TokenHost != "" && (c.TokenURL != "" || !hostPort.MatchString(c.TokenHost)) {
+		faults = append(faults, errors.New("token host is no host, or stands beside a token URL"))
+	}
+	if _, err := secureURL(c.TokenURL); c.TokenURL != "" && err != nil {
 		faults = append(faults, fmt.Errorf("token URL %w", err))
 	}
 	if c.ClientID == "" {

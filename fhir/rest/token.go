@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -31,13 +32,18 @@ const (
 // tokens holds the one access token that all calls share.
 type tokens struct {
 	http *resty.Client
-	url  string
+	url  string // empty: the server is asked for it
 	id   string
 	kid  string
 	key  crypto.Signer
 	ask  string // scope
 	now  func() time.Time
 	log  *slog.Logger
+
+	discovers bool
+	base      *url.URL
+	hosts     []string  // where the token endpoint may be, beside the base's own
+	guard     *readOnly // what lets our sign-in pass; nil = everything passes
 
 	// gate holds a value while nobody uses the fields below: whoever takes it may fetch, all others wait for that one.
 	gate    chan struct{}
@@ -51,6 +57,13 @@ func newTokens(c Config, out *Client) *tokens {
 	t := &tokens{http: out.http, url: c.TokenURL, id: c.ClientID, kid: c.KeyID, key: c.Key, ask: c.Scope, now: out.now, log: out.logger}
 	if t.ask == "" {
 		t.ask = ReadScope
+	}
+	t.discovers, t.base = t.url == "", out.base
+	t.guard, _ = c.Transport.(*readOnly)
+	for _, host := range []string{c.TokenHost, out.public.Host} {
+		if host != "" {
+			t.hosts = append(t.hosts, host)
+		}
 	}
 	t.gate = make(chan struct{}, 1)
 	t.gate <- struct{}{}
@@ -77,6 +90,19 @@ func (t *tokens) get(ctx context.Context, r request, refused string) (string, er
 
 // fetch asks once, and once more with a corrected clock where the server refused an assertion of another time.
 func (t *tokens) fetch(ctx context.Context) error {
+	if t.url == "" {
+		if err := t.discover(ctx); err != nil {
+			return err
+		}
+	}
+	err := t.fetchFrom(ctx)
+	if err != nil && t.discovers {
+		t.url = "" // it may have moved: the next one asks again
+	}
+	return err
+}
+
+func (t *tokens) fetchFrom(ctx context.Context) error {
 	answer, err := t.post(ctx)
 	if err != nil {
 		return err

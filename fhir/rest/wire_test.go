@@ -170,7 +170,7 @@ func TestNothingThatTheServerSaysGetsIntoErrorsOrLogs(t *testing.T) {
 }
 
 func TestConfigurationFaultsAreToldAllAtOnce(t *testing.T) {
-	_, err := New(Config{BaseURL: "http://fhir.example.org/R4", ClientID: "x", Headers: map[string]string{"Authorization": "x", "a b": "x"}, Rate: -1})
+	_, err := New(Config{BaseURL: "http://fhir.example.org/R4", ClientID: "x", TokenURL: "http://login.example.org/token", Headers: map[string]string{"Authorization": "x", "a b": "x"}, Rate: -1})
 	require.Error(t, err)
 	for _, part := range []string{"base URL is not https", "token URL", "key id", "2,048 bits", "Authorization", `"a b"`, "rate"} {
 		assert.ErrorContains(t, err, part)
