@@ -2,6 +2,7 @@ package main
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -34,7 +35,8 @@ func TestFinding_inputs_B7_OneBadEntryCostsThatEntry(t *testing.T) {
 	require.NoError(t, w.fhir.SetFaults(fhirsim.Faults{Bad: map[string]string{"ServiceRequest/sr100001": "lone-surrogate"}}))
 	refbridge(t, "sync", "-c", w.dir+"/refbridge.yaml")
 	assert.Equal(t, 2, w.org.Report().Records["ClinicalServiceRequest"])
-	require.NoError(t, w.fhir.SetFaults(fhirsim.Faults{}))
+	corrected := map[string]string{"ServiceRequest/sr100001": time.Now().UTC().Format(time.RFC3339)}
+	require.NoError(t, w.fhir.SetFaults(fhirsim.Faults{Stamps: corrected})) // a new version, stamped now
 	w.run(exitDone, "sync")
 	assert.Equal(t, 3, w.org.Report().Records["ClinicalServiceRequest"])
 }
