@@ -127,7 +127,8 @@ func TestFinding_server_MP5_ALaneOfWhichTooMuchIsGoneHaltsOnceAndGoesOnWhenAPers
 func TestFinding_server_MP7_AServerThatWantsFewerCallsAndSaysNotWhenIsAskedAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setting{ward: 3})
-	require.NoError(t, w.fhir.SetFaults(fhirsim.Faults{Next: []fhirsim.Fault{{Call: "search ServiceRequest", Status: 429, Code: "throttled"}}}))
+	// Source: refuses more often than what fails in another way is tried.
+	require.NoError(t, w.fhir.SetFaults(fhirsim.Faults{Next: []fhirsim.Fault{{Call: "search ServiceRequest", Status: 429, Code: "throttled", Times: 3}}}))
 	w.run(exitDone, "sync")
 	assert.Equal(t, 3, w.org.Report().Records["ClinicalServiceRequest"])
 
