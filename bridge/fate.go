@@ -157,7 +157,9 @@ func ofClass(e *sfdc.Error, r ledger.Reason, w ledger.Work, now time.Time) verdi
 	case sfdc.DuplicateKey:
 		r.Code = codeDuplicateKey
 		v := again(w, r, now)
-		v.next = now.Add(nextRun)
+		if v.fate == ledger.Held {
+			v.next = now.Add(nextRun)
+		}
 		return v
 	case sfdc.Gone:
 		r.Code = codeDeleted
