@@ -174,6 +174,7 @@ func TestWhatAFailureOfTheSourceMeans(t *testing.T) {
 		{"a patient that is not there", fhir.ErrUnresolved, codeUnresolved, 0, ledger.Held, time.Minute, false},
 		{"a patient that is not there, long since", fhir.ErrUnresolved, codeUnresolved, 500, ledger.Held, 13 * time.Hour, false},
 		{"a URL with a number in it", errPatientURL, codePatientIdentity, 0, ledger.Held, 0, false},
+		{"a worklist that names somebody else", ers.ErrOtherPatient, codeListedPatient, 0, ledger.Held, 0, false},
 		{"no JSON", fhir.ErrSyntax, codeUnreadable, 0, ledger.Held, time.Minute, false},
 		{"no resource", fhir.ErrNotResource, codeUnreadable, 0, ledger.Held, time.Minute, false},
 		{"no resource, the last time", fhir.ErrNotResource, codeUnreadable, 7, ledger.Dead, 0, false},

@@ -159,8 +159,13 @@ func (f *Flow) refreshDue(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	last, err := f.Ledger.Cursor(ctx, f.Name, "refreshed")
-	t, bad := time.Parse(time.RFC3339, last)
-	return bad != nil || f.Now().Sub(t) >= f.Refresh, err
+	return elapsed(last, f.Now(), f.Refresh), err
+}
+
+// elapsed reports whether so long has passed since last, RFC 3339; also where last is no time.
+func elapsed(last string, now time.Time, every time.Duration) bool {
+	t, err := time.Parse(time.RFC3339, last)
+	return err != nil || now.Sub(t) >= every
 }
 
 // Sight marks records to be read at their source.
@@ -377,11 +382,19 @@ func (f *Flow) finish(ctx context.Context) error {
 	if err := f.Ledger.SetCursor(ctx, f.Name, ledger.Cursor{Name: "synced", Value: now.UTC().Format(time.RFC3339)}); err != nil {
 		return err
 	}
-	if before, err := time.Parse(time.RFC3339, last); f.Retention == 0 || err == nil && before.UTC().Format(time.DateOnly) == now.UTC().Format(time.DateOnly) {
+	if !purgeDue(last, now, f.Retention) {
 		return nil
 	}
 	_, err = f.Ledger.Purge(ctx, now.Add(-f.Retention))
 	return err
+}
+
+// purgeDue reports whether a sync erases what the retention time is over for: the first one of a day (UTC). last is when the one
+// before ended, RFC 3339.
+func purgeDue(last string, now time.Time, retention time.Duration) bool {
+	before, err := time.Parse(time.RFC3339, last)
+	sameDay := err == nil && before.UTC().Format(time.DateOnly) == now.UTC().Format(time.DateOnly)
+	return retention != 0 && !sameDay
 }
 
 func (r *Report) add(o Result) {

@@ -1,0 +1,317 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"refbridge/fhir"
+	"refbridge/ledger"
+	"refbridge/sfdc"
+	"refbridge/sfdc/sobject"
+)
+
+// bench applies plans to a shelf: rows that Salesforce refuses, and what is written down.
+type bench struct {
+	*shelf
+	refuses  map[string]error // by record, of its main write
+	flags    error            // of a stop flag
+	upsert   error            // of a call as a whole, with results
+	short    bool             // an answer with too few results
+	read     error            // of what is read back
+	intends  error
+	settles  error
+	intents  []ledger.Intent
+	settled  []ledger.Settlement
+	calls    int
+	defaults values // what the org itself puts into a new row
+}
+
+func (b *bench) Upsert(_ context.Context, object, keyField string, rows []sobject.Record) ([]sfdc.SaveResult, error) {
+	b.calls++
+	var out []sfdc.SaveResult
+	for _, r := range rows {
+		id := recordID(object, r.Key)
+		err := b.refuses[id]
+		if _, flag := r.Get(theFlag); flag && len(r.Fields) == 1 {
+			err = b.flags
+		}
+		if err != nil {
+			out = append(out, sfdc.SaveResult{Err: err})
+			continue
+		}
+		have := b.rows[id]
+		have.Object, have.Key = object, r.Key
+		if have.ID == "" {
+			have.ID = fmt.Sprintf("a%02d", len(b.rows)+1)
+			for name, v := range b.defaults {
+				have.Set(name, v)
+			}
+		}
+		b.rows[id] = have
+		fields := values{}
+		for _, f := range r.Fields {
+			fields[f.Name] = f.Value
+		}
+		set(b.rows, id, fields)
+		out = append(out, sfdc.SaveResult{ID: have.ID})
+	}
+	if b.short {
+		out = out[1:]
+	}
+	return out, b.upsert
+}
+
+func (b *bench) Retrieve(ctx context.Context, s sfdc.Selection) ([]sobject.Record, error) {
+	if b.read != nil {
+		return nil, b.read
+	}
+	return b.shelf.Retrieve(ctx, s)
+}
+
+func (b *bench) Intend(_ context.Context, in []ledger.Intent) error {
+	b.intents = append(b.intents, in...)
+	return b.intends
+}
+
+func (b *bench) Settle(_ context.Context, s []ledger.Settlement) error {
+	b.settled = append(b.settled, s...)
+	return b.settles
+}
+
+// What becomes of a referral and its appointment, planned for an empty Salesforce: a row a case. fates are of the two, empty where
+// a step stays pending.
+func TestWhatBecomesOfAPlan(t *testing.T) {
+	const theAppointment = "ServiceAppointment ward.ap.a1"
+	cancelled, stop := context.WithCancel(t.Context())
+	stop()
+	for _, c := range []struct {
+		name   string
+		ctx    context.Context
+		world  func(b *bench)
+		fates  [2]ledger.Fate
+		codes  [2]string
+		writes int
+		images [2]int
+		fails  bool
+		halted bool
+	}{
+		{name: "both are written", fates: [2]ledger.Fate{ledger.Applied, ledger.Applied}, writes: 2, images: [2]int{1, 1}},
+		{name: "the appointment is refused", world: func(b *bench) { b.refuses[theAppointment] = refusedRow("STRING_TOO_LONG") },
+			fates: [2]ledger.Fate{ledger.Applied, ledger.Held}, codes: [2]string{"", codeData}, writes: 1, images: [2]int{1, 0}},
+		{name: "the referral is refused: its appointment waits", world: func(b *bench) { b.refuses[theCSR] = refusedRow("STRING_TOO_LONG") },
+			fates: [2]ledger.Fate{ledger.Held, ledger.Held}, codes: [2]string{codeData, codeParent}},
+		{name: "the answer for the referral is lost: its appointment waits", world: func(b *bench) { b.refuses[theCSR] = lostAnswer(t) },
+			fates: [2]ledger.Fate{ledger.Unknown, ledger.Held}, codes: [2]string{codeUnknownOutcome, codeParent}},
+		{name: "the calls are used up before the appointment's turn", world: func(b *bench) { b.refuses[theAppointment] = refusedRow("REQUEST_LIMIT_EXCEEDED") },
+			fates: [2]ledger.Fate{ledger.Applied, ""}, writes: 1, images: [2]int{1, 0}, fails: true, halted: true},
+		{name: "the calls are used up before the referral's turn", world: func(b *bench) { b.refuses[theCSR] = refusedRow("REQUEST_LIMIT_EXCEEDED") }, fails: true, halted: true},
+		{name: "one refusal for permission is the record's", world: func(b *bench) { b.refuses[theAppointment] = refusedRow("INSUFFICIENT_ACCESS") },
+			fates: [2]ledger.Fate{ledger.Applied, ledger.Held}, codes: [2]string{"", codePermission}, writes: 1, images: [2]int{1, 0}},
+		{name: "a stop before the referral was sent", world: func(b *bench) { b.refuses[theCSR] = &sfdc.Error{Code: sfdc.CodeNotSent} },
+			fates: [2]ledger.Fate{"", ledger.Held}, codes: [2]string{"", codeParent}},
+		{name: "a stop before anything", ctx: cancelled, fails: true},
+		{name: "a stop while the call is in flight: what was saved is kept", world: func(b *bench) { b.upsert = context.Canceled },
+			fates: [2]ledger.Fate{ledger.Applied, ""}, writes: 1, images: [2]int{1, 0}, fails: true},
+		{name: "an answer without a result for each row", world: func(b *bench) { b.short = true }, fails: true},
+		{name: "intents that cannot be written down: nothing is sent", world: func(b *bench) { b.intends = errors.New("disk full") }, fails: true},
+		{name: "fates that cannot be written down", world: func(b *bench) { b.settles = errors.New("disk full") }, fates: [2]ledger.Fate{ledger.Applied, ledger.Applied}, writes: 2, images: [2]int{1, 1}, fails: true},
+		{name: "the defaults of the org cannot be read back", world: func(b *bench) { b.read = errors.New("x") }, fates: [2]ledger.Fate{ledger.Applied, ledger.Applied}, writes: 2, images: [2]int{1, 1}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := &bench{shelf: newShelf(), refuses: map[string]error{}}
+			p := b.planner(t)
+			if c.world != nil {
+				c.world(b)
+			}
+			work := []ledger.Work{referral("r1", "1", aNumber, isActive), due("Appointment", "a1", "1", met("a1", "r1", `"status":"booked"`))}
+			out, err := p.Inbound(t.Context(), work)
+			require.NoError(t, err)
+			ctx := c.ctx
+			if ctx == nil {
+				ctx = t.Context()
+			}
+			done := 0
+			a := &Applier{Target: b, Journal: b, Now: p.Now, Objects: []string{csrType, "ServiceAppointment"}, Progress: func(n, all int) { done = n }}
+			a.Resume([]ledger.Intent{{ID: "earlier", Source: "ward", Ref: work[0].Ref}})
+			res, err := a.Apply(ctx, out)
+			require.Equal(t, c.fails, err != nil, err)
+			assert.Equal(t, c.halted, errors.Is(err, ErrHalted))
+			assert.Equal(t, c.writes, res.Writes)
+			assert.Equal(t, 2, done, "each step is told of")
+			var want int
+			for i, ref := range []fhir.Reference{work[0].Ref, work[1].Ref} {
+				got := settlementOf(b.settled, ref)
+				assert.Equal(t, c.fates[i], got.Fate, "%s: %s", ref, got.Reason.Text)
+				assert.Equal(t, c.codes[i], got.Reason.Code)
+				assert.Len(t, got.Images, c.images[i])
+				for _, image := range got.Images {
+					assert.NotEmpty(t, image.ID)
+				}
+				assert.Equal(t, got.Fate == ledger.Applied, got.Known != nil)
+				if got.Fate != "" {
+					want++
+				}
+				if got.Fate == ledger.Held {
+					assert.False(t, got.Next.IsZero(), "never, or at a time")
+				}
+			}
+			if !c.fails {
+				assert.Equal(t, want, res.Applied+res.Held+res.Dead+res.Unknown+res.Superseded)
+			}
+			if got := settlementOf(b.settled, work[0].Ref); got.Fate != "" {
+				assert.Contains(t, got.Intents, "earlier", "an earlier run's intent is closed with it")
+			}
+		})
+	}
+}
+
+func settlementOf(all []ledger.Settlement, ref fhir.Reference) ledger.Settlement {
+	for _, s := range all {
+		if s.Ref == ref {
+			return s
+		}
+	}
+	return ledger.Settlement{}
+}
+
+// A stop flag goes before everything, and its step is not called applied without it: a row a case.
+func TestWhatBecomesOfAStopFlag(t *testing.T) {
+	const stop = `"status":"entered-in-error"`
+	for _, c := range []struct {
+		name   string
+		now    string
+		world  func(b *bench)
+		fate   ledger.Fate
+		code   string
+		flag   bool // in Salesforce
+		images int
+		halted bool
+	}{
+		{name: "it is set, and the rest is written", now: stop, fate: ledger.Applied, flag: true, images: 1},
+		{name: "it is set, and the rest is refused", now: stop, world: func(b *bench) { b.refuses[theCSR] = refusedRow("STRING_TOO_LONG") }, fate: ledger.Held, code: codeData, flag: true, images: 1},
+		{name: "it is set, and the rest is held", now: stop + `,"priority":"soonish"`, fate: ledger.Held, code: codeUnknownCode, flag: true, images: 1},
+		{name: "it is refused: the step is not called applied", now: stop, world: func(b *bench) { b.flags = refusedRow("STRING_TOO_LONG") }, fate: ledger.Held, code: codeData},
+		{name: "it is refused, and the rest is held", now: stop + `,"priority":"soonish"`, world: func(b *bench) { b.flags = refusedRow("STRING_TOO_LONG") }, fate: ledger.Held, code: codeData},
+		{name: "the calls are used up", now: stop, world: func(b *bench) { b.flags = refusedRow("REQUEST_LIMIT_EXCEEDED") }, halted: true},
+		{name: "the calls are used up, and the rest is held", now: stop + `,"priority":"soonish"`, world: func(b *bench) { b.flags = refusedRow("REQUEST_LIMIT_EXCEEDED") }, halted: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := &bench{shelf: newShelf(), refuses: map[string]error{}}
+			p := b.planner(t)
+			b.put(plan(t, p, referral("r1", "1", aNumber, isActive))...)
+			if c.world != nil {
+				c.world(b)
+			}
+			work := referral("r1", "2", aNumber, c.now)
+			out, err := p.Inbound(t.Context(), []ledger.Work{work})
+			require.NoError(t, err)
+			_, err = (&Applier{Target: b, Journal: b, Now: p.Now, Objects: []string{csrType}}).Apply(t.Context(), out)
+			assert.Equal(t, c.halted, errors.Is(err, ErrHalted), err)
+			got := settlementOf(b.settled, work.Ref)
+			assert.Equal(t, c.fate, got.Fate)
+			assert.Equal(t, c.code, got.Reason.Code)
+			flag, _ := b.rows[theCSR].Get(theFlag)
+			assert.Equal(t, c.flag, flag.Equal(yes))
+			assert.Len(t, got.Images, c.images)
+			for _, image := range got.Images {
+				remembered, _ := image.Get(theFlag)
+				assert.True(t, remembered.Equal(yes), "it is remembered as ours")
+			}
+		})
+	}
+}
+
+func TestElevenRefusalsForPermissionInARowAreTheOrgs(t *testing.T) {
+	for _, n := range []int{10, 11, 12} {
+		b := &bench{shelf: newShelf(), refuses: map[string]error{}}
+		p := b.planner(t)
+		var work []ledger.Work
+		for i := range n {
+			id := fmt.Sprintf("r%02d", i)
+			work = append(work, referral(id, "1", aNumber, isActive))
+			b.refuses[csrType+" ward.sr."+id] = refusedRow("INSUFFICIENT_ACCESS")
+		}
+		out, err := p.Inbound(t.Context(), work)
+		require.NoError(t, err)
+		_, err = (&Applier{Target: b, Journal: b, Now: p.Now, Objects: []string{csrType}}).Apply(t.Context(), out)
+		assert.Equal(t, n > 10, errors.Is(err, ErrHalted), "%d", n)
+	}
+}
+
+func TestManyRecordsAreWrittenTwoHundredACallAndSettledSo(t *testing.T) {
+	for n, calls := range map[int]int{199: 1, 200: 1, 201: 2, 401: 3} {
+		b := &bench{shelf: newShelf(), refuses: map[string]error{}}
+		p := b.planner(t)
+		var work []ledger.Work
+		for i := range n {
+			work = append(work, referral(fmt.Sprintf("r%03d", i), "1", aNumber, isActive))
+		}
+		out, err := p.Inbound(t.Context(), work)
+		require.NoError(t, err)
+		res, err := (&Applier{Target: b, Journal: b, Now: p.Now, Objects: []string{csrType}}).Apply(t.Context(), out)
+		require.NoError(t, err)
+		assert.Equal(t, calls, b.calls, n)
+		assert.Equal(t, n, res.Applied)
+		assert.Len(t, b.settled, n)
+		assert.Len(t, b.intents, n)
+	}
+}
+
+// What the org puts into a field that the source says nothing about is no person's decision: it is remembered where the row is new.
+func TestDefaultsOfTheOrgAreRemembered(t *testing.T) {
+	b := &bench{shelf: newShelf(), refuses: map[string]error{}, defaults: values{"IsAccepted": sobject.BoolValue(false)}}
+	p := b.planner(t)
+	out, err := p.Inbound(t.Context(), []ledger.Work{referral("r1", "1", aNumber, isActive)})
+	require.NoError(t, err)
+	_, err = (&Applier{Target: b, Journal: b, Now: p.Now, Objects: []string{csrType}}).Apply(t.Context(), out)
+	require.NoError(t, err)
+	require.Len(t, b.settled, 1)
+	v, _ := b.settled[0].Images[0].Get("IsAccepted")
+	assert.True(t, v.Equal(sobject.BoolValue(false)))
+}
+
+// What a step with a fate of its own is settled as, and what is not settled at all: a row a case.
+func TestWhatIsSettledOfAStep(t *testing.T) {
+	work := referral("r1", "1", aNumber, isActive)
+	held := ledger.Reason{Code: codeMapping}
+	for _, c := range []struct {
+		name   string
+		step   Step
+		halted error
+		fate   ledger.Fate // empty: it stays pending
+		next   time.Time
+	}{
+		{"nothing to do", Step{Fate: ledger.Applied}, nil, ledger.Applied, time.Time{}},
+		{"held until something changes", Step{Fate: ledger.Held, Reason: held}, nil, ledger.Held, ledger.Never()},
+		{"held until a time", Step{Fate: ledger.Held, Reason: held, Next: noon}, nil, ledger.Held, noon},
+		{"held, while the lane halts", Step{Fate: ledger.Held, Reason: held, Next: noon}, ErrHalted, ledger.Held, noon},
+		{"dead", Step{Fate: ledger.Dead}, nil, ledger.Dead, time.Time{}},
+		{"superseded", Step{Fate: ledger.Superseded}, nil, ledger.Superseded, time.Time{}},
+		{"unknown", Step{Fate: ledger.Unknown}, nil, ledger.Unknown, time.Time{}},
+		{"not read yet", Step{Fate: ledger.Held, skip: true}, nil, "", time.Time{}},
+		{"it waits for the next batch", Step{Fate: ledger.Pending, deferred: true}, nil, "", time.Time{}},
+		{"it was to wait, and is held", Step{Fate: ledger.Held, deferred: true, Next: noon}, nil, ledger.Held, noon},
+		{"nothing to write", Step{Fate: ledger.Pending}, nil, ledger.Applied, time.Time{}},
+		{"nothing to write, while the lane halts", Step{Fate: ledger.Pending}, ErrHalted, ledger.Applied, time.Time{}},
+		{"its records are as they should be", Step{Fate: ledger.Pending, Writes: []*Write{{Action: Same, Object: csrType}}}, nil, ledger.Applied, time.Time{}},
+		{"a record that another step was to write", Step{Fate: ledger.Pending, Writes: []*Write{{Action: Create, Object: csrType, shared: true}}}, nil, ledger.Held, noon.Add(time.Minute)},
+		{"a record that another step was to write, while the lane halts", Step{Fate: ledger.Pending, Writes: []*Write{{Action: Create, Object: csrType, shared: true}}}, ErrHalted, "", time.Time{}},
+	} {
+		b := &bench{}
+		c.step.Work = work
+		run := applying{Applier: &Applier{Journal: b, Now: func() time.Time { return noon }}, plan: Plan{Steps: []*Step{&c.step}}}
+		res, err := run.settle(t.Context(), c.halted)
+		assert.Equal(t, c.halted, err, c.name)
+		got := settlementOf(b.settled, work.Ref)
+		assert.Equal(t, c.fate, got.Fate, c.name)
+		assert.True(t, c.next.Equal(got.Next), "%s: %s", c.name, got.Next)
+		assert.Equal(t, map[ledger.Fate]int{ledger.Applied: res.Applied, ledger.Held: res.Held, ledger.Dead: res.Dead, ledger.Unknown: res.Unknown,
+			ledger.Superseded: res.Superseded}[c.fate], len(b.settled), c.name)
+	}
+}
