@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"refbridge/ers"
 	"refbridge/fhir"
@@ -66,7 +67,7 @@ func (r *Reconciler) one(ctx context.Context, w ledger.Writeback) (ledger.Writeb
 	case stopped(ctx, err):
 		return "", ledger.Reason{}, err
 	case err != nil:
-		return "", ledger.Reason{}, nil // nothing was sent: it stays where it is, for the next run
+		return unread(w, err, r.Now())
 	case w.State != ledger.Approved && version.Version != w.Ref.Version:
 		return ledger.Reported, ledger.Reason{Code: codeUnknownOutcome, Text: "it was sent once, nobody saw the answer, and the source has changed " +
 			"since: compare both sides; an edit in Salesforce sends it anew"}, nil
@@ -179,31 +180,60 @@ func (r *Reconciler) sight(ctx context.Context, ref fhir.Reference) error {
 	return r.Ledger.Observe(ctx, ledger.Answer{Source: r.Flow}, []ledger.Sighting{{Ref: ref.Current()}})
 }
 
-// failed says what a refused or lost operation means.
+// failed notes what a refused or lost operation means.
 func (r *Reconciler) failed(ctx context.Context, w ledger.Writeback, err error) (ledger.WritebackState, ledger.Reason, error) {
-	reason := ledger.Reason{Code: codeRefused, Text: err.Error()}
+	f := failure(r.Dialect, w.Operation, err)
+	if f.look {
+		if err := r.sight(context.WithoutCancel(ctx), w.Ref); err != nil {
+			return f.state, f.reason, err
+		}
+	}
+	return f.state, f.reason, f.halt
+}
+
+// failedBack is what a refused or lost operation means.
+type failedBack struct {
+	state  ledger.WritebackState
+	reason ledger.Reason
+	look   bool  // the source is read before anything is decided again
+	halt   error // it is no matter of this record
+}
+
+// failure judges a refused or lost operation.
+func failure(dialect, operation string, err error) failedBack {
+	f := failedBack{state: ledger.Refused, reason: ledger.Reason{Code: codeRefused, Text: err.Error()}}
 	answered, status, ambiguous := answerOf(err)
 	switch {
 	case errors.Is(err, errNotOffered):
-		reason.Code = codeNotOffered
-		return ledger.Refused, reason, nil
+		f.reason.Code = codeNotOffered
 	case status == 401 || status == 403:
-		return ledger.Approved, reason, fmt.Errorf("%w: the source refuses %s: %w", ErrHalted, w.Operation, err)
+		f.state, f.halt = ledger.Approved, fmt.Errorf("%w: the source refuses %s: %w", ErrHalted, operation, err)
 	case errors.Is(err, errNotSent):
-		return ledger.Approved, reason, nil
+		f.state = ledger.Approved
 	case ambiguous:
 		// It may have happened (e-RS 502 and 504 come from the hospital's own system): look before anything is sent again.
-		reason.Code = codeUnknownOutcome
-		return ledger.Unclear, reason, r.sight(context.WithoutCancel(ctx), w.Ref)
-	case !answered || status == 412 && r.Dialect == "ers":
+		f.state, f.reason.Code, f.look = ledger.Unclear, codeUnknownOutcome, true
+	case !answered || status == 412 && dialect == "ers":
 		// It never left, or e-RS misses something mandatory: somebody has to look, sending it again changes nothing.
-		return ledger.Reported, reason, nil
+		f.state = ledger.Reported
 	case status == 409 || status == 412 || status == 423 || status == 429:
 		// Version moved or locked: read again, decide again.
-		reason.Code = codeSourceMoved
-		return ledger.Approved, reason, r.sight(ctx, w.Ref)
+		f.state, f.reason.Code, f.look = ledger.Approved, codeSourceMoved, true
 	}
-	return ledger.Refused, reason, nil
+	return f
+}
+
+// unread says what becomes of a write-back whose source record cannot be read: nothing was sent, and it stays where it is, with the
+// reason, for the next run. What e-RS asks not to try again is not tried again.
+func unread(w ledger.Writeback, err error, now time.Time) (ledger.WritebackState, ledger.Reason, error) {
+	v := ofSource(err, ledger.Work{}, now)
+	if v.halt != nil {
+		return "", ledger.Reason{}, v.halt
+	}
+	if v.reason.Code == codePatientError {
+		return ledger.Refused, v.reason, nil
+	}
+	return w.State, v.reason, nil
 }
 
 // answerOf tells whether a client says anything of the call, the status of the answer, and whether the call may have taken

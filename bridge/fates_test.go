@@ -43,7 +43,7 @@ func lostAnswer(t *testing.T) (out error) {
 		client, err := sfdc.New(sfdc.Config{LoginURL: k.BaseURL, ClientID: k.ClientID, ClientSecret: k.ClientSecret, Version: "v66.0", Transport: far})
 		require.NoError(t, err)
 		results, err := client.Upsert(t.Context(), csrType, "Bridge_Key__c", []sobject.Record{{Object: csrType,
-			Key: sobject.Key{Field: "Bridge_Key__c", Value: "ward.sr.r1"}, Fields: []sobject.Field{{Name: "Priority", Value: text("Urgent")}}}})
+			Key: sobject.Key{Field: "Bridge_Key__c", Value: "ward.sr.r1"}, Fields: []sobject.Field{{Name: "Priority", Value: text("Urgent")}}}}, nil)
 		require.NoError(t, err)
 		require.Len(t, results, 1)
 		out = results[0].Err

@@ -71,6 +71,7 @@ func fatesDecided(t *testing.T) []outcomes {
 	of(ofSource(fhir.ErrUnresolved, ledger.Work{}, noon))
 	of(ofERS(&ers.Error{Status: 422, Codes: []string{"PATIENT_ERROR"}}, ledger.Work{}, noon))
 	of((&applying{Applier: &Applier{Now: func() time.Time { return noon }}}).waits(parentError{csrType, "x"}))
+	of(doubted(verdict{fate: ledger.Applied}, []time.Time{noon.Add(time.Minute)}))
 	for _, c := range plannedFates {
 		s := newShelf()
 		p := s.planner(t)

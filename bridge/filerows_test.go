@@ -20,10 +20,10 @@ func TestWhatBecomesOfALineOfAFile(t *testing.T) {
 		steps, errs, sightings, others int
 		note                           string
 	}{
-		{"a referral", asked("r1", aNumber, isActive), 1, 0, 0, 0, ""},
-		{"a Bundle", string(collected(asked("r1", aNumber, isActive), asked("r2", bNumber, onHold))), 2, 0, 0, 0, ""},
+		{"a referral", requested("r1", aNumber, isActive), 1, 0, 0, 0, ""},
+		{"a Bundle", string(collected(requested("r1", aNumber, isActive), requested("r2", bNumber, onHold))), 2, 0, 0, 0, ""},
 		{"what is not mapped by itself", `{"resourceType":"Observation","id":"o1"}`, 0, 0, 0, 1, ""},
-		{"an entry that cannot be read", `{"resourceType":"Bundle","entry":[{"resource":{"id":"x"}},{"resource":` + asked("r1", aNumber, isActive) + `}]}`, 1, 1, 0, 0, ""},
+		{"an entry that cannot be read", `{"resourceType":"Bundle","entry":[{"resource":{"id":"x"}},{"resource":` + requested("r1", aNumber, isActive) + `}]}`, 1, 1, 0, 0, ""},
 		{"a deletion", `{"resourceType":"Bundle","type":"history","entry":[{"request":{"method":"DELETE","url":"ServiceRequest/r1"}}]}`, 0, 0, 0, 0, "ServiceRequest/r1: "},
 		{"a deletion of nobody knows what", `{"resourceType":"Bundle","type":"history","entry":[{"request":{"method":"DELETE"}}]}`, 0, 0, 0, 0, "a record that the entry does not name: "},
 		{"an empty worklist", worklist + `]}`, 0, 0, 0, 0, "an empty worklist"},
@@ -71,16 +71,16 @@ func TestAFileIsPlannedAgainstWhatWasLastSynced(t *testing.T) {
 		code    string
 		err     error
 	}{
-		{"nothing is remembered", nil, asked("r1", aNumber, isActive), "held", codePatientMissing, nil},
-		{"it is as it was", func(s *shelf, p *Planner) { s.put(planned(p, referral("r1", "1", aNumber, isActive))...) }, asked("r1", aNumber, isActive), "same", "", nil},
-		{"it changed", func(s *shelf, p *Planner) { s.put(planned(p, referral("r1", "1", aNumber, isActive))...) }, asked("r1", aNumber, onHold), "update", "", nil},
+		{"nothing is remembered", nil, requested("r1", aNumber, isActive), "held", codePatientMissing, nil},
+		{"it is as it was", func(s *shelf, p *Planner) { s.put(planned(p, referral("r1", "1", aNumber, isActive))...) }, requested("r1", aNumber, isActive), "same", "", nil},
+		{"it changed", func(s *shelf, p *Planner) { s.put(planned(p, referral("r1", "1", aNumber, isActive))...) }, requested("r1", aNumber, onHold), "update", "", nil},
 		{"it belongs to another source record", func(s *shelf, p *Planner) {
 			s.put(planned(p, referral("r1", "1", aNumber, isActive))...)
 			s.owners[theCSR] = owner{source: "elsewhere"}
-		}, asked("r1", aNumber, onHold), "held", codeRowOfAnother, nil},
-		{"a code that no table lists", nil, asked("r1", aNumber, `"status":"soonish"`), "held", codeUnknownCode, nil},
-		{"the ledger cannot be read", func(s *shelf, p *Planner) { s.lost = lost }, asked("r1", aNumber, isActive), "", "", lost},
-		{"somebody ends it", nil, asked("r1", aNumber, isActive), "", "", context.Canceled},
+		}, requested("r1", aNumber, onHold), "held", codeRowOfAnother, nil},
+		{"a code that no table lists", nil, requested("r1", aNumber, `"status":"soonish"`), "held", codeUnknownCode, nil},
+		{"the ledger cannot be read", func(s *shelf, p *Planner) { s.lost = lost }, requested("r1", aNumber, isActive), "", "", lost},
+		{"somebody ends it", nil, requested("r1", aNumber, isActive), "", "", context.Canceled},
 	} {
 		s := newShelf()
 		p := s.planner(t)

@@ -164,7 +164,7 @@ func TestWhereOneRecordStandsAndWhereTheSourceWantsIt(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			const id = "ServiceAppointment ward.ap.a1"
 			was, last := s.rows[id], s.images[id]
-			set(s.rows, id, c.there)
+			s.edit(id, c.there)
 			if c.forgot {
 				delete(s.images, id)
 			}

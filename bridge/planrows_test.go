@@ -35,9 +35,13 @@ func TestWhatIsPlannedForAReferralThatIsThere(t *testing.T) {
 	for _, c := range []struct {
 		name        string
 		there, last values
-		forgot      bool // the ledger remembers nothing of it
-		doubt       bool // an earlier run may have written it without living to tell
-		again       bool // the version is the one that was applied
+		forgot      bool     // the ledger remembers nothing of it
+		meant       []values // of writes whose outcome nobody saw
+		unclear     bool     // the status may be ours or a person's
+		creates     bool     // the first of them was to make the row
+		ours        bool     // our user wrote the row last
+		theirs      bool     // a person wrote it last, whatever it says
+		again       bool     // the version is the one that was applied
 		now         string
 		fate        ledger.Fate
 		code        string
@@ -60,7 +64,24 @@ func TestWhatIsPlannedForAReferralThatIsThere(t *testing.T) {
 		{name: "nothing is remembered, and a shared field is empty there", forgot: true, there: values{"Status": {}}, now: routine, fate: ledger.Pending, sent: values{"Status": text("Active")}},
 		{name: "nothing is remembered, and a shared field differs", forgot: true, now: onHold, fate: ledger.Held, code: codeConflict, field: "Status"},
 		{name: "nothing is remembered, and a field of the source differs", forgot: true, now: isActive + `,"priority":"urgent"`, fate: ledger.Pending, sent: values{"Priority": text("Urgent")}},
-		{name: "a write in doubt had arrived", doubt: true, there: values{"Status": text("On-Hold")}, now: `"status":"completed","priority":"routine"`, fate: ledger.Pending, sent: values{"Status": text("Completed")}},
+		{name: "a write in doubt had arrived, and the source went on", meant: []values{{"Status": text("On-Hold")}}, there: values{"Status": text("On-Hold")}, ours: true, now: `"status":"completed","priority":"routine"`,
+			fate: ledger.Pending, sent: values{"Status": text("Completed")}},
+		{name: "a write in doubt had arrived, and the source went back", meant: []values{{"Status": text("On-Hold")}}, there: values{"Status": text("On-Hold")}, ours: true, now: routine,
+			fate: ledger.Pending, sent: values{"Status": text("Active")}},
+		{name: "a write in doubt had arrived, and the source says the same", meant: []values{{"Status": text("On-Hold")}}, there: values{"Status": text("On-Hold")}, ours: true, now: onHold + `,"priority":"routine"`, fate: ledger.Pending},
+		{name: "a write in doubt has not arrived", meant: []values{{"Status": text("On-Hold")}}, now: onHold + `,"priority":"routine"`, fate: ledger.Pending, sent: values{"Status": text("On-Hold")}},
+		{name: "a write in doubt was of another field, and a person decided", meant: []values{{"Priority": text("Urgent")}}, there: values{"Status": text("Revoked")}, now: isActive + `,"priority":"urgent"`,
+			fate: ledger.Pending, sent: values{"Priority": text("Urgent")}, kept: values{"Status": {}}},
+		{name: "a person decided while a write of the field is in doubt", meant: []values{{"Status": text("On-Hold")}}, there: values{"Status": text("Revoked")}, now: onHold + `,"priority":"routine"`, fate: ledger.Held, code: codeConflict, field: "Status"},
+		{name: "the value of a write in doubt, in a row that a person wrote last", meant: []values{{"Status": text("On-Hold")}}, there: values{"Status": text("On-Hold")}, now: routine, fate: ledger.Held, code: codeUnclearValue, field: "Status"},
+		{name: "the value of the first of two writes in doubt", meant: []values{{"Status": text("On-Hold")}, {"Status": text("Completed")}}, there: values{"Status": text("On-Hold")}, ours: true, now: `"status":"completed","priority":"routine"`,
+			fate: ledger.Pending, sent: values{"Status": text("Completed")}},
+		{name: "a value that may be ours or a person's", unclear: true, there: values{"Status": text("Revoked")}, now: routine, fate: ledger.Held, code: codeUnclearValue, field: "Status"},
+		{name: "a value that may be ours or a person's, and both sides agree", unclear: true, now: routine, fate: ledger.Pending},
+		{name: "a person wrote the row last, and no field of ours", theirs: true, now: onHold + `,"priority":"routine"`, fate: ledger.Pending, sent: values{"Status": text("On-Hold")}},
+		{name: "a flag in doubt that a person may have set stays", meant: []values{{theFlag: yes}}, there: values{theFlag: yes}, now: routine, fate: ledger.Pending, kept: values{theFlag: {}}},
+		{name: "a create in doubt whose row is there as it was meant", forgot: true, creates: true, meant: []values{{"Status": text("Active"), "Priority": text("Routine")}}, ours: true, now: onHold + `,"priority":"routine"`,
+			fate: ledger.Pending, sent: values{"Status": text("On-Hold")}},
 		{name: "a shared field that the ledger remembers otherwise", there: values{"Status": text("Draft")}, last: values{"Status": text("Completed")}, now: routine, fate: ledger.Held, code: codeConflict, field: "Status"},
 		{name: "a field of Salesforce differs", there: values{"Bridge_Run__c": text("first")}, now: routine, fate: ledger.Pending},
 		{name: "where the source is silent, Salesforce keeps what it has", there: values{"IsAccepted": sobject.BoolValue(true)}, now: routine, fate: ledger.Pending},
@@ -74,12 +95,25 @@ func TestWhatIsPlannedForAReferralThatIsThere(t *testing.T) {
 			s := newShelf()
 			p := s.planner(t)
 			s.put(plan(t, p, referral("r1", "1", aNumber, routine))...)
-			set(s.rows, theCSR, c.there)
+			s.edit(theCSR, c.there)
 			set(s.images, theCSR, c.last)
+			if c.ours {
+				row := s.rows[theCSR]
+				row.Theirs = false
+				s.rows[theCSR] = row
+			}
 			if c.forgot {
 				delete(s.images, theCSR)
 			}
-			p.unsettled = map[string]bool{theCSR: c.doubt}
+			for i, m := range c.meant {
+				s.open[theCSR] = append(s.open[theCSR], attempted(m, c.creates && i == 0))
+			}
+			if c.unclear {
+				s.unclear[theCSR] = []string{"Status"}
+			}
+			if c.theirs {
+				s.edit(theCSR, values{"Bridge_Run__c": text("live")})
+			}
 			work := referral("r1", "2", aNumber, c.now)
 			if work.Known.Version = "1"; c.again {
 				work.Known.Version = "2"
@@ -112,6 +146,16 @@ func TestWhatIsPlannedForAReferralThatIsThere(t *testing.T) {
 	}
 }
 
+// attempted is a write of the referral whose outcome nobody saw.
+func attempted(fields values, creates bool) ledger.Intent {
+	in := ledger.Intent{ID: "i", Source: "ward", Ref: fhir.Reference{Type: "ServiceRequest", ID: "r1", Version: "2"}, Object: csrType, Key: "ward.sr.r1",
+		Deadline: noon.Add(time.Minute), Creates: creates, Meant: sobject.Record{Object: csrType, Key: sobject.Key{Field: "Bridge_Key__c", Value: "ward.sr.r1"}}}
+	for name, v := range fields {
+		in.Meant.Set(name, v)
+	}
+	return in
+}
+
 // When a stop flag goes ahead of everything else: a row a case.
 func TestWhichStopFlagsGoAhead(t *testing.T) {
 	const stop = `"status":"entered-in-error"`
@@ -139,7 +183,7 @@ func TestWhichStopFlagsGoAhead(t *testing.T) {
 			p := s.planner(t)
 			if !c.absent {
 				s.put(plan(t, p, referral("r1", "1", aNumber, isActive))...)
-				set(s.rows, theCSR, c.there)
+				s.edit(theCSR, c.there)
 				set(s.images, theCSR, c.last)
 			}
 			if c.forgot {
@@ -227,15 +271,21 @@ var plannedFates = []struct {
 	{"the row is there, and nobody is known to have written it", func(s *shelf, p *Planner) {
 		s.put(planned(p, referral("r1", "1", aNumber, isActive))...)
 		delete(s.owners, theCSR)
-	}, referral("r1", "2", aNumber, onHold), ledger.Pending, "", time.Time{}, "update"},
+		delete(s.images, theCSR)
+	}, referral("r1", "2", aNumber, isActive), ledger.Pending, "", time.Time{}, "same"},
 	{"a person deleted it", func(s *shelf, p *Planner) {
 		s.put(planned(p, referral("r1", "1", aNumber, isActive))...)
 		delete(s.rows, theCSR)
 	}, referral("r1", "2", aNumber, onHold), ledger.Dead, codeDeleted, time.Time{}, "dead"},
 	{"both sides changed a shared field", func(s *shelf, p *Planner) {
 		s.put(planned(p, referral("r1", "1", aNumber, isActive))...)
-		set(s.rows, theCSR, values{"Status": text("Revoked")})
+		s.edit(theCSR, values{"Status": text("Revoked")})
 	}, referral("r1", "2", aNumber, onHold), ledger.Held, codeConflict, noon.Add(time.Minute), "held"},
+	{"a value that may be ours or a person's", func(s *shelf, p *Planner) {
+		s.put(planned(p, referral("r1", "1", aNumber, isActive))...)
+		s.edit(theCSR, values{"Status": text("Revoked")})
+		s.unclear[theCSR] = []string{"Status"}
+	}, referral("r1", "2", aNumber, onHold), ledger.Held, codeUnclearValue, noon.Add(time.Minute), "held"},
 	{"it is only named so far", nil, due("ServiceRequest", "r1", "", nil), ledger.Held, codeNotRead, noon, "held"},
 	{"its body cannot be read", nil, due("ServiceRequest", "r1", "1", []byte("{")), ledger.Held, codeUnreadable, noon.Add(time.Minute), "held"},
 	{"a code that no table lists", nil, referral("r1", "1", aNumber, `"status":"soonish"`), ledger.Held, codeUnknownCode, time.Time{}, "held"},
@@ -273,7 +323,7 @@ var plannedFates = []struct {
 	}, due("ServiceRequest", "r1", "1~gone", tombstone(fhir.Reference{Type: "ServiceRequest", ID: "r1"})), ledger.Pending, codeSourceDeleted, time.Time{}, "same"},
 	{"the source deleted what was over", func(s *shelf, p *Planner) {
 		s.put(planned(p, referral("r1", "1", aNumber, isActive))...)
-		set(s.rows, theCSR, values{"Status": text("Completed"), "Bridge_Source_Reason__c": text("DELETED_AT_SOURCE")})
+		s.edit(theCSR, values{"Status": text("Completed"), "Bridge_Source_Reason__c": text("DELETED_AT_SOURCE")})
 	}, due("ServiceRequest", "r1", "1~gone", tombstone(fhir.Reference{Type: "ServiceRequest", ID: "r1"})), ledger.Pending, codeSourceDeleted, time.Time{}, "same"},
 }
 

@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -33,6 +34,9 @@ type shelf struct {
 	rows     map[string]sobject.Record // in Salesforce
 	images   map[string]sobject.Record // as last synced
 	owners   map[string]owner
+	open     map[string][]ledger.Intent // writes whose outcome nobody saw
+	unclear  map[string][]string        // fields with a value that may be ours or a person's
+	removed  map[string]sobject.Record  // rows that somebody deleted
 	known    map[fhir.Reference]ledger.Known
 	cursors  map[string]string
 	broken   error  // what Salesforce answers instead
@@ -42,7 +46,8 @@ type shelf struct {
 
 func newShelf() *shelf {
 	return &shelf{accounts: map[string][]string{aNumber: {anAccount}, bNumber: {twoAccount}}, rows: map[string]sobject.Record{},
-		images: map[string]sobject.Record{}, owners: map[string]owner{}, known: map[fhir.Reference]ledger.Known{}, cursors: map[string]string{}}
+		images: map[string]sobject.Record{}, owners: map[string]owner{}, open: map[string][]ledger.Intent{},
+		unclear: map[string][]string{}, removed: map[string]sobject.Record{}, known: map[fhir.Reference]ledger.Known{}, cursors: map[string]string{}}
 }
 
 // put is what an applied step leaves behind.
@@ -51,14 +56,25 @@ func (s *shelf) put(steps ...*Step) {
 		for _, w := range st.Writes {
 			id := recordID(w.Object, w.Key)
 			image := w.Image
-			image.Fields = slices.Clone(image.Fields)
-			image.ID = fmt.Sprintf("a%02d", len(s.rows)+1)
+			image.Fields = slices.DeleteFunc(slices.Clone(image.Fields), func(f sobject.Field) bool { return f.Value.IsNull() && f.KeepIfAbsent })
+			image.ID, image.Modified = fmt.Sprintf("a%02d", len(s.rows)+1), noon.Add(-time.Hour)
 			s.images[id], s.owners[id] = image, ownerOf(st)
 			image.Fields = slices.Clone(image.Fields)
 			s.rows[id] = image
 		}
 		s.known[st.Work.Ref.Current()] = ledger.Known{Version: st.Work.Ref.Version, Digest: st.Digest.String(), Patient: st.Patient}
 	}
+}
+
+// edit changes fields of a row as a person would.
+func (s *shelf) edit(id string, fields map[string]sobject.Value) {
+	if len(fields) == 0 {
+		return
+	}
+	set(s.rows, id, fields)
+	r := s.rows[id]
+	r.Theirs, r.Modified = true, noon.Add(-time.Minute)
+	s.rows[id] = r
 }
 
 // set changes fields of a record; a field that it does not have is added.
@@ -91,21 +107,44 @@ func (s *shelf) FindParents(_ context.Context, _ sfdc.Lookup, keys []string) (ma
 	return s.accounts, nil
 }
 
-func (s *shelf) Images(_ context.Context, source string, ref fhir.Reference) ([]sobject.Record, error) {
+// Deleted returns the rows that somebody deleted.
+func (s *shelf) Deleted(_ context.Context, sel sfdc.Selection) ([]sobject.Record, error) {
+	if s.broken != nil && s.only == "deleted" {
+		return nil, s.broken
+	}
 	var out []sobject.Record
-	for id, o := range s.owners {
-		if r, ok := s.images[id]; ok && o == (owner{source, ref.Current()}) {
+	for _, key := range sel.Keys {
+		if r, ok := s.removed[sel.Object+" "+key]; ok {
 			out = append(out, r)
 		}
 	}
-	slices.SortFunc(out, func(a, b sobject.Record) int { return strings.Compare(a.Object+a.Key.Value, b.Object+b.Key.Value) })
+	return out, nil
+}
+
+// row is what is known of a row from before.
+func (s *shelf) row(object, key string) (ledger.Row, bool) {
+	id := object + " " + key
+	image, known := s.images[id]
+	o := s.owners[id]
+	r := ledger.Row{Object: object, Key: key, Image: ledger.Image{Record: image, Unclear: s.unclear[id]}, Known: known, Open: s.open[id], Source: o.source, Ref: o.ref}
+	return r, known || len(r.Open) > 0
+}
+
+func (s *shelf) RowsOf(_ context.Context, source string, ref fhir.Reference) ([]ledger.Row, error) {
+	var out []ledger.Row
+	for _, id := range slices.Sorted(maps.Keys(s.owners)) {
+		object, key, _ := strings.Cut(id, " ")
+		if r, ok := s.row(object, key); ok && s.owners[id] == (owner{source, ref.Current()}) {
+			out = append(out, r)
+		}
+	}
 	return out, s.lost
 }
 
-func (s *shelf) ImagesByKey(_ context.Context, object string, keys []string) (map[string]sobject.Record, error) {
-	out := map[string]sobject.Record{}
+func (s *shelf) Rows(_ context.Context, object string, keys []string) (map[string]ledger.Row, error) {
+	out := map[string]ledger.Row{}
 	for _, key := range keys {
-		if r, ok := s.images[object+" "+key]; ok {
+		if r, ok := s.row(object, key); ok {
 			out[key] = r
 		}
 	}
@@ -142,8 +181,8 @@ func collected(resources ...string) []byte {
 	return []byte(`{"resourceType":"Bundle","type":"collection","entry":[{"resource":` + strings.Join(resources, `},{"resource":`) + `}]}`)
 }
 
-// asked is a ServiceRequest of a patient, with what else it says.
-func asked(id, number, more string) string {
+// requested is a ServiceRequest of a patient, with what else it says.
+func requested(id, number, more string) string {
 	return fmt.Sprintf(`{"resourceType":"ServiceRequest","id":%q,"intent":"order","subject":{"identifier":{"system":"https://fhir.nhs.uk/Id/nhs-number","value":%q}},%s}`,
 		id, number, more)
 }
@@ -167,7 +206,7 @@ func due(typ, id, version string, body []byte) ledger.Work {
 
 // referral is work of a referral.
 func referral(id, version, number, more string) ledger.Work {
-	return due("ServiceRequest", id, version, collected(asked(id, number, more)))
+	return due("ServiceRequest", id, version, collected(requested(id, number, more)))
 }
 
 // plan plans work together and returns its steps in the order of the work.
