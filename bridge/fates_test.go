@@ -233,6 +233,7 @@ func TestWhatAFaultOfMappingMeans(t *testing.T) {
 		{"ambiguous", mapping.Faults{fault(mapping.ReferenceAmbiguous)}, codeAmbiguous, "Status", "reference-ambiguous"},
 		{"another version", mapping.Faults{fault(mapping.ReferenceVersion)}, codeVersion, "Status", "reference-version"},
 		{"unresolved", mapping.Faults{fault(mapping.ReferenceUnresolved)}, codeUnresolved, "Status", "reference-unresolved"},
+		{"records of two servers", mapping.Faults{fault(mapping.TwoServers)}, codeTwoServers, "Status", "two-servers"},
 		{"required", mapping.Faults{fault(mapping.RequiredMissing)}, codeMapping, "Status", "required-missing"},
 		{"too long", mapping.Faults{fault(mapping.TooLong)}, codeMapping, "Status", "too-long"},
 		{"a bad value", mapping.Faults{fault(mapping.BadValue)}, codeMapping, "Status", "bad-value"},

@@ -54,7 +54,7 @@ func fatesDecided(t *testing.T) []outcomes {
 	var out []outcomes
 	of := func(v verdict) { out = append(out, outcomes{v.reason.Code, v.fate, v.next}) }
 	for _, kind := range []mapping.FaultKind{mapping.PatientIdentity, mapping.ReferenceForeign, mapping.ReferenceAmbiguous, mapping.ReferenceVersion,
-		mapping.ReferenceUnresolved, mapping.UnknownCode, mapping.UnknownModifier, mapping.RequiredMissing} {
+		mapping.ReferenceUnresolved, mapping.UnknownCode, mapping.UnknownModifier, mapping.RequiredMissing, mapping.TwoServers} {
 		of(ofMapping(mapping.Faults{{Kind: kind}}, ledger.Work{}))
 	}
 	for _, code := range []string{"ENTITY_IS_LOCKED", "UNABLE_TO_LOCK_ROW", "STRING_TOO_LONG", "INSUFFICIENT_ACCESS", "DUPLICATES_DETECTED", "DUPLICATE_VALUE",
