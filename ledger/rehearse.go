@@ -180,12 +180,12 @@ func (r *Rehearsal) Due(ctx context.Context, source string, t Turn) ([]Work, err
 		if err != nil {
 			return nil, err
 		}
+		// Behind the last record of a full list there may be others of it that come before those of the other list.
+		end, full := t.end(work, ahead)
 		all := r.merged(work, ahead)
 		if t.Limit == 0 {
 			return all, nil
 		}
-		// Behind the last record of a full list there may be others of it that come before those of the other list.
-		end, full := t.end(work, ahead)
 		if full {
 			all = slices.DeleteFunc(all, func(w Work) bool { return w.Place().compare(end) > 0 })
 		}
@@ -211,7 +211,7 @@ func (t Turn) end(lists ...[]Work) (end Place, full bool) {
 
 // merged returns the work of both in the order of their turns; of a record in the copy the copy has the say.
 func (r *Rehearsal) merged(work, ahead []Work) []Work {
-	out := slices.DeleteFunc(work, func(w Work) bool { return r.copied[w.Ref.Current()] })
+	out := slices.DeleteFunc(slices.Clone(work), func(w Work) bool { return r.copied[w.Ref.Current()] })
 	out = append(out, ahead...)
 	slices.SortFunc(out, func(a, b Work) int { return a.Place().compare(b.Place()) })
 	return out

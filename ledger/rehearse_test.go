@@ -126,3 +126,21 @@ func TestARehearsalLeavesNothingBehind(t *testing.T) {
 	assert.Empty(t, left)
 	assert.Empty(t, w.due(), "the ledger is as it was")
 }
+
+func TestARehearsalGoesOnBehindABatchOfWhichTheCopyHasTheSay(t *testing.T) {
+	// Before: four records are due. Of the first two an answer that nobody has read says something newer.
+	w := newWorld(t)
+	for _, id := range []string{"1", "2", "3", "4"} {
+		w.observe(Sighting{Ref: ref(id, "1"), Body: body(id, "1", "active")})
+	}
+	answers := unreadAnswers{}
+	answers.receive(t, w, []Sighting{{Ref: ref("1", "2"), Body: body("1", "2", "on-hold")}, {Ref: ref("2", "2"), Body: body("2", "2", "on-hold")}})
+	r, err := w.Rehearse(t.Context(), "ers", answers.read)
+	require.NoError(t, err)
+	defer r.Close()
+	for _, limit := range []int{1, 2, 3} {
+		ahead := works(t, limit, func(turn Turn) ([]Work, error) { return r.Due(t.Context(), "ers", turn) },
+			func() ([]Work, error) { return r.ToRead(t.Context(), "ers") })
+		require.Len(t, ahead, 4, "batches of %d", limit)
+	}
+}
