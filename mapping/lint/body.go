@@ -20,29 +20,34 @@ func (l *linter) body(t *mapping.Table) {
 	}
 	for path, m := range l.bodies[t.Body] {
 		if m.Required {
-			l.bodyNeeds(t, path)
+			l.bodyNeeds(t, path, l.fail)
 		}
 	}
 	if t.Target != "" {
 		return
 	}
+	// The guide's first sample of Referral Management creates a referral without Type and Status: the API may fill them in.
+	severity := map[string]finding{"patient": l.fail, "referral": l.warn}
 	for member, fields := range map[string][]string{"patient": {"LastName"}, "referral": {"Type", "Status"}} {
 		made := slices.ContainsFunc(t.Rows, func(w *mapping.Row) bool { return strings.HasPrefix(w.Field, member+".fields.") })
 		for _, field := range fields {
 			if made {
-				l.bodyNeeds(t, member+".fields."+field)
+				l.bodyNeeds(t, member+".fields."+field, severity[member])
 			}
 		}
 	}
 }
 
+// finding notes a finding as an error or as a warning.
+type finding func(check string, at mapping.Place, field, message, hint string)
+
 // bodyNeeds checks that some table gives a member that the target insists on.
-func (l *linter) bodyNeeds(t *mapping.Table, path string) {
+func (l *linter) bodyNeeds(t *mapping.Table, path string, note finding) {
 	gives := slices.ContainsFunc(l.set.Tables(), func(t *mapping.Table) bool {
 		return slices.ContainsFunc(t.Rows, func(w *mapping.Row) bool { return w.Field == path })
 	})
 	if !gives && l.unread == nil {
-		l.fail("required-field", l.at(t.Place, "body"), path, fmt.Sprintf("the target needs %s, and no row gives it", path), "add a row")
+		note("required-field", l.at(t.Place, "body"), path, fmt.Sprintf("the target needs %s, and no row gives it", path), "add a row")
 	}
 }
 

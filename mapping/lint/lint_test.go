@@ -448,3 +448,33 @@ func FuzzLint(f *testing.F) {
 		}
 	})
 }
+
+// Ids of FHIR differ by case: a key that ignores it makes one record of two, and stops a sync like any key that cannot be used.
+func TestFinding_inputs_B16_AKeyThatIgnoresCaseDoesNotFit(t *testing.T) {
+	r := lint(t, mapping.Default(), changed(t, "ServiceAppointment", "Bridge_Key__c", func(f *sobject.FieldType) { f.CaseSensitive = false }))
+	require.NotEmpty(t, r.Findings)
+	for _, f := range r.Findings {
+		assert.Equal(t, Error, f.Severity)
+		assert.Equal(t, "key-field", f.Check)
+		assert.Contains(t, f.Message, "ignores case")
+	}
+	assert.NotEmpty(t, r.Unfit())
+}
+
+// The first sample of the guide's page of Referral Management makes a referral without Type and Status.
+func TestFinding_values_O14_TheVendorsFirstSampleHasNoError(t *testing.T) {
+	for row, want := range map[string]map[string]Severity{
+		"{path: patient.id, from: id, purpose: x}":                     {"referral.fields.Status": Warning, "referral.fields.Type": Warning},
+		"{path: patient.fields.FirstName, default: Testy, purpose: x}": {"referral.fields.Status": Warning, "referral.fields.Type": Warning, "patient.fields.LastName": Error},
+	} {
+		r := lint(t, fstest.MapFS{"a.yaml": {Data: []byte("body: referral\nsource: ServiceRequest\nrows:\n  - " + row +
+			"\n  - {path: referral.fields.PatientInstruction, default: Need Appointment ASAP., purpose: x}\n")}}, defaultSnapshot(t))
+		got := map[string]Severity{}
+		for _, f := range r.Findings {
+			if f.Check == "required-field" {
+				got[f.Field] = f.Severity
+			}
+		}
+		assert.Equal(t, want, got, row)
+	}
+}

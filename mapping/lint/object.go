@@ -118,8 +118,8 @@ func (l *linter) key(t *mapping.Table, desc sobject.Description) {
 	case !f.Createable:
 		l.fail("key-field", at, f.Name, "the target does not let anybody write "+f.Name, "")
 	case custom && !f.CaseSensitive:
-		l.warn("key-field", at, f.Name, f.Name+" ignores case: keys that differ in case only are one record",
-			"make it case-sensitive")
+		l.fail("key-field", at, f.Name, f.Name+" ignores case: two records whose ids differ in case only would be written over each other",
+			"make it Text(255), External ID, Unique, case-sensitive")
 	}
 	if f.Length > 0 && f.Length < 255 {
 		l.warn("key-field", at, f.Name, fmt.Sprintf("%s takes %d characters, a key may have 255", f.Name, f.Length), "")
