@@ -89,7 +89,7 @@ func (r *Reader) backRule(n *yaml.Node) *BackRule {
 func (r *Reader) fields(n *yaml.Node, what string) []string {
 	var out []string
 	for _, f := range r.OneOrMore(n) {
-		if name := r.shaped(f, what, objectName, "a field name such as Status"); name != "" {
+		if name := r.shaped(f, what, isObjectName, "a field name such as Status"); name != "" {
 			out = append(out, name)
 		}
 	}
@@ -100,7 +100,7 @@ func (r *Reader) fields(n *yaml.Node, what string) []string {
 func (r *Reader) conditions(n *yaml.Node, what string) []Condition {
 	var out []Condition
 	for _, p := range r.Pairs(n, what) {
-		c := Condition{Place: r.place(p[0]), Field: r.shaped(p[0], what, objectName, "a field name such as Status")}
+		c := Condition{Place: r.place(p[0]), Field: r.shaped(p[0], what, isObjectName, "a field name such as Status")}
 		for _, v := range r.OneOrMore(p[1]) {
 			c.Values = append(c.Values, written(r.Text(v, what)))
 		}

@@ -2,7 +2,6 @@ package mapping
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -19,9 +18,6 @@ import (
 //	serviceTypes[]                 a list of plain values
 //
 // The order of the tables (their file names) is the order of a list's items.
-
-// bodyPath is the shape of such a path.
-var bodyPath = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,79}(\[\])?(\.[A-Za-z][A-Za-z0-9_]{0,79}){0,4}$`)
 
 const maxItems = 10_000 // elements of a forEach that one record may give
 

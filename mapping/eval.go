@@ -98,7 +98,7 @@ func (m *Mapper) transform(f *found, t *Transform) *trouble {
 	if f.node.Kind() == fhir.Object && !t.fits(f.one()) {
 		return t.unfit()
 	}
-	if t.times && f.node.Exists() {
+	if t.times && f.node.Exists() && !f.from.dated {
 		if trouble := noInstant(fhirpath.NodeItem(f.node)); trouble != nil {
 			return trouble
 		}
@@ -240,12 +240,16 @@ func (m *Mapper) slot(i int) (fhir.Node, fhirpath.Collection) {
 	v := &m.lets[i]
 	if !v.done {
 		v.done = true
-		outer := m.lost
-		m.lost = lost{}
+		var outer lost
+		if m.lost.any() { // seldom: a copy costs more than the look
+			outer, m.lost = m.lost, lost{}
+		}
 		v.node, v.items = m.let(&m.table.Lets[i])
-		v.lost, m.lost = m.lost, outer
+		if m.lost.any() || outer.any() {
+			v.lost, m.lost = m.lost, outer
+		}
 	}
-	if v.lost.err != nil || v.lost.told {
+	if v.lost.any() {
 		m.lose(v.lost)
 	}
 	return v.node, v.items

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"refbridge/fhir"
@@ -90,18 +91,14 @@ func sourcePath(n fhir.Node) string {
 		return ""
 	}
 	path := strings.TrimPrefix(n.Path(), root.Path())
-	if !pathShape.MatchString(path) || HoldsNHSNumber(path) {
+	if !pathShape().MatchString(path) || HoldsNHSNumber(path) {
 		path = "" // a name that no element has could be anything
 	}
 	return strings.Clone(typ) + path
 }
 
 // pathShape is what the names of elements and the numbers of items make.
-var pathShape = regexp.MustCompile(`^(\._?[A-Za-z][A-Za-z0-9]{0,63}|\[[0-9]+\])*$`)
-
-// keyShape is what a key may hold: it travels in URL paths. Nothing between two points, or at an end, is a part that is not there,
-// and the key would be that of another record, too.
-var keyShape = regexp.MustCompile(`^[A-Za-z0-9_\-]+(\.[A-Za-z0-9_\-]+)*$`)
+var pathShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(\._?[A-Za-z][A-Za-z0-9]{0,63}|\[[0-9]+\])*$`) })
 
 const maxKey = 255
 

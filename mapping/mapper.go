@@ -265,7 +265,7 @@ func (m *Mapper) key(t *Table) (string, Rule, bool) {
 	case len(items) == 0:
 		m.add(t.Key.Place, from, t.Key.Field, &trouble{RequiredMissing, "the source has nothing to make a key of",
 			"each part of the path must give something, such as the id of the resource"})
-	case len(items) > 1 || len(items[0].Text()) > maxKey || !keyShape.MatchString(items[0].Text()):
+	case len(items) > 1 || len(items[0].Text()) > maxKey || !isKey(items[0].Text()):
 		m.add(t.Key.Place, from, t.Key.Field, &trouble{BadValue, "the key must be one text of at most 255 letters, digits, '_' or '-', " +
 			"with a '.' between its parts and none of them empty", "join the parts with +: with & an absent one leaves a gap"})
 	default:

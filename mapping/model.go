@@ -68,6 +68,7 @@ type Path struct {
 	Expr  *fhirpath.Expr
 	walks bool   // Expr.Walks
 	typ   string // of what it gives, where that is a whole number or a boolean of FHIR
+	dated bool   // it gives what is a date or a dateTime of FHIR, and no instant
 	slot  int    // of the variable that it is, -1 where it is more
 }
 

@@ -247,9 +247,11 @@ func (r *Reader) path(n *yaml.Node, what string, variables []string) *Path {
 		return nil
 	}
 	p := &Path{Place: r.place(n), Text: strings.TrimSpace(src), Expr: expr, walks: expr.Walks(), slot: expr.Variable()}
-	if _, whole := leastOf(expr.Known().Type()); whole || expr.Known().Type() == "boolean" {
-		p.typ = expr.Known().Type()
+	typ := expr.Known().Type()
+	if _, whole := leastOf(typ); whole || typ == "boolean" {
+		p.typ = typ
 	}
+	p.dated = typ == "date" || typ == "dateTime"
 	return p
 }
 

@@ -22,6 +22,9 @@ var (
 	errContained = errors.New("the reference leads to a resource that is contained in this record, and that is no record of its own")
 )
 
+// any reports whether a reference led nowhere.
+func (l *lost) any() bool { return l.err != nil || l.told }
+
 // trouble is the fault of a lost reference.
 func (l lost) trouble() *trouble {
 	switch {

@@ -16,31 +16,24 @@ import (
 // BuiltIn are the variables that every path may use; the caller of Map sets them.
 func BuiltIn() []string { return []string{"source", "run", "patientMode", "system"} }
 
-var (
-	objectName   = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{1,79}$`)
-	resourceName = regexp.MustCompile(`^[A-Z][A-Za-z]{1,63}$`)
-	elementName  = regexp.MustCompile(`^_?[A-Za-z][A-Za-z0-9]{0,63}$`)
-	targetName   = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9 \-]{0,39}$`)
-	letName      = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{0,39}$`)
-	callShape    = regexp.MustCompile(`^\s*([A-Za-z]+)\s*(?:\(([^()]*)\))?\s*$`)
-)
+var callShape = regexp.MustCompile(`^\s*([A-Za-z]+)\s*(?:\(([^()]*)\))?\s*$`)
 
 // ValidObjectName tells whether a name can be that of an object or a field of Salesforce.
-func ValidObjectName(name string) bool { return objectName.MatchString(name) }
+func ValidObjectName(name string) bool { return isObjectName(name) }
 
 // ValidResourceName tells whether a name can be that of a resource type.
-func ValidResourceName(name string) bool { return resourceName.MatchString(name) }
+func ValidResourceName(name string) bool { return isResourceName(name) }
 
 // ValidElementName tells whether a name can be that of an element, or of what stands beside a primitive (_birthDate).
-func ValidElementName(name string) bool { return elementName.MatchString(name) }
+func ValidElementName(name string) bool { return isElementName(name) }
 
 // table reads one file that has an object, or a body.
 func (r *Reader) table(root *yaml.Node, body bool) *Table {
 	t := &Table{Place: Place{File: r.File, Line: 1, Column: 1}}
 	m := r.tableMembers(root, t, body)
 	t.Purpose = r.Text(m["purpose"], "purpose")
-	t.Source = r.shaped(m["source"], "source", resourceName, "a resource type such as ServiceRequest")
-	t.Target = r.shaped(m["target"], "target", targetName, "a name such as bench")
+	t.Source = r.shaped(m["source"], "source", isResourceName, "a resource type such as ServiceRequest")
+	t.Target = r.shaped(m["target"], "target", isTargetName, "a name such as bench")
 	t.Owner = r.owner(m["owner"], sobject.Source)
 	r.scope = fhirpath.Scope{Focus: fhirpath.KnownAs(t.Source), Resource: fhirpath.KnownAs(t.Source), Values: map[string]fhirpath.Known{}}
 	if t.ForEach = r.optionalPath(m["forEach"], "forEach", BuiltIn()); t.ForEach != nil {
@@ -70,7 +63,7 @@ func (r *Reader) tableMembers(root *yaml.Node, t *Table, body bool) map[string]*
 	}
 	m := r.Mapping(root, "a table", "object", "source", "key", "rows", "", "target", "forEach", "purpose", "owner", "shared", "let", "when",
 		"values", "drop", "gone", "back")
-	t.Object = r.shaped(m["object"], "object", objectName, "an sObject name such as ClinicalServiceRequest")
+	t.Object = r.shaped(m["object"], "object", isObjectName, "an sObject name such as ClinicalServiceRequest")
 	if m["shared"] != nil {
 		t.Shared = r.Choice(m["shared"], "shared", SharedByCode, SharedByPatient)
 	}
@@ -148,7 +141,7 @@ func (r *Reader) count(n *yaml.Node, what string) int {
 
 func (r *Reader) gone(n *yaml.Node) GoneRow {
 	m := r.Mapping(n, "a field of gone", "field", "to", "", "only", "purpose")
-	g := GoneRow{Place: r.place(n), Field: r.shaped(m["field"], "field", objectName, "a field name such as Status"),
+	g := GoneRow{Place: r.place(n), Field: r.shaped(m["field"], "field", isObjectName, "a field name such as Status"),
 		Value: r.constant(m["to"]), Purpose: r.Text(m["purpose"], "purpose")}
 	for _, value := range r.List(m["only"], "only") {
 		g.Only = append(g.Only, r.Text(value, "a value of only"))
@@ -158,13 +151,13 @@ func (r *Reader) gone(n *yaml.Node) GoneRow {
 
 // ObjectName gives the name of an object or a field.
 func (r *Reader) ObjectName(n *yaml.Node, what, example string) string {
-	return r.shaped(n, what, objectName, example)
+	return r.shaped(n, what, isObjectName, example)
 }
 
 // shaped gives a text that must have a shape; example says which.
-func (r *Reader) shaped(n *yaml.Node, what string, shape *regexp.Regexp, example string) string {
+func (r *Reader) shaped(n *yaml.Node, what string, shape func(string) bool, example string) string {
 	s := r.Text(n, what)
-	if s != "" && !shape.MatchString(s) {
+	if s != "" && !shape(s) {
 		r.At(n, fmt.Sprintf("%s %q is not %s", what, Short(s), example), "")
 		return ""
 	}
@@ -203,7 +196,7 @@ func (r *Reader) lets(t *Table, n *yaml.Node) []string {
 	for _, p := range r.Pairs(n, "let") {
 		name := p[0].Value
 		switch {
-		case !letName.MatchString(name):
+		case !isLetName(name):
 			r.At(p[0], fmt.Sprintf("%q cannot be a name: letters and digits, a letter first", Short(name)), "")
 			continue
 		case slices.Contains(variables, name):
@@ -234,7 +227,7 @@ func (r *Reader) key(n *yaml.Node, variables []string) Key {
 		return Key{}
 	}
 	m := r.Mapping(n, "key", "field", "from", "", "transform", "purpose")
-	k := Key{Place: r.place(n), Field: r.shaped(m["field"], "field", objectName, "a field name such as Bridge_Key__c"),
+	k := Key{Place: r.place(n), Field: r.shaped(m["field"], "field", isObjectName, "a field name such as Bridge_Key__c"),
 		Purpose: r.Text(m["purpose"], "purpose")}
 	k.Source = r.source(m["from"], m["transform"], variables)
 	return k
@@ -330,11 +323,11 @@ func (r *Reader) rowMembers(n *yaml.Node, t *Table, w *Row) map[string]*yaml.Nod
 	if t.Body == "" {
 		m := r.Mapping(n, "a row", "field", "", "from", "values", "transform", "ref", "lookup", "default", "required", "owner",
 			"keepIfAbsent", "optional", "when", "purpose")
-		w.Field = r.shaped(m["field"], "field", objectName, "a field name such as Status")
+		w.Field = r.shaped(m["field"], "field", isObjectName, "a field name such as Status")
 		return m
 	}
 	m := r.Mapping(n, "a row of a body", "path", "", "from", "values", "transform", "join", "default", "required", "when", "purpose")
-	w.Field = r.shaped(m["path"], "path", bodyPath, "a path such as patient.fields.LastName or performers[].id")
+	w.Field = r.shaped(m["path"], "path", isBodyPath, "a path such as patient.fields.LastName or performers[].id")
 	if w.Joined = m["join"] != nil; w.Joined {
 		w.Join = r.separator(m["join"])
 	}

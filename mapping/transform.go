@@ -355,11 +355,14 @@ func (m *Mapper) phone(s string) string {
 // digits behind a number of seven or more: x5, ext. 5, #5, ;ext=5. It is 0 where anything else stands there.
 func numberEnd(s string) int {
 	end, digits := 0, 0
-	for end < len(s) && !isLetter(s[end]) && strings.IndexByte("#;,", s[end]) < 0 {
-		if s[end] >= '0' && s[end] <= '9' {
+	for ; end < len(s); end++ {
+		c := s[end]
+		if isLetter(c) || c == '#' || c == ';' || c == ',' {
+			break
+		}
+		if isDigit(c) {
 			digits++
 		}
-		end++
 	}
 	if end == len(s) {
 		return end

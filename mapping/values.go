@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -114,7 +115,7 @@ func (v *ValueTable) tell(about string) {
 func (r *Reader) columns(v *ValueTable, n *yaml.Node) []string {
 	var out []string
 	for _, item := range r.List(n, "columns") {
-		name := r.shaped(item, "a column", letName, "a name such as term")
+		name := r.shaped(item, "a column", isLetName, "a name such as term")
 		if slices.Contains(out, name) {
 			r.At(item, fmt.Sprintf("column %q stands twice", Short(name)), "")
 			continue
@@ -261,14 +262,8 @@ func (v *ValueTable) unknown(at Place, c Coding, shown bool) Fault {
 	return at.Fault(UnknownCode, message+" is not in value table "+v.Name, hint)
 }
 
-// The shapes that a message may repeat. A text that a source put where a code belongs is not shown.
-var (
-	codeShape   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}$`)
-	systemShape = regexp.MustCompile(`^(https?://|urn:)[A-Za-z0-9._:/#\-]{1,200}$`)
-)
-
-// PlainCode tells whether a text looks like a code: letters, digits and little else, without white space.
-func PlainCode(s string) bool { return codeShape.MatchString(s) }
+// systemShape is what a message may repeat. A text that a source put where a code belongs is not shown.
+var systemShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(https?://|urn:)[A-Za-z0-9._:/#\-]{1,200}$`) })
 
 // ShowCode gives a code for a message: one that could be about a person by its length alone.
 func ShowCode(code string) string {
@@ -280,7 +275,7 @@ func ShowCode(code string) string {
 
 // ShowSystem gives a code system for a message: one that could be about a person by its length alone.
 func ShowSystem(system string) string {
-	if systemShape.MatchString(system) && !HoldsNHSNumber(system) {
+	if systemShape().MatchString(system) && !HoldsNHSNumber(system) {
 		return system
 	}
 	return fmt.Sprintf("[a system of %d characters, not shown]", utf8.RuneCountInString(system))

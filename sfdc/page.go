@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"refbridge/fhir"
 )
@@ -17,7 +18,9 @@ import (
 // maxRows is how many rows one query may have: more than any trust has referrals, and few enough to hold their keys.
 const maxRows = 2_000_000
 
-var nextPattern = regexp.MustCompile(`^/services/data/v[0-9]+\.[0-9]+/query/[A-Za-z0-9_-]{1,200}$`)
+var nextPattern = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^/services/data/v[0-9]+\.[0-9]+/query/[A-Za-z0-9_-]{1,200}$`)
+})
 
 // query runs SOQL statements as subrequests of POST /composite, which keeps them out of URLs, and hands the rows of each page to
 // use, which keeps nothing of them: then one page is in memory at a time.
@@ -182,7 +185,7 @@ func readPage(call string, n fhir.Node) (page, error) {
 	if done.Text() == "true" {
 		return p, nil
 	}
-	if !nextPattern.MatchString(next) {
+	if !nextPattern().MatchString(next) {
 		return page{}, unreadable(call, "more rows, but no address for them")
 	}
 	p.next = strings.Clone(next)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -22,7 +23,7 @@ import (
 const longestRetryAfter = 15 * time.Minute
 
 var (
-	codePattern  = regexp.MustCompile(`^[A-Za-z](?:[0-9]{0,2}[A-Za-z_]){0,79}[0-9]{0,2}$`)
+	codePattern  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z](?:[0-9]{0,2}[A-Za-z_]){0,79}[0-9]{0,2}$`) })
 	fieldPattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*){0,2}$`)
 	idPattern    = regexp.MustCompile(`^[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?$`)
 
@@ -81,7 +82,7 @@ func readFaults(e *Error, body fhir.Node) {
 // a sentence can stand in it.
 func faultCode(fault fhir.Node) string {
 	for _, name := range []string{"errorCode", "statusCode", "error"} {
-		if code := fault.Get(name); code.Kind() == fhir.String && codePattern.MatchString(code.Text()) {
+		if code := fault.Get(name); code.Kind() == fhir.String && codePattern().MatchString(code.Text()) {
 			return strings.Clone(code.Text())
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"sync"
 
 	"refbridge/fhir"
 )
@@ -27,9 +28,9 @@ var (
 
 	errModified = errors.New("a modifier of the page or of the entry changes what the resource means")
 
-	typePattern = regexp.MustCompile(`^[A-Z][A-Za-z]{1,63}$`)
-	idPattern   = regexp.MustCompile(`^[A-Za-z0-9\-.]{1,64}$`)
-	tenDigits   = regexp.MustCompile(`(?:[0-9][\-.]*){10}`)
+	typePattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Z][A-Za-z]{1,63}$`) })
+	idPattern   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9\-.]{1,64}$`) })
+	tenDigits   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?:[0-9][\-.]*){10}`) })
 )
 
 // Entry is one entry of a search page. Where Err is set the entry cannot be used; its neighbours can.
@@ -140,7 +141,7 @@ func readEntry(raw []byte, position int) Entry {
 			e.Mode, err = modeOf(n, e.Resource)
 		}
 	}
-	if err == nil && e.Mode != "outcome" && !idPattern.MatchString(e.Resource.ID()) {
+	if err == nil && e.Mode != "outcome" && !idPattern().MatchString(e.Resource.ID()) {
 		err = errors.New("the resource has no id")
 	}
 	if err != nil {
@@ -171,7 +172,7 @@ func modeOf(entry fhir.Node, r fhir.Resource) (string, error) {
 func nameOf(raw []byte) (typ, id string) {
 	resource := onlyMember(raw, "resource")
 	typ, id = unquote(onlyMember(resource, "resourceType")), unquote(onlyMember(resource, "id"))
-	if !typePattern.MatchString(typ) || !idPattern.MatchString(id) || tenDigits.MatchString(id) {
+	if !typePattern().MatchString(typ) || !idPattern().MatchString(id) || tenDigits().MatchString(id) {
 		return "", ""
 	}
 	return typ, id

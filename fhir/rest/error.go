@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -151,12 +152,12 @@ func cause(ctx context.Context, err error) error {
 
 // codePattern: what may be shown as a code. A run of seven digits could be a piece of somebody's number.
 var (
-	codePattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.\-]{0,63}$`)
+	codePattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.\-]{0,63}$`) })
 	longNumber  = regexp.MustCompile(`[0-9]{7}`)
 )
 
 func showable(code string) bool {
-	return codePattern.MatchString(code) && !longNumber.MatchString(code)
+	return codePattern().MatchString(code) && !longNumber.MatchString(code)
 }
 
 type issue struct {

@@ -39,7 +39,7 @@ type Page struct {
 // Parameters must hold no personal value: they travel in the URL.
 func (c *Client) Pages(ctx context.Context, typ string, q url.Values) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
-		if !typePattern.MatchString(typ) {
+		if !typePattern().MatchString(typ) {
 			yield(Page{}, fmt.Errorf("search: %w", errType))
 			return
 		}

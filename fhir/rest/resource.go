@@ -93,7 +93,7 @@ func checkUpdate(ref fhir.Reference, body []byte) error {
 	if err := addressable(ref); err != nil {
 		return err
 	}
-	if !idPattern.MatchString(ref.Version) {
+	if !idPattern().MatchString(ref.Version) {
 		return errNoVersion
 	}
 	r, err := fhir.Parse(body)
@@ -105,10 +105,10 @@ func checkUpdate(ref fhir.Reference, body []byte) error {
 
 // addressable refuses what would not name one resource in a URL; "." and ".." are ids by the pattern of FHIR.
 func addressable(ref fhir.Reference) error {
-	if !typePattern.MatchString(ref.Type) {
+	if !typePattern().MatchString(ref.Type) {
 		return errType
 	}
-	if !idPattern.MatchString(ref.ID) || strings.Trim(ref.ID, ".") == "" {
+	if !idPattern().MatchString(ref.ID) || strings.Trim(ref.ID, ".") == "" {
 		return errID
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -164,28 +165,30 @@ func (s *secrets) located(what, was string) {
 			*into = append(*into, secret{word, "address"})
 		}
 	}
-	for _, code := range postcodeShape.FindAllString(was, -1) {
+	for _, code := range postcodeShape().FindAllString(was, -1) {
 		s.postcodes = append(s.postcodes, compact(fold(code)))
 	}
 }
 
 var (
 	// afterTitle is who a free text calls Mr, Dr and so on.
-	afterTitle = regexp.MustCompile(`\b(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Rev|Sir|MR|MRS|MISS|DR|PROF)\.? +((?:\p{Lu}[\p{L}'’\-]*\s*){1,4})`)
+	afterTitle = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`\b(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Rev|Sir|MR|MRS|MISS|DR|PROF)\.? +((?:\p{Lu}[\p{L}'’\-]*\s*){1,4})`)
+	})
 	// capitals are words one after the other that begin with a capital.
-	capitals = regexp.MustCompile(`\p{Lu}[\p{Ll}'’\-]+(?: +\p{Lu}[\p{Ll}'’\-]+)+`)
+	capitals = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\p{Lu}[\p{Ll}'’\-]+(?: +\p{Lu}[\p{Ll}'’\-]+)+`) })
 )
 
 // told collects the names in a text, as far as they look like names. What people read of a code is no free text: there Cardiology
 // Clinic is not a name.
 func (s *secrets) told(was string, free bool) {
-	for _, m := range afterTitle.FindAllStringSubmatch(was, -1) {
+	for _, m := range afterTitle().FindAllStringSubmatch(was, -1) {
 		s.named(m[1])
 	}
 	if !free {
 		return
 	}
-	for _, run := range capitals.FindAllString(was, -1) {
+	for _, run := range capitals().FindAllString(was, -1) {
 		for _, word := range strings.FieldsFunc(fold(run), notLetter) {
 			if len(word) >= 3 && !slices.Contains(titles(), word) && !slices.Contains(commonWords(), word) && !typeName(word) {
 				s.rumours = append(s.rumours, secret{word, "name"})
@@ -240,7 +243,7 @@ func (s *secrets) figures(t searched, k kind) string {
 		return "NHS number"
 	case mailShape.MatchString(t.text):
 		return "mail address"
-	case (k == address || k == published || k == title) && postcodeShape.MatchString(t.text),
+	case (k == address || k == published || k == title) && postcodeShape().MatchString(t.text),
 		slices.ContainsFunc(s.postcodes, func(code string) bool { return strings.Contains(t.compact, code) }):
 		return "postcode"
 	}

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"refbridge/fhir"
 	"refbridge/fhir/fhirpath"
@@ -13,11 +14,15 @@ import (
 )
 
 var (
-	urlShape     = regexp.MustCompile(`^((https?://|urn:)[A-Za-z0-9._:/#|\-]{1,200}|[A-Za-z][A-Za-z0-9\-_]{0,63})$`)
-	versionShape = regexp.MustCompile(`^[A-Za-z0-9.:/_\-]{1,80}$`)
+	urlShape = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^((https?://|urn:)[A-Za-z0-9._:/#|\-]{1,200}|[A-Za-z][A-Za-z0-9\-_]{0,63})$`)
+	})
+	versionShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9.:/_\-]{1,80}$`) })
 	shortVersion = regexp.MustCompile(`^[A-Za-z0-9.]{1,8}$`)
 	timeOfDay    = regexp.MustCompile(`^\d{2}:\d{2}(:\d{2})?(\.\d{1,9})?$`)
-	mimeShape    = regexp.MustCompile(`^(application|audio|font|image|message|model|multipart|text|video)/[a-z0-9][a-z0-9.+\-]{0,63}(; ?charset=[A-Za-z0-9\-]{1,20})?$`)
+	mimeShape    = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(application|audio|font|image|message|model|multipart|text|video)/[a-z0-9][a-z0-9.+\-]{0,63}(; ?charset=[A-Za-z0-9\-]{1,20})?$`)
+	})
 )
 
 // text gives what stands in place of a text.
@@ -32,9 +37,9 @@ func (s *synthesiser) text(n fhir.Node) string {
 	case name == "resourceType":
 		return s.keeps(was, code)
 	case name == "url" && in == "Extension":
-		return s.keep(was, addressOf(was), urlShape.MatchString(was), "https://example.org/extension")
+		return s.keep(was, addressOf(was), urlShape().MatchString(was), "https://example.org/extension")
 	case name == "system":
-		return s.keep(was, addressOf(was), urlShape.MatchString(was), "https://example.org/system")
+		return s.keep(was, addressOf(was), urlShape().MatchString(was), "https://example.org/system")
 	case name == "id":
 		s.note("id", was)
 		return s.shaped(was)
@@ -76,7 +81,7 @@ func (s *synthesiser) typed(n fhir.Node, name, was string) string {
 	case typ == "code" && slices.Contains(s.elements[name], was):
 		return was
 	case typ == "code" && name == "contentType":
-		return s.keep(was, code, mimeShape.MatchString(was), "application/octet-stream")
+		return s.keep(was, code, mimeShape().MatchString(was), "application/octet-stream")
 	case typ == "code" || name == "code":
 		return s.keep(was, codeOf(n), mapping.PlainCode(was), "CODE")
 	case name == "versionId" && shortVersion.MatchString(was) && !postcodeAlone.MatchString(was):
@@ -85,9 +90,9 @@ func (s *synthesiser) typed(n fhir.Node, name, was string) string {
 		s.note("version", was)
 		return s.shaped(was)
 	case name == "version":
-		return s.keep(was, addressOf(was), versionShape.MatchString(was), "1")
+		return s.keep(was, addressOf(was), versionShape().MatchString(was), "1")
 	case name == "profile" || typ == "canonical":
-		return s.keep(was, addressOf(was), urlShape.MatchString(was), "https://example.org/profile")
+		return s.keep(was, addressOf(was), urlShape().MatchString(was), "https://example.org/profile")
 	case name == "birthDate":
 		s.note("birth date", was)
 		return moved(was, s.birth)
