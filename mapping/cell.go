@@ -20,9 +20,9 @@ type cell struct {
 	from   *Path // the path that gave it; nil where the default stood in
 	kind   sobject.Kind
 	yes    bool
+	whole  bool // text is that of source
 	text   string
 	source fhir.Node // the element that the value began with
-	whole  bool      // text is that of source
 }
 
 // rule gives the row behind the value.

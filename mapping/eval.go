@@ -257,7 +257,7 @@ func (m *Mapper) slot(i int) (fhir.Node, fhirpath.Collection) {
 
 func (m *Mapper) let(l *Let) (fhir.Node, fhirpath.Collection) {
 	var f found
-	if m.exhausted(l.Place) {
+	if m.exhausted(&l.Place) {
 		return fhir.Node{}, nil
 	}
 	m.depth++
@@ -302,12 +302,13 @@ func notWorkedOut(err error) *trouble {
 	return badValue("the path cannot be worked out for this resource: %v", err)
 }
 
-// exhausted tells whether the resource has taken all its steps, and notes it. Nothing that is found after that counts.
-func (m *Mapper) exhausted(at Place) bool {
-	if m.over || m.steps+m.contexts[0].Steps() <= m.limit {
-		return m.over
-	}
-	m.add(at, nil, "", &trouble{BadValue, fmt.Sprintf("the tables need more than %d steps for this record", m.limit),
+// exhausted reports whether the resource has taken all its steps, and notes it. Nothing that is found after that counts.
+func (m *Mapper) exhausted(at *Place) bool {
+	return m.over || m.steps+m.contexts[0].Steps() > m.limit && m.exhaust(at)
+}
+
+func (m *Mapper) exhaust(at *Place) bool {
+	m.add(*at, nil, "", &trouble{BadValue, fmt.Sprintf("the tables need more than %d steps for this record", m.limit),
 		"this rule is where they ran out: look for a path that goes through all elements for each element"})
 	m.over = true
 	return true

@@ -1,10 +1,8 @@
 package mapping
 
 import (
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"refbridge/fhir"
@@ -98,7 +96,7 @@ func sourcePath(n fhir.Node) string {
 }
 
 // pathShape is what the names of elements and the numbers of items make.
-var pathShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(\._?[A-Za-z][A-Za-z0-9]{0,63}|\[[0-9]+\])*$`) })
+var pathShape = mustOnce(`^(\._?[A-Za-z][A-Za-z0-9]{0,63}|\[[0-9]+\])*$`)
 
 const maxKey = 255
 

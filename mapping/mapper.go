@@ -171,7 +171,7 @@ func (m *Mapper) run(t *Table, make func(*Table) bool) {
 	}
 	for _, item := range nodes {
 		m.on(item)
-		if !make(t) || m.exhausted(t.ForEach.Place) {
+		if !make(t) || m.exhausted(&t.ForEach.Place) {
 			return
 		}
 	}
@@ -245,7 +245,7 @@ func (m *Mapper) fill(t *Table) {
 		if m.field(c, w); len(m.faults) > before {
 			m.locate(before, &c.source)
 		}
-		if m.steps += 1 + len(c.text)/16; m.exhausted(w.Place) {
+		if m.steps += 1 + len(c.text)/16; m.exhausted(&w.Place) {
 			return
 		}
 	}

@@ -63,13 +63,13 @@ func (t *Table) Idle(variables map[string]string) bool {
 
 // Path is a compiled FHIRPath with its place.
 type Path struct {
-	Place
-	Text  string
 	Expr  *fhirpath.Expr
 	walks bool   // Expr.Walks
 	typ   string // of what it gives, where that is a whole number or a boolean of FHIR
 	dated bool   // it gives what is a date or a dateTime of FHIR, and no instant
 	slot  int    // of the variable that it is, -1 where it is more
+	Text  string
+	Place
 }
 
 // Source is what a value is made from: the first path that gives something, through the transforms.
@@ -113,32 +113,33 @@ func (l *Let) known() fhirpath.Known {
 	return fhirpath.Known{}
 }
 
-// Row is one field of the record, or one value of a body.
+// Row is one field of the record, or one value of a body. What Map reads for every row stands together.
 type Row struct {
 	Place
-	Field string // of a body: the path, for example performers[].fields.Name
-	slot  int    // of Field in table.fields
 	Source
+	When      *Path
+	Values    *ValueTable // nil: none
+	otherwise constant
+	choices   []string // of a body: what a text may be; nil: anything
+	slot      int      // of Field in table.fields
+	length    int      // of a body: longest text in characters that the API takes, 0: any
+	Required  bool
+	plain     bool // one path that walks, and nothing is done to what it gives
+	flag      bool // of a body: the API takes true or false
+
+	Field        string // of a body: the path, for example performers[].fields.Name
 	Purpose      string
 	ValuesName   string
 	valuesAt     Place
-	Values       *ValueTable    // nil: none
 	Ref, Lookup  sobject.Target // zero: none
 	refAt        Place
 	Fallback     sobject.Value // default
-	Required     bool
 	Owner        sobject.Owner
 	KeepIfAbsent bool
-	Optional     bool // it counts only where the org has the field
-	When         *Path
-	Conditional  bool     // it has a when, be it one that does not compile
-	Joined       bool     // of a body: the values of all elements of forEach become one text
-	Join         string   // what stands between them
-	length       int      // of a body: longest text in characters that the API takes, 0: any
-	flag         bool     // of a body: the API takes true or false
-	choices      []string // of a body: what a text may be; nil: anything
-	otherwise    constant
-	plain        bool // one path that walks, and nothing is done to what it gives
+	Optional     bool   // it counts only where the org has the field
+	Conditional  bool   // it has a when, be it one that does not compile
+	Joined       bool   // of a body: the values of all elements of forEach become one text
+	Join         string // what stands between them
 }
 
 // Drop is what a table leaves out on purpose.

@@ -2,10 +2,8 @@ package mapping
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -32,14 +30,14 @@ type ValueTable struct {
 // Coding is a code of a code system; an element of type code has no system.
 type Coding struct{ System, Code string }
 
-// CodeRow is one code of a value table.
+// CodeRow is one code of a value table. What a look-up reads stands together.
 type CodeRow struct {
-	Place
 	Coding
+	before  int      // the place of the row before with the same code, -1 where there is none
+	is      constant // to
 	To      sobject.Value
 	Purpose string
-	is      constant // to
-	before  int      // the place of the row before with the same code, -1 where there is none
+	Place
 }
 
 // constant is a value that a table writes down, ready to be used.
@@ -263,7 +261,7 @@ func (v *ValueTable) unknown(at Place, c Coding, shown bool) Fault {
 }
 
 // systemShape is what a message may repeat. A text that a source put where a code belongs is not shown.
-var systemShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(https?://|urn:)[A-Za-z0-9._:/#\-]{1,200}$`) })
+var systemShape = mustOnce(`^(https?://|urn:)[A-Za-z0-9._:/#\-]{1,200}$`)
 
 // ShowCode gives a code for a message: one that could be about a person by its length alone.
 func ShowCode(code string) string {

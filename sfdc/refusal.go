@@ -23,7 +23,7 @@ import (
 const longestRetryAfter = 15 * time.Minute
 
 var (
-	codePattern  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z](?:[0-9]{0,2}[A-Za-z_]){0,79}[0-9]{0,2}$`) })
+	codePattern  = mustOnce(`^[A-Za-z](?:[0-9]{0,2}[A-Za-z_]){0,79}[0-9]{0,2}$`)
 	fieldPattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*){0,2}$`)
 	idPattern    = regexp.MustCompile(`^[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?$`)
 
@@ -144,4 +144,9 @@ func reason(err error) string {
 		return "not connected"
 	}
 	return "connection failed"
+}
+
+// mustOnce compiles a pattern when it is first asked for: one that counts letters takes longer than the start of most commands.
+func mustOnce(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
 }

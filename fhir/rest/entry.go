@@ -3,8 +3,6 @@ package rest
 import (
 	"errors"
 	"fmt"
-	"regexp"
-	"sync"
 
 	"refbridge/fhir"
 )
@@ -28,9 +26,9 @@ var (
 
 	errModified = errors.New("a modifier of the page or of the entry changes what the resource means")
 
-	typePattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Z][A-Za-z]{1,63}$`) })
-	idPattern   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9\-.]{1,64}$`) })
-	tenDigits   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?:[0-9][\-.]*){10}`) })
+	typePattern = mustOnce(`^[A-Z][A-Za-z]{1,63}$`)
+	idPattern   = mustOnce(`^[A-Za-z0-9\-.]{1,64}$`)
+	tenDigits   = mustOnce(`(?:[0-9][\-.]*){10}`)
 )
 
 // Entry is one entry of a search page. Where Err is set the entry cannot be used; its neighbours can.

@@ -152,7 +152,7 @@ func cause(ctx context.Context, err error) error {
 
 // codePattern: what may be shown as a code. A run of seven digits could be a piece of somebody's number.
 var (
-	codePattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.\-]{0,63}$`) })
+	codePattern = mustOnce(`^[A-Za-z][A-Za-z0-9_.\-]{0,63}$`)
 	longNumber  = regexp.MustCompile(`[0-9]{7}`)
 )
 
@@ -229,4 +229,9 @@ func codesOf(list []issue) []string {
 		}
 	}
 	return out
+}
+
+// mustOnce compiles a pattern when it is first asked for: one that counts letters takes longer than the start of most commands.
+func mustOnce(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
 }

@@ -4,9 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
-	"sync"
 )
 
 // ErrForeignLink is wrapped where a page's next link leads to another origin or out of the base path. Nothing was
@@ -25,7 +23,7 @@ func elsewhere(part string, base, link *url.URL) error {
 		foreign(part+"; it leads to "+hostOf(link)+", base_url is "+hostOf(base)))
 }
 
-var hostPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9.\-:\[\]]{1,100}$`) })
+var hostPattern = mustOnce(`^[A-Za-z0-9.\-:\[\]]{1,100}$`)
 
 // hostOf returns scheme, host and port, as far as they can be shown.
 func hostOf(u *url.URL) string {

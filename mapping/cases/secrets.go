@@ -176,7 +176,7 @@ var (
 		return regexp.MustCompile(`\b(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Rev|Sir|MR|MRS|MISS|DR|PROF)\.? +((?:\p{Lu}[\p{L}'’\-]*\s*){1,4})`)
 	})
 	// capitals are words one after the other that begin with a capital.
-	capitals = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\p{Lu}[\p{Ll}'’\-]+(?: +\p{Lu}[\p{Ll}'’\-]+)+`) })
+	capitals = mustOnce(`\p{Lu}[\p{Ll}'’\-]+(?: +\p{Lu}[\p{Ll}'’\-]+)+`)
 )
 
 // told collects the names in a text, as far as they look like names. What people read of a code is no free text: there Cardiology

@@ -17,7 +17,7 @@ var (
 	urlShape = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`^((https?://|urn:)[A-Za-z0-9._:/#|\-]{1,200}|[A-Za-z][A-Za-z0-9\-_]{0,63})$`)
 	})
-	versionShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9.:/_\-]{1,80}$`) })
+	versionShape = mustOnce(`^[A-Za-z0-9.:/_\-]{1,80}$`)
 	shortVersion = regexp.MustCompile(`^[A-Za-z0-9.]{1,8}$`)
 	timeOfDay    = regexp.MustCompile(`^\d{2}:\d{2}(:\d{2})?(\.\d{1,9})?$`)
 	mimeShape    = sync.OnceValue(func() *regexp.Regexp {
@@ -293,4 +293,9 @@ func indented(raw []byte) []byte {
 	}
 	b.WriteByte('\n')
 	return b.Bytes()
+}
+
+// mustOnce compiles a pattern when it is first asked for: one that counts letters takes longer than the start of most commands.
+func mustOnce(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
 }
