@@ -48,6 +48,7 @@ func TestTypeOfReadsTheTypeWhereverItStands(t *testing.T) {
 		`{"a":[],"resourceType":"A","z":["resourceType"]}`:                                  "",
 		`{"a":{},"resourceType":"A","contained":[{"resourceType":"X"}]}`:                    "",
 		`{"a":{},"resourceType":"A","z":"so \"resourceType"}`:                               "",
+		`{"a":{},"resourceType":"A","so \"resourceType":"B"}`:                               "",
 		`{"a":{},"resource\u0054ype":"A","contained":[{"resourceType":"X"}]}`:               "",
 		`{"a":[{"resourceType":"X"}]}`:                                                      "",
 		`{"a":[],"resourceType":"A\u0062"}`:                                                 "",
