@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"refbridge/fhir"
 )
@@ -18,9 +16,7 @@ import (
 // maxRows is how many rows one query may have: more than any trust has referrals, and few enough to hold their keys.
 const maxRows = 2_000_000
 
-var nextPattern = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^/services/data/v[0-9]+\.[0-9]+/query/[A-Za-z0-9_-]{1,200}$`)
-})
+var nextPattern = mustOnce(`^/services/data/v[0-9]+\.[0-9]+/query/[A-Za-z0-9_-]{1,200}$`)
 
 // query runs SOQL statements as subrequests of POST /composite, which keeps them out of URLs, and hands the rows of each page to
 // use, which keeps nothing of them: then one page is in memory at a time.
