@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 
 	"refbridge/mapping"
 )
@@ -20,9 +19,7 @@ const noElement = "(a name that no element has)"
 var (
 	mailShape = regexp.MustCompile(`[^\s@/]+@[^\s@/]+\.[a-z]`)
 	// postcodeShape finds a UK postcode, with or without its space.
-	postcodeShape = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`(?i)(?:^|[^a-z0-9])[a-z]{1,2}\d[a-z\d]?[ _.+\-]?\d[a-z]{2}(?:$|[^a-z0-9])`)
-	})
+	postcodeShape = mustOnce(`(?i)(?:^|[^a-z0-9])[a-z]{1,2}\d[a-z\d]?[ _.+\-]?\d[a-z]{2}(?:$|[^a-z0-9])`)
 	// postcodeAlone is a code that is one: the second part has none of the letters C, I, K, M, O and V.
 	postcodeAlone = regexp.MustCompile(`(?i)^[a-z]{1,2}\d[a-z\d]?\d[abd-hjlnp-uw-z]{2}$`)
 	hump          = regexp.MustCompile(`([a-z])([A-Z])`)

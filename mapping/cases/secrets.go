@@ -2,10 +2,8 @@ package cases
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 	"unicode"
 
@@ -172,9 +170,7 @@ func (s *secrets) located(what, was string) {
 
 var (
 	// afterTitle is who a free text calls Mr, Dr and so on.
-	afterTitle = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`\b(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Rev|Sir|MR|MRS|MISS|DR|PROF)\.? +((?:\p{Lu}[\p{L}'’\-]*\s*){1,4})`)
-	})
+	afterTitle = mustOnce(`\b(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Rev|Sir|MR|MRS|MISS|DR|PROF)\.? +((?:\p{Lu}[\p{L}'’\-]*\s*){1,4})`)
 	// capitals are words one after the other that begin with a capital.
 	capitals = mustOnce(`\p{Lu}[\p{Ll}'’\-]+(?: +\p{Lu}[\p{Ll}'’\-]+)+`)
 )

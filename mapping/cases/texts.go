@@ -14,15 +14,11 @@ import (
 )
 
 var (
-	urlShape = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`^((https?://|urn:)[A-Za-z0-9._:/#|\-]{1,200}|[A-Za-z][A-Za-z0-9\-_]{0,63})$`)
-	})
+	urlShape     = mustOnce(`^((https?://|urn:)[A-Za-z0-9._:/#|\-]{1,200}|[A-Za-z][A-Za-z0-9\-_]{0,63})$`)
 	versionShape = mustOnce(`^[A-Za-z0-9.:/_\-]{1,80}$`)
 	shortVersion = regexp.MustCompile(`^[A-Za-z0-9.]{1,8}$`)
 	timeOfDay    = regexp.MustCompile(`^\d{2}:\d{2}(:\d{2})?(\.\d{1,9})?$`)
-	mimeShape    = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`^(application|audio|font|image|message|model|multipart|text|video)/[a-z0-9][a-z0-9.+\-]{0,63}(; ?charset=[A-Za-z0-9\-]{1,20})?$`)
-	})
+	mimeShape    = mustOnce(`^(application|audio|font|image|message|model|multipart|text|video)/[a-z0-9][a-z0-9.+\-]{0,63}(; ?charset=[A-Za-z0-9\-]{1,20})?$`)
 )
 
 // text gives what stands in place of a text.
