@@ -17,15 +17,18 @@ import (
 
 // base is what every world of these tests stands on: a ledger on disk, a log, a clock for all, and far ends in memory or on sockets.
 type base struct {
-	t      *testing.T
-	mu     sync.Mutex
-	clock  time.Time     // of a world whose time stands still; zero = it runs
-	shift  time.Duration // of a clock that runs
-	far    bridge.Memory // far ends without sockets; nil = sockets
-	path   string
-	log    *bytes.Buffer
-	logger *slog.Logger
-	ledger *ledger.Ledger
+	t     *testing.T
+	mu    sync.Mutex
+	clock time.Time     // of a world whose time stands still; zero = it runs
+	shift time.Duration // of a clock that runs
+	tick  func()        // called whenever somebody looks at the clock; nil = nobody counts
+	far   bridge.Memory // far ends without sockets; nil = sockets
+	// through stands between the clients and the far ends in memory; nil = nothing does.
+	through http.RoundTripper
+	path    string
+	log     *bytes.Buffer
+	logger  *slog.Logger
+	ledger  *ledger.Ledger
 }
 
 func (b *base) begin(t *testing.T, memory bool) {
@@ -47,6 +50,9 @@ func (b *base) openLedger() {
 func (b *base) now() time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.tick != nil {
+		b.tick()
+	}
 	if b.clock.IsZero() {
 		return time.Now().Add(b.shift)
 	}
@@ -77,8 +83,11 @@ func (b *base) serve(h http.Handler) string {
 
 // transport is how clients reach the far ends; nil = as they do.
 func (b *base) transport() http.RoundTripper {
-	if b.far == nil {
+	switch {
+	case b.far == nil:
 		return nil
+	case b.through != nil:
+		return b.through
 	}
 	return b.far
 }

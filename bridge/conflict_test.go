@@ -14,7 +14,7 @@ import (
 
 func TestFinding_server_MP17_AConflictKeepsBothValuesForTheOperatorAndForNoLog(t *testing.T) {
 	// Before: a referral is Active on both sides. The source puts it on hold, a coordinator revokes it.
-	w := newWorld(t, setting{ward: 12})
+	w := newWorld(t, setting{memory: true, ward: 12})
 	a := w.wardWork("active")
 	w.sync(w.ward)
 	key := "ward.sr." + a.Ref.ID

@@ -56,7 +56,7 @@ func tablesWithout(t *testing.T, text string) *mapping.Set {
 }
 
 func TestFinding_code_T4_T5_TheFirstCorrectionOfATableReleasesWhatItHeldAndAPlanShowsIt(t *testing.T) {
-	w := newWorld(t, setting{referrals: 20})
+	w := newWorld(t, setting{memory: true, referrals: 20})
 	full := w.eRS.Planner.Tables
 	w.eRS.Planner.Tables = tablesWithout(t, "{code: ROUTINE, to: Routine")
 	first := w.run(w.eRS)
@@ -84,7 +84,7 @@ func TestADryRunOfManyBatchesIsWhatTheSyncDoes(t *testing.T) {
 }
 
 func TestADryRunHandsOutNoMoreThanItsLimit(t *testing.T) {
-	w := newWorld(t, setting{ward: 30})
+	w := newWorld(t, setting{memory: true, ward: 30})
 	require.NoError(t, w.ward.Poll(t.Context()))
 	n := 0
 	require.NoError(t, w.ward.Plan(t.Context(), 7, func(batch bridge.Plan) error { n += len(batch.Steps); return nil }))
@@ -92,7 +92,7 @@ func TestADryRunHandsOutNoMoreThanItsLimit(t *testing.T) {
 }
 
 func TestAnswersThatNobodyHasReadYetArePlannedToo(t *testing.T) {
-	w := newWorld(t, setting{ward: 10})
+	w := newWorld(t, setting{memory: true, ward: 10})
 	page := searchPage(t, w)
 	_, err := w.ledger.Receive(t.Context(), ledger.Answer{Source: "ward", Kind: "ServiceRequest", Body: page}, ledger.Cursor{})
 	require.NoError(t, err)

@@ -120,7 +120,7 @@ func (w *world) csr(path string) map[string]any {
 }
 
 func TestFinding_server_MP5_WhatTheSourceDeletedIsMarkedAndComesBack(t *testing.T) {
-	w := newWorld(t, setting{ward: 40})
+	w := newWorld(t, setting{memory: true, ward: 40})
 	f := w.behind()
 	w.run(w.ward)
 	active := w.ofWard("ClinicalServiceRequest", "sr", "ServiceRequest", "Active")
@@ -161,7 +161,7 @@ func TestFinding_server_MP5_WhatTheSourceDeletedIsMarkedAndComesBack(t *testing.
 }
 
 func TestFinding_server_MP5_AReferralThatSalesforceHasMovedOnIsNotMarked(t *testing.T) {
-	w := newWorld(t, setting{ward: 30})
+	w := newWorld(t, setting{memory: true, ward: 30})
 	f := w.behind()
 	w.run(w.ward)
 	active := w.ofWard("ClinicalServiceRequest", "sr", "ServiceRequest", "Active")
@@ -176,7 +176,7 @@ func TestFinding_server_MP5_AReferralThatSalesforceHasMovedOnIsNotMarked(t *test
 }
 
 func TestFinding_server_MP5_AHistoryThatEndsWithADeletionIsTheSourcesWordToo(t *testing.T) {
-	w := newWorld(t, setting{ward: 30})
+	w := newWorld(t, setting{memory: true, ward: 30})
 	f := w.behind()
 	w.run(w.ward)
 	active := w.ofWard("ClinicalServiceRequest", "sr", "ServiceRequest", "Active")
@@ -201,7 +201,7 @@ func TestFinding_server_MP5_AHistoryThatEndsWithADeletionIsTheSourcesWordToo(t *
 }
 
 func TestFinding_server_MP5_AGatewaysPageIsNoDeletionWhateverItsStatus(t *testing.T) {
-	w := newWorld(t, setting{ward: 30})
+	w := newWorld(t, setting{memory: true, ward: 30})
 	f := w.behind()
 	w.run(w.ward)
 	f.gateway = true
@@ -214,7 +214,7 @@ func TestFinding_server_MP5_AGatewaysPageIsNoDeletionWhateverItsStatus(t *testin
 
 func TestFinding_people_U2_AWrongAddressHaltsTheLaneAndSettlesNothing(t *testing.T) {
 	for _, status := range []int{http.StatusNotFound, http.StatusGone} {
-		w := newWorld(t, setting{ward: 40})
+		w := newWorld(t, setting{memory: true, ward: 40})
 		f := w.behind()
 		w.run(w.ward)
 		before, writes := w.statement(), w.org.Writes()
@@ -241,7 +241,7 @@ func TestFinding_people_U2_AWrongAddressHaltsTheLaneAndSettlesNothing(t *testing
 }
 
 func TestFinding_people_U2_AnOperatorWhoHasLookedCanTakeThemForGone(t *testing.T) {
-	w := newWorld(t, setting{ward: 40})
+	w := newWorld(t, setting{memory: true, ward: 40})
 	f := w.behind()
 	w.run(w.ward)
 	for _, path := range w.ofWard("ClinicalServiceRequest", "sr", "ServiceRequest", "Active") {
@@ -259,7 +259,7 @@ func TestFinding_people_U2_AnOperatorWhoHasLookedCanTakeThemForGone(t *testing.T
 }
 
 func TestFinding_people_U2_AFewThatAreNotVisibleAreReadAgainWhenTheAddressChanges(t *testing.T) {
-	w := newWorld(t, setting{ward: 40})
+	w := newWorld(t, setting{memory: true, ward: 40})
 	f := w.behind()
 	w.run(w.ward)
 	held := w.statement().Held
@@ -277,7 +277,7 @@ func TestFinding_people_U2_AFewThatAreNotVisibleAreReadAgainWhenTheAddressChange
 }
 
 func TestLiveRecordsOfAFHIRServerAreReadAgainInFewCalls(t *testing.T) {
-	w := newWorld(t, setting{ward: 60})
+	w := newWorld(t, setting{memory: true, ward: 60})
 	f := w.behind()
 	w.run(w.ward)
 	live, err := w.ledger.Live(t.Context(), "ward")
@@ -294,7 +294,7 @@ func TestLiveRecordsOfAFHIRServerAreReadAgainInFewCalls(t *testing.T) {
 }
 
 func TestFinding_people_U2_AnA005ThatAnswers404ForEachReferralHaltsTheLane(t *testing.T) {
-	w := newWorld(t, setting{referrals: 30})
+	w := newWorld(t, setting{memory: true, referrals: 30})
 	w.run(w.eRS)
 	before := w.statement()
 	w.loseA005(http.StatusNotFound)

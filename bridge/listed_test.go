@@ -48,7 +48,7 @@ func (w *world) said(ubrn, field string) string {
 
 func TestFinding_values_O11_WhatOnlyTheWorklistSaysReachesSalesforceAndEndsWithIt(t *testing.T) {
 	// Before: a referral without a slot is in Salesforce, with the day of the worklist.
-	w := newWorld(t, setting{referrals: 30})
+	w := newWorld(t, setting{memory: true, referrals: 30})
 	w.run(w.eRS)
 	ubrn := w.deferredHere()
 	row := func() map[string]any { return w.row("ClinicalServiceRequest", "ers.sr."+ubrn) }
@@ -86,7 +86,7 @@ func TestFinding_values_O11_WhatOnlyTheWorklistSaysReachesSalesforceAndEndsWithI
 }
 
 func TestFinding_values_O11_AnEntryAboutAnotherPatientWritesNothing(t *testing.T) {
-	w := newWorld(t, setting{referrals: 20})
+	w := newWorld(t, setting{memory: true, referrals: 20})
 	w.run(w.eRS)
 	ubrn := w.deferredHere()
 	key := "ers.sr." + ubrn
@@ -111,7 +111,7 @@ func TestFinding_values_O11_AnEntryAboutAnotherPatientWritesNothing(t *testing.T
 }
 
 func TestFinding_values_O11_APlanNamesTheReferralOfWhichAnUnreadWorklistSaysSomethingNew(t *testing.T) {
-	w := newWorld(t, setting{referrals: 20})
+	w := newWorld(t, setting{memory: true, referrals: 20})
 	w.run(w.eRS)
 	ubrn := w.deferredHere()
 	entry := `{"resourceType":"List","entry":[{"extension":[{"url":"https://fhir.nhs.uk/STU3/StructureDefinition/Extension-eRS-AppointmentSlotIssues-WorkListItem-1",` +

@@ -37,7 +37,7 @@ func (w *world) observe(ref fhir.Reference, version string, body []byte) {
 }
 
 func TestContentThatComesBackAfterALostWriteIsComparedAndNotTakenForApplied(t *testing.T) {
-	w := newWorld(t, setting{ward: 12})
+	w := newWorld(t, setting{memory: true, ward: 12})
 	a := w.wardWork("active")
 	w.sync(w.ward)
 	key := "ward.sr." + a.Ref.ID
@@ -50,6 +50,7 @@ func TestContentThatComesBackAfterALostWriteIsComparedAndNotTakenForApplied(t *t
 	w.reopen(nil)
 	w.observe(a.Ref, "9", a.Body)
 	w.sync(w.ward)
+	w.wait(time.Hour) // the write of the crash cannot take effect any more
 	w.sync(w.ward)
 	open, err := w.ledger.Unresolved(t.Context())
 	require.NoError(t, err)
@@ -58,7 +59,7 @@ func TestContentThatComesBackAfterALostWriteIsComparedAndNotTakenForApplied(t *t
 }
 
 func TestWaitingForAPatientUsesUpNoAttempts(t *testing.T) {
-	w := newWorld(t, setting{referrals: 42})
+	w := newWorld(t, setting{memory: true, referrals: 42})
 	w.run(w.eRS)
 	for range 10 {
 		w.wait(10 * time.Minute)
@@ -76,7 +77,7 @@ func TestWaitingForAPatientUsesUpNoAttempts(t *testing.T) {
 }
 
 func TestAnApprovalIsWorthNothingOnceTheOperationIsSwitchedOff(t *testing.T) {
-	w := newWorld(t, setting{referrals: 20, permits: cancelling(true)})
+	w := newWorld(t, setting{memory: true, referrals: 20, permits: cancelling(true)})
 	w.run(w.eRS)
 	w.edit(w.booked(), map[string]any{"Status": "Revoked", "Bridge_Action_Reason__c": "TREATMENT_NO_LONGER_REQUIRED"})
 	w.sync(w.eRS)
@@ -89,7 +90,7 @@ func TestAnApprovalIsWorthNothingOnceTheOperationIsSwitchedOff(t *testing.T) {
 }
 
 func TestAnApprovalIsForOneOperationAndNotForAnother(t *testing.T) {
-	w := newWorld(t, setting{referrals: 20, permits: cancelling(true)})
+	w := newWorld(t, setting{memory: true, referrals: 20, permits: cancelling(true)})
 	w.run(w.eRS)
 	ubrn := w.booked()
 	w.edit(ubrn, map[string]any{"Status": "Revoked", "Bridge_Action_Reason__c": "TREATMENT_NO_LONGER_REQUIRED"})
@@ -103,7 +104,7 @@ func TestAnApprovalIsForOneOperationAndNotForAnother(t *testing.T) {
 }
 
 func TestAnApprovalIsForOneValueAndNotForAnother(t *testing.T) {
-	w := newWorld(t, setting{ward: 12, permits: []bridge.Permit{{Operation: fhir.OperationUpdate, Approval: true}}})
+	w := newWorld(t, setting{memory: true, ward: 12, permits: []bridge.Permit{{Operation: fhir.OperationUpdate, Approval: true}}})
 	w.run(w.ward)
 	var key string
 	for _, row := range w.org.Rows("ClinicalServiceRequest") {
@@ -123,7 +124,7 @@ func TestAnApprovalIsForOneValueAndNotForAnother(t *testing.T) {
 }
 
 func TestWhatTheSourceRefusedIsNotSentAgainUntilSomebodyEditsTheRecord(t *testing.T) {
-	w := newWorld(t, setting{referrals: 20, permits: cancelling(false)})
+	w := newWorld(t, setting{memory: true, referrals: 20, permits: cancelling(false)})
 	w.run(w.eRS)
 	w.edit(w.booked(), map[string]any{"Status": "Revoked", "Bridge_Action_Reason__c": "TREATMENT_NO_LONGER_REQUIRED"})
 	w.ers.SetFaults(erssim.Faults{Next: []erssim.Fault{{Call: "A036", Status: 422, Times: -1}}})
@@ -137,7 +138,7 @@ func TestWhatTheSourceRefusedIsNotSentAgainUntilSomebodyEditsTheRecord(t *testin
 
 func TestAReadThatFailsRefusesNobodysChange(t *testing.T) {
 	for _, status := range []int{401, 403, 404} {
-		w := newWorld(t, setting{referrals: 20, permits: cancelling(false)})
+		w := newWorld(t, setting{memory: true, referrals: 20, permits: cancelling(false)})
 		w.run(w.eRS)
 		w.edit(w.booked(), map[string]any{"Status": "Revoked", "Bridge_Action_Reason__c": "TREATMENT_NO_LONGER_REQUIRED"})
 		// someone edits another record later, so the overlap does not re-propose
@@ -151,7 +152,7 @@ func TestAReadThatFailsRefusesNobodysChange(t *testing.T) {
 }
 
 func TestAReferralThatWasLostIsReadAgainWhenSomethingNamesIt(t *testing.T) {
-	w := newWorld(t, setting{referrals: 20})
+	w := newWorld(t, setting{memory: true, referrals: 20})
 	w.run(w.eRS)
 	ubrn := w.booked()
 	w.ers.SetFaults(erssim.Faults{Next: []erssim.Fault{{Call: "A005", Status: 422, Code: "NO_RELATIONSHIP"}}})
@@ -196,7 +197,7 @@ func TestASyncTakesEachRecordOnceHoweverLongItLasts(t *testing.T) {
 }
 
 func TestOneRestrictedReferralDoesNotStopTheOthers(t *testing.T) {
-	w := newWorld(t, setting{referrals: 20})
+	w := newWorld(t, setting{memory: true, referrals: 20})
 	w.ers.SetFaults(erssim.Faults{Next: []erssim.Fault{{Call: "A005", Status: 403}}})
 	require.NoError(t, w.eRS.Poll(t.Context()))
 	w.ers.SetFaults(erssim.Faults{Next: []erssim.Fault{{Call: "A005", Status: 403}}})
@@ -206,7 +207,7 @@ func TestOneRestrictedReferralDoesNotStopTheOthers(t *testing.T) {
 }
 
 func TestLiveReferralsAreReadAgainBetweenPolls(t *testing.T) {
-	w := newWorld(t, setting{referrals: 20})
+	w := newWorld(t, setting{memory: true, referrals: 20})
 	w.run(w.eRS)
 	ev := w.ers.Evolve(erssim.Changes{Cancellations: 3})
 	for range 10 { // 10 hours of syncs, Refresh = 1h, next poll is tomorrow
@@ -223,7 +224,7 @@ func TestLiveReferralsAreReadAgainBetweenPolls(t *testing.T) {
 }
 
 func TestAChangeThatTheSourceCannotTellIsNoDivergence(t *testing.T) {
-	w := newWorld(t, setting{ward: 12, permits: []bridge.Permit{{Operation: fhir.OperationUpdate}}})
+	w := newWorld(t, setting{memory: true, ward: 12, permits: []bridge.Permit{{Operation: fhir.OperationUpdate}}})
 	w.run(w.ward)
 	for _, row := range w.org.Rows("ServiceAppointment") {
 		if row["Status"] == "Scheduled" {
@@ -236,7 +237,7 @@ func TestAChangeThatTheSourceCannotTellIsNoDivergence(t *testing.T) {
 }
 
 func TestAReferralThatWaitsIsReadAgainBeforeItIsApplied(t *testing.T) {
-	w := newWorld(t, setting{referrals: 42})
+	w := newWorld(t, setting{memory: true, referrals: 42})
 	w.run(w.eRS)
 	held, _ := w.ledger.Entries(t.Context(), ledger.Filter{Source: "ers", Fates: []ledger.Fate{ledger.Held}})
 	var ubrn string
@@ -268,7 +269,7 @@ func (s *stopping) Upsert(ctx context.Context, object, keyField string, records 
 }
 
 func TestAStopLeavesWhatWasNotSentWhereItWas(t *testing.T) {
-	w := newWorld(t, setting{referrals: 20})
+	w := newWorld(t, setting{memory: true, referrals: 20})
 	require.NoError(t, w.eRS.Poll(t.Context()))
 	ctx, stop := context.WithCancel(t.Context())
 	w.eRS.Applier.Target = &stopping{w.eRS.Planner.Target.(*sfdc.Client), stop, 3}

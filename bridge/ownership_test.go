@@ -15,7 +15,7 @@ import (
 
 func TestFinding_server_MP2_AnAppointmentThatMovesToAnotherReferralIsHeldAndNotCalledApplied(t *testing.T) {
 	// Before: an appointment stands under its referral. The source hangs it under another one.
-	w := newWorld(t, setting{ward: 12})
+	w := newWorld(t, setting{memory: true, ward: 12})
 	require.NoError(t, w.ward.Poll(t.Context()))
 	due, err := w.ledger.Due(t.Context(), "ward", ledger.Turn{})
 	require.NoError(t, err)
@@ -55,7 +55,7 @@ func TestFinding_server_MP2_AnAppointmentThatMovesToAnotherReferralIsHeldAndNotC
 
 func TestFinding_clients_J2_AnAppointmentNumberFromAnotherReferralTouchesNothing(t *testing.T) {
 	// Before: the referral of one patient has an appointment. Another patient's referral comes with the same number.
-	w := newWorld(t, setting{referrals: 20})
+	w := newWorld(t, setting{memory: true, referrals: 20})
 	w.run(w.eRS)
 	number := regexp.MustCompile(`"reference":"Appointment/([0-9]+)`)
 	bodies := map[string][]byte{}

@@ -13,7 +13,7 @@ import (
 )
 
 func TestFinding_code_T6_OneBrokenServiceKeepsNeitherBodiesForEverNorTheMarkOfTheFirstRun(t *testing.T) {
-	w := newWorld(t, setting{referrals: 10})
+	w := newWorld(t, setting{memory: true, referrals: 10})
 	w.eRS.Poller.(*bridge.ERS).Services = []string{"21012", "99999"} // the second is not one of ours
 	w.eRS.Retention = time.Hour
 	require.Error(t, w.eRS.Poll(t.Context()))

@@ -34,7 +34,7 @@ func (w *world) edit(ubrn string, fields map[string]any) {
 }
 
 func TestACancellationInSalesforceIsCarriedToERSOnceWithIfMatch(t *testing.T) {
-	w := newWorld(t, setting{referrals: 20, permits: cancelling(false)})
+	w := newWorld(t, setting{memory: true, referrals: 20, permits: cancelling(false)})
 	w.run(w.eRS)
 	ubrn := w.booked()
 	w.edit(ubrn, map[string]any{"Status": "Revoked", "Bridge_Action_Reason__c": "TREATMENT_NO_LONGER_REQUIRED"})
@@ -57,7 +57,7 @@ func TestACancellationInSalesforceIsCarriedToERSOnceWithIfMatch(t *testing.T) {
 }
 
 func TestWhatIsNotSwitchedOnIsReportedAndNotSent(t *testing.T) {
-	w := newWorld(t, setting{referrals: 20})
+	w := newWorld(t, setting{memory: true, referrals: 20})
 	w.run(w.eRS)
 	ubrn := w.booked()
 	w.edit(ubrn, map[string]any{"Status": "Revoked", "Bridge_Action_Reason__c": "TREATMENT_NO_LONGER_REQUIRED"})
@@ -73,7 +73,7 @@ func TestWhatIsNotSwitchedOnIsReportedAndNotSent(t *testing.T) {
 }
 
 func TestAChangeWaitsForAnOperatorUnlessConfiguredOtherwise(t *testing.T) {
-	w := newWorld(t, setting{referrals: 20, permits: cancelling(true)})
+	w := newWorld(t, setting{memory: true, referrals: 20, permits: cancelling(true)})
 	w.run(w.eRS)
 	w.edit(w.booked(), map[string]any{"Status": "Revoked", "Bridge_Action_Reason__c": "TREATMENT_NO_LONGER_REQUIRED"})
 	w.sync(w.eRS)
@@ -87,7 +87,7 @@ func TestAChangeWaitsForAnOperatorUnlessConfiguredOtherwise(t *testing.T) {
 }
 
 func TestAMissingReasonHoldsTheChangeAndItGoesOnWhenGiven(t *testing.T) {
-	w := newWorld(t, setting{referrals: 20, permits: cancelling(false)})
+	w := newWorld(t, setting{memory: true, referrals: 20, permits: cancelling(false)})
 	w.run(w.eRS)
 	ubrn := w.booked()
 	w.edit(ubrn, map[string]any{"Status": "Revoked"})
@@ -98,7 +98,7 @@ func TestAMissingReasonHoldsTheChangeAndItGoesOnWhenGiven(t *testing.T) {
 }
 
 func TestAnOperationWhoseAnswerWasLostIsNotSentTwice(t *testing.T) {
-	w := newWorld(t, setting{referrals: 20, permits: cancelling(false)})
+	w := newWorld(t, setting{memory: true, referrals: 20, permits: cancelling(false)})
 	w.run(w.eRS)
 	ubrn := w.booked()
 	w.edit(ubrn, map[string]any{"Status": "Revoked", "Bridge_Action_Reason__c": "TREATMENT_NO_LONGER_REQUIRED"})
@@ -117,7 +117,7 @@ func TestAnOperationWhoseAnswerWasLostIsNotSentTwice(t *testing.T) {
 }
 
 func TestARefusedVersionIsDecidedAgainOnTheNewOne(t *testing.T) {
-	w := newWorld(t, setting{referrals: 20, permits: cancelling(false)})
+	w := newWorld(t, setting{memory: true, referrals: 20, permits: cancelling(false)})
 	w.run(w.eRS)
 	ubrn := w.booked()
 	w.edit(ubrn, map[string]any{"Status": "Revoked", "Bridge_Action_Reason__c": "TREATMENT_NO_LONGER_REQUIRED"})
@@ -130,7 +130,7 @@ func TestARefusedVersionIsDecidedAgainOnTheNewOne(t *testing.T) {
 }
 
 func TestACoordinatorsChangeIsKeptWhileTheSourceChangesSomethingElse(t *testing.T) {
-	w := newWorld(t, setting{referrals: 30})
+	w := newWorld(t, setting{memory: true, referrals: 30})
 	w.run(w.eRS)
 	var ubrn string
 	for _, r := range w.ers.Referrals() {
@@ -147,7 +147,7 @@ func TestACoordinatorsChangeIsKeptWhileTheSourceChangesSomethingElse(t *testing.
 }
 
 func TestAStatusOfTheWardGoesBackToItsFHIRServerByIfMatch(t *testing.T) {
-	w := newWorld(t, setting{ward: 12, permits: []bridge.Permit{{Operation: fhir.OperationUpdate}}})
+	w := newWorld(t, setting{memory: true, ward: 12, permits: []bridge.Permit{{Operation: fhir.OperationUpdate}}})
 	w.run(w.ward)
 	var key string
 	for _, row := range w.org.Rows("ClinicalServiceRequest") {

@@ -15,7 +15,7 @@ import (
 const stopFlag = "Bridge_Stop_Contact__c"
 
 func TestFinding_values_O6_TheStopFlagStandsWhereTheRecordItselfFails(t *testing.T) {
-	w := newWorld(t, setting{referrals: 5})
+	w := newWorld(t, setting{memory: true, referrals: 5})
 	w.page(w.request("s1", "1", "2026-03-01T10:00:00Z", "active"))
 	w.sync(w.ward)
 	row := func() map[string]any { return w.row("ClinicalServiceRequest", "ward.sr.s1") }
@@ -32,7 +32,7 @@ func TestFinding_values_O6_TheStopFlagStandsWhereTheRecordItselfFails(t *testing
 }
 
 func TestFinding_values_O6_TheStopFlagIsSetThoughAnUnknownCodeHoldsTheRecord(t *testing.T) {
-	w := newWorld(t, setting{referrals: 5})
+	w := newWorld(t, setting{memory: true, referrals: 5})
 	w.page(w.request("s2", "1", "2026-03-01T10:00:00Z", "active"))
 	w.sync(w.ward)
 	w.page(strings.Replace(w.request("s2", "2", "2026-03-01T10:02:00Z", "entered-in-error"), `"routine"`, `"soonish"`, 1))
@@ -42,7 +42,7 @@ func TestFinding_values_O6_TheStopFlagIsSetThoughAnUnknownCodeHoldsTheRecord(t *
 }
 
 func TestFinding_values_O6_AStopFlagThatAPersonSetStays(t *testing.T) {
-	w := newWorld(t, setting{referrals: 5})
+	w := newWorld(t, setting{memory: true, referrals: 5})
 	w.page(w.request("s3", "1", "2026-03-01T10:00:00Z", "active"))
 	w.sync(w.ward)
 	require.NoError(t, w.org.Edit("ClinicalServiceRequest", "ward.sr.s3", map[string]any{stopFlag: true}))
@@ -53,7 +53,7 @@ func TestFinding_values_O6_AStopFlagThatAPersonSetStays(t *testing.T) {
 }
 
 func TestFinding_values_O6_APatientWhoBecomesSensitiveStopsWhatIsThere(t *testing.T) {
-	w := newWorld(t, setting{referrals: 30})
+	w := newWorld(t, setting{memory: true, referrals: 30})
 	w.run(w.eRS)
 	ubrn := w.booked()
 	w.ers.SetFaults(erssim.Faults{Next: []erssim.Fault{{Call: "A005", Status: 422, Code: "PATIENT_ERROR", Times: -1}}})

@@ -77,7 +77,7 @@ func TestWhatChangesAtTheSourceIsWrittenAndNothingElse(t *testing.T) {
 }
 
 func TestTroublesomeRecordsAreHeldOrDeadWithAReasonAndTheirNeighboursGoOn(t *testing.T) {
-	w := newWorld(t, setting{referrals: 40, people: 36, messy: true})
+	w := newWorld(t, setting{memory: true, referrals: 40, people: 36, messy: true})
 	w.run(w.eRS)
 	for ubrn, want := range map[string]struct {
 		fate ledger.Fate
@@ -118,7 +118,7 @@ func TestAPatientWhoIsNotInSalesforceIsLookedForAgainEachRun(t *testing.T) {
 }
 
 func TestALostAnswerOfSalesforceNeverMakesADuplicate(t *testing.T) {
-	w := newWorld(t, setting{referrals: 20})
+	w := newWorld(t, setting{memory: true, referrals: 20})
 	require.NoError(t, w.eRS.Poll(t.Context()))
 	require.NoError(t, w.org.Break(sfdcsim.Fault{Kind: sfdcsim.Drop, Calls: 8}))
 	_, _ = w.eRS.Sync(t.Context())
@@ -172,7 +172,7 @@ func TestALostLedgerIsRebuiltFromSalesforceByKeyWithoutADuplicate(t *testing.T) 
 }
 
 func TestAValidationRuleHoldsWhatItHitsUntilItIsRepaired(t *testing.T) {
-	w := newWorld(t, setting{referrals: 20})
+	w := newWorld(t, setting{memory: true, referrals: 20})
 	require.NoError(t, w.org.Break(sfdcsim.Fault{Kind: sfdcsim.Rule, Object: "ClinicalServiceRequest", Field: "Priority",
 		Equals: "Urgent", Message: "Marker Humperdinck says no"}))
 	r := w.run(w.eRS)
@@ -191,7 +191,7 @@ func TestAValidationRuleHoldsWhatItHitsUntilItIsRepaired(t *testing.T) {
 }
 
 func TestAnAppointmentThatWasRebookedIsMarkedAndTheNewOneIsCreated(t *testing.T) {
-	w := newWorld(t, setting{referrals: 30})
+	w := newWorld(t, setting{memory: true, referrals: 30})
 	w.run(w.eRS)
 	w.days(1)
 	events := w.ers.Evolve(erssim.Changes{Bookings: 5})
@@ -257,7 +257,7 @@ func TestNothingPersonalReachesTheLog(t *testing.T) {
 }
 
 func TestAKnownReferralThatComesWithAnotherPatientIsDeadAndUntouched(t *testing.T) {
-	w := newWorld(t, setting{referrals: 5})
+	w := newWorld(t, setting{memory: true, referrals: 5})
 	ref := fhir.Reference{Type: "ReferralRequest", ID: "000000070001"}
 	w.run(w.eRS)
 	known, err := w.ledger.Known(t.Context(), "ers", ref)

@@ -28,7 +28,7 @@ func (w *world) request(id, version, updated, status string) string {
 }
 
 func TestFinding_code_T3_APageOfALaggingCopyRollsNoReferralBack(t *testing.T) {
-	w := newWorld(t, setting{referrals: 5})
+	w := newWorld(t, setting{memory: true, referrals: 5})
 	w.page(w.request("x1", "3", "2026-03-01T10:03:00Z", "completed"))
 	w.sync(w.ward)
 	require.Equal(t, "Completed", w.row("ClinicalServiceRequest", "ward.sr.x1")["Status"])
@@ -42,7 +42,7 @@ func TestFinding_code_T3_APageOfALaggingCopyRollsNoReferralBack(t *testing.T) {
 }
 
 func TestFinding_inputs_B15_OfOpaqueVersionsTheOneThatTheServerChangedLastCounts(t *testing.T) {
-	w := newWorld(t, setting{referrals: 5})
+	w := newWorld(t, setting{memory: true, referrals: 5})
 	w.page(w.request("x2", "f00d", "2026-03-01T10:05:00Z", "revoked"), w.request("x2", "0ff1", "2026-03-01T10:00:00Z", "active"))
 	w.sync(w.ward)
 	assert.Equal(t, "Revoked", w.row("ClinicalServiceRequest", "ward.sr.x2")["Status"])
@@ -68,7 +68,7 @@ func (w *world) ahead(by int) {
 }
 
 func TestFinding_clients_J1_AWorklistAheadOfA005BlocksNothingAndCostsOneReadAPoll(t *testing.T) {
-	w := newWorld(t, setting{referrals: 6})
+	w := newWorld(t, setting{memory: true, referrals: 6})
 	w.run(w.eRS)
 	before := w.statement()
 	require.Equal(t, 6, before.Applied)

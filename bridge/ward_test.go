@@ -286,3 +286,8 @@ func stamped(at time.Time, condition string) bool {
 	}
 	return at.Equal(t)
 }
+
+// refuse answers every page with a status.
+func (w *ward) refuse(status int) {
+	w.break_ = func(url.Values, []*wardRow) int { return status }
+}
