@@ -111,7 +111,7 @@ func TestFinding_values_O11_AnEntryAboutAnotherPatientWritesNothing(t *testing.T
 }
 
 func TestFinding_values_O11_APlanNamesTheReferralOfWhichAnUnreadWorklistSaysSomethingNew(t *testing.T) {
-	w := newWorld(t, setting{memory: true, referrals: 20})
+	w := newWorld(t, setting{referrals: 20})
 	w.run(w.eRS)
 	ubrn := w.deferredHere()
 	entry := `{"resourceType":"List","entry":[{"extension":[{"url":"https://fhir.nhs.uk/STU3/StructureDefinition/Extension-eRS-AppointmentSlotIssues-WorkListItem-1",` +

@@ -34,9 +34,10 @@ type shelf struct {
 	rows     map[string]sobject.Record // in Salesforce
 	images   map[string]sobject.Record // as last synced
 	owners   map[string]owner
-	open     map[string][]ledger.Intent // writes whose outcome nobody saw
-	unclear  map[string][]string        // fields with a value that may be ours or a person's
-	removed  map[string]sobject.Record  // rows that somebody deleted
+	open     map[string][]ledger.Intent  // writes whose outcome nobody saw
+	unclear  map[string][]string         // fields with a value that may be ours or a person's
+	carried  map[string][]ledger.Carried // what a person set and the source took over
+	removed  map[string]sobject.Record   // rows that somebody deleted
 	known    map[fhir.Reference]ledger.Known
 	cursors  map[string]string
 	broken   error  // what Salesforce answers instead
@@ -126,7 +127,7 @@ func (s *shelf) row(object, key string) (ledger.Row, bool) {
 	id := object + " " + key
 	image, known := s.images[id]
 	o := s.owners[id]
-	r := ledger.Row{Object: object, Key: key, Image: ledger.Image{Record: image, Unclear: s.unclear[id]}, Known: known, Open: s.open[id], Source: o.source, Ref: o.ref}
+	r := ledger.Row{Object: object, Key: key, Image: ledger.Image{Record: image, Unclear: s.unclear[id], Carried: s.carried[id]}, Known: known, Open: s.open[id], Source: o.source, Ref: o.ref}
 	return r, known || len(r.Open) > 0
 }
 
