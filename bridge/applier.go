@@ -44,15 +44,18 @@ type Applier struct {
 	Journal journal
 	Objects []string // in the order of writing: parents before children
 	Now     func() time.Time
+	// Raise is called before the first write of a run; where it fails nothing is written. Nil = nobody counts runs.
+	Raise func(ctx context.Context) error
 	// Progress is told how many steps of the plan are settled; nil = nobody listens.
 	Progress func(done, total int)
 
 	refused int           // rows refused for permission, one after the other
 	moves   map[owner]int // how often a row of a record moved between plan and write, in this run
+	raised  bool          // Raise was called in this run
 }
 
 // begin begins a run.
-func (a *Applier) begin() { a.moves = map[owner]int{} }
+func (a *Applier) begin() { a.moves, a.raised = map[owner]int{}, false }
 
 const maxMoves = 3 // then the record waits for the next run
 
@@ -193,6 +196,12 @@ func (r *applying) batch(ctx context.Context, steps []*Step, rows []*Write) erro
 // send sends the rows; each attempt is written down before its first byte. stop is why nothing more may be sent, err why it is not
 // known what became of them.
 func (r *applying) send(ctx context.Context, steps []*Step, rows []*Write) (results []sfdc.SaveResult, stop, err error) {
+	if r.Raise != nil && !r.raised {
+		if err := r.Raise(ctx); err != nil {
+			return nil, nil, err
+		}
+		r.raised = true
+	}
 	records := make([]sobject.Record, len(rows))
 	for i, w := range rows {
 		records[i] = w.Send

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"refbridge/fhir"
@@ -167,6 +168,9 @@ func (c *comparison) step(ctx context.Context, s *Step) error {
 		if !c.parents(s, w) {
 			return nil
 		}
+		if c.older(w) {
+			return fmt.Errorf("%s %s: %w", w.Object, w.Key.Value, errOlder)
+		}
 		c.write(s, w)
 		if s.Fate != ledger.Pending {
 			return nil
@@ -244,6 +248,13 @@ func (c *comparison) present(s *Step, v sobject.Value) bool {
 	}
 	return c.planner.foreseen.has(id) ||
 		slices.ContainsFunc(s.Writes, func(w *Write) bool { return recordID(w.Object, w.Key) == id })
+}
+
+// older reports whether a row shows that the ledger is older than the truth.
+func (c *comparison) older(w *Write) bool {
+	have, there := c.current.get(w.Object, w.Key)
+	return there && w.exclusive() && strings.HasPrefix(w.Key.Value, c.planner.Flow+".") &&
+		olderBy(c.rows[recordID(w.Object, w.Key)], have, c.planner.anew)
 }
 
 // write decides what is sent for one record.

@@ -42,7 +42,8 @@ type Flow struct {
 	MaxPoll time.Duration // how long one poll lasts before it leaves the rest to the next; zero = until it is done
 	// AcceptGone takes records as not visible or deleted however many there are: an operator has looked.
 	AcceptGone bool
-	Base       string // address of the source: records that were not visible are read again when it changes
+	Recovery   *Recovery // nil: nobody asks whether the ledger is as new as Salesforce
+	Base       string    // address of the source: records that were not visible are read again when it changes
 	// Retention is how long raw bodies are kept; zero = for ever.
 	Retention time.Duration
 	// Describe gives a hash of what the org says of the tables' objects; nil = its changes release nothing.
@@ -61,6 +62,9 @@ const planBatch = 200
 
 // Poll asks the source once and notes what it said, and since when it cannot be asked.
 func (f *Flow) Poll(ctx context.Context) error {
+	if err := f.current(ctx); err != nil {
+		return err
+	}
 	err := f.poll(ctx)
 	if stopped(ctx, err) {
 		return err
@@ -252,6 +256,9 @@ func (f *Flow) Sync(ctx context.Context) (Report, error) { return f.SyncAfter(ct
 // records a second time, and the halt is not told a second time.
 func (f *Flow) SyncAfter(ctx context.Context, polled error) (Report, error) {
 	var report Report
+	if err := f.current(ctx); err != nil {
+		return report, err
+	}
 	if err := f.prepare(ctx); err != nil {
 		return report, err
 	}
@@ -332,6 +339,9 @@ func (f *Flow) apply(ctx context.Context, report *Report) error {
 			return err
 		}
 		plan, err := planner.Inbound(ctx, work)
+		if errors.Is(err, errOlder) && f.Recovery != nil {
+			return f.BeginRebuild(ctx, err.Error())
+		}
 		if err != nil {
 			return err
 		}
@@ -355,7 +365,9 @@ func (f *Flow) marked(ctx context.Context) (Planner, error) {
 	if synced == "" && planner.Policy.Run == "live" {
 		planner.Policy.Run = "first"
 	}
-	return planner, nil
+	anew, err := f.Ledger.Cursor(ctx, f.Name, rebuiltCursor)
+	planner.anew, _ = time.Parse(time.RFC3339, anew)
+	return planner, err
 }
 
 // heard reports whether a poll ever brought anything in. One service of several that cannot be read does not keep the others from

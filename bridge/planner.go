@@ -70,7 +70,8 @@ type Planner struct {
 	Policy Policy
 	Now    func() time.Time
 
-	foreseen foreseen // of a dry run
+	foreseen foreseen  // of a dry run
+	anew     time.Time // when the ledger was made anew last
 }
 
 // Inbound plans one batch of work. One record's failure is in its Step; the error is for what stops the whole run

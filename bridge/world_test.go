@@ -47,6 +47,7 @@ type setting struct {
 	messy     bool
 	memory    bool // no sockets
 	permits   []bridge.Permit
+	hidden    []string // what the org does not have
 }
 
 // newWorld starts everything. Before: nothing is synced.
@@ -63,7 +64,7 @@ func newWorld(t *testing.T, s setting) *world {
 	if people == 0 {
 		people = s.referrals
 	}
-	w.org, err = sfdcsim.New(sfdcsim.Options{Seed: 3, People: people, Now: w.now})
+	w.org, err = sfdcsim.New(sfdcsim.Options{Seed: 3, People: people, Now: w.now, Hidden: s.hidden})
 	require.NoError(t, err)
 	w.urls = [3]string{w.serve(w.ers), w.serve(w.fhir), w.serve(w.org)}
 	w.tables, err = mapping.Load(mapping.Default(), mapping.Options{PatientKey: func(n fhir.NHSNumber) string {
@@ -114,7 +115,8 @@ func (w *world) flow(name, dialect string, patient bridge.PatientMode, target *s
 		Policy: bridge.Policy{Patient: patient, System: "https://" + name + ".example", Run: "live", Token: []byte("token secret"),
 			Lookup: sfdc.Lookup{Object: "Identifier", Field: "IdValue", Parent: "ParentRecordId",
 				Where: map[string]string{"SourceSystem": fhir.SystemNHSNumber}}}}
-	f.Applier = &bridge.Applier{Target: target, Journal: w.ledger, Now: w.now}
+	f.Recovery = &bridge.Recovery{Target: target, Ledger: w.ledger, Now: w.now}
+	f.Applier = &bridge.Applier{Target: target, Journal: w.ledger, Now: w.now, Raise: f.Recovery.Raise}
 	for _, o := range w.tables.Objects() {
 		f.Applier.Objects = append(f.Applier.Objects, o.Name)
 	}

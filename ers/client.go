@@ -156,6 +156,16 @@ func (c *Client) budget(service string) (name, day string) {
 	return "a008/" + service, c.now().In(c.london).Format(time.DateOnly)
 }
 
+// SpendWorklists takes what is left of the ration of a service today, without a call.
+func (c *Client) SpendWorklists(ctx context.Context, service string) error {
+	left, err := c.WorklistsLeft(ctx, service)
+	for ; err == nil && left > 0; left-- {
+		name, day := c.budget(service)
+		err = c.ration.Spend(ctx, name, day, c.daily)
+	}
+	return err
+}
+
 // WorklistsLeft returns how many calls of Worklist the ration of a service has left today. It makes no call.
 func (c *Client) WorklistsLeft(ctx context.Context, service string) (int, error) {
 	if c.ration == nil {

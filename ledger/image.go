@@ -148,13 +148,17 @@ func (l *Ledger) fill(row *Row, r *imageRow) (err error) {
 	if r.body == nil {
 		return nil
 	}
-	plain, err := l.box.open(r.body, r.place()...)
-	if err != nil {
-		return err
-	}
-	row.Image, err = decodeImage(plain)
+	row.Image, err = openImage(l.box, r)
 	row.Known = err == nil
 	return err
+}
+
+func openImage(b *box, r *imageRow) (Image, error) {
+	plain, err := b.open(r.body, r.place()...)
+	if err != nil {
+		return Image{}, err
+	}
+	return decodeImage(plain)
 }
 
 // doubt takes over an open intent.

@@ -86,6 +86,20 @@ func (c *Client) Deleted(ctx context.Context, s Selection) ([]sobject.Record, er
 	return c.recordsAs(ctx, "queryAll", cols, queries)
 }
 
+// DeletedUnder is Deleted for every key that starts with a prefix, with the fields of the selection.
+func (c *Client) DeletedUnder(ctx context.Context, s Selection, keyPrefix string) ([]sobject.Record, error) {
+	call := "deleted " + s.Object
+	cols, err := c.columns(ctx, call, s)
+	if err != nil {
+		return nil, err
+	}
+	q, err := selectFrom(s.Object, cols.names()...).isTrue("IsDeleted").startsWith(s.KeyField, keyPrefix).text()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", call, err)
+	}
+	return c.recordsAs(ctx, "queryAll", cols, []string{q})
+}
+
 // Changed reads the records that were modified at or after since and whose key starts with keyPrefix, oldest first.
 // Commits can become visible later than their stamp: callers overlap by some minutes.
 func (c *Client) Changed(ctx context.Context, s Selection, since time.Time, keyPrefix string) ([]sobject.Record, error) {

@@ -36,9 +36,11 @@ type app struct {
 	tables *mapping.Set
 	ledger *ledger.Ledger
 	target *sfdc.Client
-	flows  []*bridge.Flow
-	logger *slog.Logger
-	logKey []byte
+	// recovery is shared by the lanes: they have one ledger.
+	recovery *bridge.Recovery
+	flows    []*bridge.Flow
+	logger   *slog.Logger
+	logKey   []byte
 }
 
 // access says what a command may do.
@@ -149,6 +151,7 @@ func (a *app) connect(p *program, mode access, patientKey []byte) error {
 	if a.target, err = sfdc.New(c); err != nil {
 		return fmt.Errorf("salesforce: %w", err)
 	}
+	a.recovery = &bridge.Recovery{Target: a.target, Ledger: a.ledger, Now: p.now}
 	for _, src := range a.cfg.Sources {
 		f, err := a.flow(p, src, mode)
 		if err != nil {
@@ -190,7 +193,8 @@ func (a *app) flow(p *program, src config.Source, mode access) (*bridge.Flow, er
 		return f, err
 	}
 	f.Back = back
-	f.Applier = &bridge.Applier{Target: a.target, Journal: a.ledger, Now: p.now}
+	f.Recovery = a.recovery
+	f.Applier = &bridge.Applier{Target: a.target, Journal: a.ledger, Now: p.now, Raise: a.recovery.Raise}
 	for _, o := range a.tables.Objects() {
 		f.Applier.Objects = append(f.Applier.Objects, o.Name)
 	}

@@ -57,6 +57,7 @@ type cli struct {
 	Backfill  backfillCmd  `cmd:"" help:"Bring in named referrals, or what changed in a period."`
 	Show      showCmd      `cmd:"" help:"Show what happened to one referral."`
 	Statement statementCmd `cmd:"" help:"Account for every version ever observed."`
+	Ledger    ledgerCmd    `cmd:"" help:"Work on the ledger itself."`
 	Approve   approveCmd   `cmd:"" help:"Approve a change that waits to go back to its source."`
 	Mapping   mappingCmd   `cmd:"" help:"Check, test, try and read the mapping tables."`
 	Describe  describeCmd  `cmd:"" help:"Ask the org what its objects take; --save writes it for mapping lint."`
