@@ -139,6 +139,10 @@ func fatesOfTheLedger(t *testing.T) []outcomes {
 	now = now.Add(2 * time.Hour)
 	_, err = l.TakeTurns(t.Context(), "ward")
 	require.NoError(t, err)
+	anew := at("anew", "1")
+	require.NoError(t, l.Observe(t.Context(), ledger.Answer{Source: "lost"}, []ledger.Sighting{{Ref: anew, Body: []byte("a")}}))
+	require.NoError(t, l.Settle(t.Context(), []ledger.Settlement{{Source: "lost", Ref: anew, Fate: ledger.Applied}}))
+	require.NoError(t, l.Forget(t.Context(), "lost"))
 	entries, err := l.Entries(t.Context(), ledger.Filter{})
 	require.NoError(t, err)
 	var out []outcomes
