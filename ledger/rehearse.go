@@ -144,6 +144,10 @@ func (r *Rehearsal) copyRef(ctx context.Context, source string, ref fhir.Referen
 			if err := t.put(ctx, row); err != nil {
 				return err
 			}
+			if v, ok := row.(*versionRow); ok {
+				t.count["observed"]++ // Observe takes out of these
+				t.count[v.fate]++
+			}
 		}
 		return nil
 	})
