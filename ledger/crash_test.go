@@ -56,6 +56,9 @@ func crashSettlements() []Settlement {
 }
 
 func TestAKilledProcessLeavesEachTransactionWholeOrUndone(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
 	type after struct {
 		spent, unresolved, links int
 		fate                     Fate
