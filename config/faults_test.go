@@ -112,6 +112,7 @@ func TestEachFaultHasItsLineAndAHint(t *testing.T) {
 		{"e-RS with a day to begin", "rate: 3", "from: 2026-01-31", "    from: 2026-01", "from says nothing for a source of kind ers", "take it out"},
 		{"a refresh that goes back", "rate: 3", "refresh: -4h", "    refresh:", "refresh is not a duration", "for example 4h"},
 		{"a rate of nothing", "rate: 3", "rate: 0", "", "", ""}, // the default of e-RS takes its place
+		{"as many as a rate may be", "rate: 3", "rate: 100", "", "", ""},
 		{"a rate below nothing", "rate: 3", "rate: -1", "    rate:", "not a rate", "calls a second; e-RS allows 10, the default is 5"},
 		{"a rate above all", "rate: 3", "rate: 101", "    rate:", "not a rate", "calls a second; e-RS allows 10, the default is 5"},
 		{"a rate of nothing for a server", "patient: create", "rate: 0", "    rate: 0", "not a rate", "calls a second; e-RS allows 10, the default is 5"},

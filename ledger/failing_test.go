@@ -15,7 +15,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"refbridge/fhir"
-	"refbridge/sfdc/sobject"
 )
 
 // errDisk is what the test has SQLite say.
@@ -143,12 +142,12 @@ func eventful(t *testing.T) *world {
 	w := lived(t)
 	_, err := w.Receive(t.Context(), Answer{Source: "ers", Kind: "worklist", Body: []byte("[]")}, Cursor{})
 	w.must(err)
-	w.must(w.Intend(t.Context(), []Intent{{ID: "open", Source: "ers", Ref: ref("2", "1"), Object: "Account", Key: "open", Digest: "d"}}))
+	w.must(intend(t.Context(), w.Ledger, []Intent{{ID: "open", Source: "ers", Ref: ref("2", "1"), Object: "Account", Key: "open", Digest: "d"}}))
 	w.settle(Settlement{Ref: ref("2", "1"), Fate: Held, Reason: Reason{Code: "no-patient", Detail: "Quillfeather"}, Next: w.now.Add(time.Hour)})
 	for _, id := range []string{"5", "6", "7"} {
 		w.observe(Sighting{Ref: ref(id, "3"), Body: body(id, "3", "active"), Patient: fhir.Reference{Type: "Patient", ID: "p" + id, Version: "1"}})
 	}
-	w.settle(Settlement{Ref: ref("5", "3"), Fate: Applied, Known: &Known{Version: "3", Digest: "d"}, Images: []sobject.Record{record("Account", "k5")}})
+	w.settle(Settlement{Ref: ref("5", "3"), Fate: Applied, Known: &Known{Version: "3", Digest: "d"}, Images: imagesOf(record("Account", "k5"))})
 	w.settle(Settlement{Ref: ref("6", "3"), Fate: Applied, Known: &Known{Version: "3", Terminal: true}, Next: w.now.Add(time.Minute)})
 	_, err = w.KeepGone(t.Context(), "ers", ref("7"), []byte(`{"resourceType":"OperationOutcome"}`))
 	w.must(err)
@@ -209,17 +208,20 @@ func TestWhateverStatementFailsTheLedgerIsAsItWas(t *testing.T) {
 			return err
 		}},
 		{"Intend", nil, func(w *world, ctx context.Context) error {
-			return w.Intend(ctx, []Intent{{ID: "op2", Source: "ers", Ref: ref("5", "3"), Object: "Account", Key: "k", Digest: "e"}})
+			return intend(ctx, w.Ledger, []Intent{{ID: "op2", Source: "ers", Ref: ref("5", "3"), Object: "Account", Key: "k", Digest: "e"}})
 		}},
 		{"Settle as applied", func(w *world) { w.observe(Sighting{Ref: ref("2", "2"), Body: body("2", "2", "active")}) }, func(w *world, ctx context.Context) error {
 			return w.Settle(ctx, []Settlement{{Source: "ers", Ref: ref("2", "2"), Fate: Applied, Known: &Known{Version: "2", Digest: "e"},
-				Intents: []string{"open"}, Images: []sobject.Record{record("Account", "open"), record("Account", "more")}}})
+				Intents: []string{"open"}, Images: imagesOf(record("Account", "open"), record("Account", "more"))}})
 		}},
 		{"Settle as held", nil, func(w *world, ctx context.Context) error {
 			return w.Settle(ctx, []Settlement{{Source: "ers", Ref: ref("2", "1"), Fate: Held, Reason: Reason{Code: "busy", Detail: "Quillfeather"}}})
 		}},
 		{"Settle with what another version is known by", nil, func(w *world, ctx context.Context) error {
 			return w.Settle(ctx, []Settlement{{Source: "ers", Ref: ref("5", "3"), Fate: Held, Known: &Known{Version: "2"}}})
+		}},
+		{"Probed", nil, func(w *world, ctx context.Context) error {
+			return w.Probed(ctx, []Probe{{Source: "ers", Ref: ref("2", "1"), Images: imagesOf(record("Account", "open")), Intents: []string{"open"}}})
 		}},
 		{"Reopen", nil, func(w *world, ctx context.Context) error { _, err := w.Reopen(ctx, "ers", ref("2")); return err }},
 		{"Reopen what the source was put back to", func(w *world) {
@@ -237,6 +239,12 @@ func TestWhateverStatementFailsTheLedgerIsAsItWas(t *testing.T) {
 			return w.Propose(ctx, []Writeback{proposal("6", "Rejected", Waiting), proposal("5", "Accepted: Quillfeather will attend", Reported)})
 		}},
 		{"Approve", nil, func(w *world, ctx context.Context) error { return w.Approve(ctx, 1, "j.smith", "review 7") }},
+		{"Carry", nil, func(w *world, ctx context.Context) error {
+			return w.Carry(ctx, 1, Image{Record: record("ClinicalServiceRequest", "ers.sr.1")})
+		}},
+		{"SendAgainst", func(w *world) { w.must(w.Approve(w.t.Context(), 1, "j.smith", "review 7")) }, func(w *world, ctx context.Context) error {
+			return w.SendAgainst(ctx, 1, "5")
+		}},
 		{"Conclude", nil, func(w *world, ctx context.Context) error { return w.Conclude(ctx, 1, Refused, Reason{Code: "refused"}) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -298,12 +306,11 @@ func TestWhateverStatementFailsAReaderSaysSo(t *testing.T) {
 		"Detail": func(w *world, ctx context.Context) (any, error) {
 			return w.Detail(ctx, Entry{Source: "ers", Ref: ref("2", "1"), Changed: start()})
 		},
-		"Image": func(w *world, ctx context.Context) (any, error) {
-			_, _, err := w.Image(ctx, "Account", "k5")
-			return nil, err
+		"RowsOf": func(w *world, ctx context.Context) (any, error) { return w.RowsOf(ctx, "ers", ref("5")) },
+		"Rows": func(w *world, ctx context.Context) (any, error) {
+			return w.Rows(ctx, "Account", []string{"k5", "open"})
 		},
-		"Images":      func(w *world, ctx context.Context) (any, error) { return w.Images(ctx, "ers", ref("5")) },
-		"ImagesByKey": func(w *world, ctx context.Context) (any, error) { return w.ImagesByKey(ctx, "Account", []string{"k5"}) },
+		"Listed": func(w *world, ctx context.Context) (any, error) { return w.Listed(ctx, "ers", ref("5")) },
 		"RefOfKey": func(w *world, ctx context.Context) (any, error) {
 			_, _, err := w.RefOfKey(ctx, "Account", "open")
 			return nil, err
