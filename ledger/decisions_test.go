@@ -426,3 +426,9 @@ func TestRecordsThatTheirSourceDeletedAreListedUntilTheyAreBack(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []string{"1"}, list())
 }
+
+func TestANumberAndAWordAreOrderedByTheirTimesAndNotByTheirDigits(t *testing.T) {
+	word, number := stamp{version: "abc", updated: 1, seq: 2}, stamp{version: "5", updated: 2, seq: 1}
+	assert.True(t, word.before(number))
+	assert.False(t, number.before(word))
+}
