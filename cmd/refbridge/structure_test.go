@@ -55,6 +55,9 @@ func repository(t *testing.T) (string, []source) {
 	require.NoError(t, err)
 	var out []source
 	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && path != root && strings.HasPrefix(d.Name(), ".") {
+			return filepath.SkipDir // no package, as Go sees it
+		}
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") {
 			return err
 		}
