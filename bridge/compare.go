@@ -307,7 +307,7 @@ func (c *comparison) create(w *Write, row ledger.Row) {
 		f.Value = forwarded(row, f)
 		w.Image.Fields[i].Value = f.Value
 		w.say(f)
-		if f.Value.IsNull() || partial(f.Value) {
+		if f.Value.IsNull() || f.Value.Partial() {
 			continue
 		}
 		w.Send.Fields = append(w.Send.Fields, f)

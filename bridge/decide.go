@@ -160,7 +160,7 @@ func decideCreateOnly(want sobject.Field, have sobject.Value, p past) decision {
 
 func decideIdentity(want, have sobject.Value) decision {
 	switch {
-	case want.IsNull(), have.IsNull() && partial(want), sameIdentity(have, want):
+	case want.IsNull(), have.IsNull() && want.Partial(), sameIdentity(have, want):
 		return leave
 	case have.IsNull():
 		return overwrite

@@ -108,11 +108,6 @@ func sameIdentity(a, b sobject.Value) bool {
 	return strings.HasPrefix(x, y) || strings.HasPrefix(y, x)
 }
 
-// partial reports whether a value is a year or a month alone: it is compared, and Salesforce takes no such date.
-func partial(v sobject.Value) bool {
-	return v.Kind() == sobject.Date && len(v.Reveal()) < len(time.DateOnly)
-}
-
 func patientDiffers(object, field string) ledger.Reason {
 	return ledger.Reason{Code: codePatientDiffers, Field: field, Text: "under this NHS number " + object +
 		" has another value of what says who it is: one of the two may have somebody else's number; nothing of the patient was changed. " +

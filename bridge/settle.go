@@ -239,7 +239,7 @@ func (w *Write) answer(image *ledger.Image) {
 	}
 	image.Unseen, image.Deleted = false, false
 	for _, f := range fields {
-		if f.Value.IsNull() && f.KeepIfAbsent || partial(f.Value) {
+		if f.Value.IsNull() && f.KeepIfAbsent || f.Value.Partial() {
 			continue // what the org put there is read back
 		}
 		setField(&image.Record, f)

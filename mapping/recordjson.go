@@ -10,7 +10,7 @@ import (
 //	{"records":[{"object":"Account","key":{"Bridge_Key__c":"…"},"fields":{"LastName":"…","IsActive":true,"Phone":null}}]}
 //
 // null clears a field. A value that points to another record is {"ref":"Object.KeyField","key":"…"}; one that has to be
-// looked up is {"lookup":"Account.nhsNumber","key":"…"}. It is personal data.
+// looked up is {"lookup":"Account.nhsNumber","key":"…"}. A month or a year alone is not written, and not here. It is personal data.
 func AppendRecords(dst []byte, records []Mapped) []byte {
 	dst = append(dst, `{"records":[`...)
 	for i := range records {
@@ -27,10 +27,15 @@ func appendRecord(dst []byte, r *sobject.Record) []byte {
 	dst = fhir.AppendJSONString(append(dst, `,"key":{`...), r.Key.Field)
 	dst = fhir.AppendJSONString(append(dst, ':'), r.Key.Value)
 	dst = append(dst, `},"fields":{`...)
-	for i, f := range r.Fields {
-		if i > 0 {
+	first := true
+	for _, f := range r.Fields {
+		if f.Value.Partial() {
+			continue
+		}
+		if !first {
 			dst = append(dst, ',')
 		}
+		first = false
 		dst = append(fhir.AppendJSONString(dst, f.Name), ':')
 		dst = appendValue(dst, f.Value)
 	}

@@ -101,6 +101,9 @@ func (v Value) Reveal() string {
 	return v.text
 }
 
+// Partial reports whether a value is a year or a month alone: it is compared, and Salesforce takes no such date.
+func (v Value) Partial() bool { return v.kind == Date && len(v.text) < len(time.DateOnly) }
+
 // LookupKey gives the key behind a Lookup, for whoever must find the record. It may be an NHS number: it goes into a
 // request body and nowhere else.
 func (v Value) LookupKey() string {
