@@ -322,6 +322,8 @@ func TestWhatIsSettledOfAStep(t *testing.T) {
 		{"held until something changes", Step{Fate: ledger.Held, Reason: held}, nil, ledger.Held, ledger.Never()},
 		{"held until a time", Step{Fate: ledger.Held, Reason: held, Next: noon}, nil, ledger.Held, noon},
 		{"held, while the lane halts", Step{Fate: ledger.Held, Reason: held, Next: noon}, ErrHalted, ledger.Held, noon},
+		{"held, with a flag that was not written before the lane halted", Step{Fate: ledger.Held, Reason: held, Next: noon, Ahead: []*Write{{Object: csrType}}}, ErrHalted, "", time.Time{}},
+		{"held, with a flag, and the lane goes on", Step{Fate: ledger.Held, Reason: held, Next: noon, Ahead: []*Write{{Object: csrType}}}, nil, ledger.Held, noon},
 		{"dead", Step{Fate: ledger.Dead}, nil, ledger.Dead, time.Time{}},
 		{"superseded", Step{Fate: ledger.Superseded}, nil, ledger.Superseded, time.Time{}},
 		{"unknown", Step{Fate: ledger.Unknown}, nil, ledger.Unknown, time.Time{}},

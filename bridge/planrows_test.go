@@ -268,6 +268,16 @@ var plannedFates = []struct {
 		s.put(planned(p, referral("r1", "1", aNumber, isActive))...)
 		s.owners[theCSR] = owner{"elsewhere", fhir.Reference{Type: "ServiceRequest", ID: "r1"}}
 	}, referral("r1", "2", aNumber, onHold), ledger.Held, codeRowOfAnother, noon.Add(4 * time.Hour), "held"},
+	{"the row may be another source record's, whose write is in doubt", func(s *shelf, p *Planner) {
+		s.open[theCSR] = []ledger.Intent{attempted(values{"Status": text("Active")}, true)}
+		s.owners[theCSR] = owner{"elsewhere", fhir.Reference{Type: "ServiceRequest", ID: "r1"}}
+		s.unseen[theCSR] = true
+	}, referral("r1", "1", aNumber, isActive), ledger.Held, codeRowOfAnother, noon.Add(4 * time.Hour), "held"},
+	{"something is remembered of a row that nobody has seen", func(s *shelf, p *Planner) {
+		s.images[theCSR] = sobject.Record{Object: csrType, Key: sobject.Key{Field: "Bridge_Key__c", Value: "ward.sr.r1"}}
+		s.owners[theCSR] = owner{"elsewhere", fhir.Reference{Type: "ServiceRequest", ID: "r1"}}
+		s.unseen[theCSR] = true
+	}, referral("r1", "1", aNumber, isActive), ledger.Pending, "", time.Time{}, "create"},
 	{"the row is there, and nobody is known to have written it", func(s *shelf, p *Planner) {
 		s.put(planned(p, referral("r1", "1", aNumber, isActive))...)
 		delete(s.owners, theCSR)

@@ -40,15 +40,16 @@ type shelf struct {
 	removed  map[string]sobject.Record   // rows that somebody deleted
 	known    map[fhir.Reference]ledger.Known
 	cursors  map[string]string
-	broken   error  // what Salesforce answers instead
-	only     string // object of which it does; empty = all
-	lost     error  // what the ledger answers instead
+	unseen   map[string]bool // nobody has seen the row
+	broken   error           // what Salesforce answers instead
+	only     string          // object of which it does; empty = all
+	lost     error           // what the ledger answers instead
 }
 
 func newShelf() *shelf {
 	return &shelf{accounts: map[string][]string{aNumber: {anAccount}, bNumber: {twoAccount}}, rows: map[string]sobject.Record{},
 		images: map[string]sobject.Record{}, owners: map[string]owner{}, open: map[string][]ledger.Intent{},
-		unclear: map[string][]string{}, removed: map[string]sobject.Record{}, known: map[fhir.Reference]ledger.Known{}, cursors: map[string]string{}}
+		unclear: map[string][]string{}, unseen: map[string]bool{}, removed: map[string]sobject.Record{}, known: map[fhir.Reference]ledger.Known{}, cursors: map[string]string{}}
 }
 
 // put is what an applied step leaves behind.
@@ -127,7 +128,7 @@ func (s *shelf) row(object, key string) (ledger.Row, bool) {
 	id := object + " " + key
 	image, known := s.images[id]
 	o := s.owners[id]
-	r := ledger.Row{Object: object, Key: key, Image: ledger.Image{Record: image, Unclear: s.unclear[id], Carried: s.carried[id]}, Known: known, Open: s.open[id], Source: o.source, Ref: o.ref}
+	r := ledger.Row{Object: object, Key: key, Image: ledger.Image{Record: image, Unclear: s.unclear[id], Carried: s.carried[id], Unseen: s.unseen[id]}, Known: known, Open: s.open[id], Source: o.source, Ref: o.ref}
 	return r, known || len(r.Open) > 0
 }
 

@@ -112,3 +112,25 @@ func TestFinding_server_MP4_APollGoesOnByKeyWhereItCan(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatAPageMeansForTheWayOn(t *testing.T) {
+	const a, b, d = "2026-11-30T11:00:00Z", "2026-11-30T11:00:01Z", "2026-11-30T11:00:05Z"
+	for name, c := range map[string]struct {
+		stamps []string
+		fresh  []bool
+		want   pageView
+	}{
+		"nothing":                     {nil, nil, pageView{more: true, sorted: true}},
+		"in order":                    {[]string{a, b, d}, []bool{true, true, true}, pageView{oldest: at(a), newest: at(d), sorted: true, more: true, fresh: 3, late: 2}},
+		"the newest first":            {[]string{d, a}, []bool{true, true}, pageView{oldest: at(a), newest: at(d), more: true, fresh: 2, late: 1}},
+		"seen before":                 {[]string{a, b, d}, []bool{false, true, false}, pageView{oldest: at(a), newest: at(d), sorted: true, more: true, fresh: 1, late: 1}},
+		"one without a stamp":         {[]string{"", d}, []bool{true, true}, pageView{oldest: at(d), newest: at(d), more: true, fresh: 2, late: 1}},
+		"one stamp, right at the key": {[]string{b}, []bool{true}, pageView{oldest: at(b), newest: at(b), sorted: true, more: true, fresh: 1, late: 1}},
+	} {
+		var stamps []time.Time
+		for _, s := range c.stamps {
+			stamps = append(stamps, at(s))
+		}
+		assert.Equal(t, c.want, viewOf(stamps, c.fresh, at(b), true), name)
+	}
+}
