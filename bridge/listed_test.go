@@ -119,6 +119,19 @@ func TestFinding_values_O11_APlanNamesTheReferralOfWhichAnUnreadWorklistSaysSome
 	_, err := w.ledger.Receive(t.Context(), ledger.Answer{Source: "ers", Kind: "APPOINTMENT_SLOT_ISSUES of service 21012", Body: []byte(entry)}, ledger.Cursor{})
 	require.NoError(t, err)
 	steps, _ := w.plan(w.eRS)
-	require.Len(t, steps, 1)
-	assert.Equal(t, ubrn, steps[0].Work.Ref.ID)
+	var named []string
+	for _, s := range steps {
+		named = append(named, s.Work.Ref.ID)
+	}
+	assert.Contains(t, named, ubrn)
+
+	// The answer does not name the other deferrals any more: they are read too. Observing makes the same due.
+	require.NoError(t, w.eRS.Observe(t.Context()))
+	due, err := w.ledger.ToRead(t.Context(), "ers")
+	require.NoError(t, err)
+	var then []string
+	for _, d := range due {
+		then = append(then, d.Ref.ID)
+	}
+	assert.ElementsMatch(t, then, named)
 }

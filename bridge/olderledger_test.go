@@ -151,3 +151,30 @@ func TestDoubtRule10_OfARebuiltRowOnlyWhatWeWroteIsKnown(t *testing.T) {
 		assert.Equal(t, c.image, imageOf(c.row, c.deleted), c.name)
 	}
 }
+
+func TestDoubtRule09_ARowMovedWhereItsStampIsAnotherForAnotherReasonThanItsStopFlag(t *testing.T) {
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	key := sobject.Key{Field: "Bridge_Key__c", Value: "ward.sr.1"}
+	w := &Write{Object: referralType, Key: key, Have: sobject.Record{Modified: at}}
+	flag := &Write{Object: referralType, Key: key}
+	other := &Write{Object: referralType, Key: sobject.Key{Field: "Bridge_Key__c", Value: "ward.sr.2"}}
+	for _, c := range []struct {
+		name    string
+		stopped *Write
+		now     sobject.Record
+		moved   bool
+	}{
+		{"as it was", nil, sobject.Record{Modified: at}, false},
+		{"edited", nil, sobject.Record{Modified: at.Add(time.Second), Theirs: true}, true},
+		{"written late by us", nil, sobject.Record{Modified: at.Add(time.Second)}, true},
+		{"its flag was set in this run", flag, sobject.Record{Modified: at.Add(time.Second)}, false},
+		{"its flag was set, and somebody edited it since", flag, sobject.Record{Modified: at.Add(time.Second), Theirs: true}, true},
+		{"another row's flag was set", other, sobject.Record{Modified: at.Add(time.Second)}, true},
+	} {
+		run := applying{stopped: map[*Write]bool{}}
+		if c.stopped != nil {
+			run.stopped[c.stopped] = true
+		}
+		assert.Equal(t, c.moved, run.rowMoved(w, c.now), c.name)
+	}
+}

@@ -1,6 +1,8 @@
 package bridge_test
 
 import (
+	"context"
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -14,7 +16,9 @@ import (
 	"refbridge/fhir"
 	"refbridge/fhir/fhirsim"
 	"refbridge/ledger"
+	"refbridge/sfdc"
 	"refbridge/sfdc/sfdcsim"
+	"refbridge/sfdc/sobject"
 )
 
 // keep copies the ledger's file as a backup would.
@@ -64,7 +68,7 @@ func (w *world) halts(f *bridge.Flow) {
 
 func TestFinding_doubt_C5_C6_C15_ALostLedgerIsMadeAnewFromSalesforce(t *testing.T) {
 	// Before: referrals are synced; a person has deleted one and set the state of another.
-	w := newWorld(t, setting{referrals: 20, ward: 12, permits: cancelling(false)})
+	w := newWorld(t, setting{memory: true, referrals: 20, ward: 12, permits: cancelling(false)})
 	w.run(w.eRS)
 	w.run(w.ward)
 	rows := w.keys("ClinicalServiceRequest")
@@ -130,7 +134,7 @@ func TestFinding_doubt_C7_ARestoredLedgerAsksForNothing(t *testing.T) {
 	for name, c := range map[string]struct{ hidden []string }{"by the run number": {}, "by rows alone": {[]string{"Bridge_Ledger__c"}}} {
 		t.Run(name, func(t *testing.T) {
 			permits := []bridge.Permit{{Operation: fhir.OperationUpdate}}
-			w := newWorld(t, setting{ward: 12, hidden: c.hidden})
+			w := newWorld(t, setting{memory: true, ward: 12, hidden: c.hidden})
 			w.run(w.ward)
 			kept := w.keep()
 			// The daemon runs on: the source changes, and Salesforce has it. Then the ledger of before comes back.
@@ -169,7 +173,7 @@ func TestFinding_doubt_C7_ARestoredLedgerAsksForNothing(t *testing.T) {
 
 func TestDoubtRule10_ASoundLedgerIsNotRebuilt(t *testing.T) {
 	// Before: a run that was killed before it settled, answers that got lost, a person who edits, a restart.
-	w := newWorld(t, setting{referrals: 12, ward: 12})
+	w := newWorld(t, setting{memory: true, referrals: 12, ward: 12})
 	require.NoError(t, w.ward.Poll(t.Context()))
 	w.ward.Applier.Journal = crashing{w.ledger}
 	_, err := w.ward.Sync(t.Context())
@@ -196,4 +200,99 @@ func TestDoubtRule10_ASoundLedgerIsNotRebuilt(t *testing.T) {
 		assert.Empty(t, notices)
 	}
 	w.statement()
+}
+
+// failingTarget is an org that does not answer from one call on.
+type failingTarget struct {
+	*sfdc.Client
+	left int
+}
+
+var errGone = errors.New("the org does not answer")
+
+func (f *failingTarget) ask() error {
+	if f.left--; f.left < 0 {
+		return errGone
+	}
+	return nil
+}
+
+func (f *failingTarget) Retrieve(ctx context.Context, s sfdc.Selection) ([]sobject.Record, error) {
+	if err := f.ask(); err != nil {
+		return nil, err
+	}
+	return f.Client.Retrieve(ctx, s)
+}
+
+func (f *failingTarget) Changed(ctx context.Context, s sfdc.Selection, since time.Time, prefix string) ([]sobject.Record, error) {
+	if err := f.ask(); err != nil {
+		return nil, err
+	}
+	return f.Client.Changed(ctx, s, since, prefix)
+}
+
+func (f *failingTarget) DeletedUnder(ctx context.Context, s sfdc.Selection, prefix string) ([]sobject.Record, error) {
+	if err := f.ask(); err != nil {
+		return nil, err
+	}
+	return f.Client.DeletedUnder(ctx, s, prefix)
+}
+
+func (f *failingTarget) Upsert(ctx context.Context, object, keyField string, records []sobject.Record, before func(context.Context, []int) error) ([]sfdc.SaveResult, error) {
+	if err := f.ask(); err != nil {
+		return nil, err
+	}
+	return f.Client.Upsert(ctx, object, keyField, records, before)
+}
+
+func TestDoubtRule10_ARebuildThatFailsAnywhereIsDoneAgain(t *testing.T) {
+	w := newWorld(t, setting{memory: true, ward: 6})
+	w.run(w.ward)
+	rows := len(w.keys("ClinicalServiceRequest"))
+	failed := 0
+	for answered := 0; ; answered++ {
+		w.restore(nil, nil)
+		client := w.ward.Planner.Target.(*sfdc.Client)
+		w.ward.Recovery.Target = &failingTarget{client, answered}
+		if err := w.ward.Poll(t.Context()); errors.Is(err, errGone) {
+			failed++ // not even noticed: nothing is written
+			continue
+		}
+		w.wait(15 * time.Minute)
+		if err := w.ward.Poll(t.Context()); err == nil {
+			break
+		}
+		failed++
+		_, err := w.ward.Sync(t.Context())
+		require.ErrorIs(t, err, bridge.ErrHalted, "after %d answers", answered)
+		w.ward.Recovery.Target = client
+		require.NoError(t, w.ward.Poll(t.Context()), "after %d answers", answered)
+	}
+	assert.Greater(t, failed, 10)
+	w.ward.Recovery.Target = w.ward.Planner.Target.(*sfdc.Client)
+	w.sync(w.ward)
+	assert.Len(t, w.keys("ClinicalServiceRequest"), rows)
+	assert.Zero(t, w.org.Report().Duplicates.Count())
+	w.statement()
+}
+
+func TestDoubtRule10_ASourceWhoseRowsCannotBeToldHalts(t *testing.T) {
+	w := newWorld(t, setting{memory: true, ward: 6})
+	w.run(w.ward)
+	w.restore(nil, nil)
+	require.ErrorIs(t, w.ward.Poll(t.Context()), bridge.ErrHalted)
+	w.ward.Source = unrooted{w.ward.Source}
+	w.wait(15 * time.Minute)
+	require.ErrorContains(t, w.ward.Poll(t.Context()), "cannot be told by their keys")
+}
+
+// unrooted is a source that can only be read.
+type unrooted struct {
+	read interface {
+		Read(ctx context.Context, ref fhir.Reference) (fhir.Reference, []byte, error)
+	}
+}
+
+func (u unrooted) Read(ctx context.Context, ref fhir.Reference) (fhir.Reference, []byte, error) {
+	return u.read.Read(ctx, ref)
 }

@@ -85,7 +85,7 @@ func process(t *testing.T, dir string, args ...string) *exec.Cmd {
 }
 
 func commands() []string {
-	return []string{"demo", "init", "plan", "sync", "run", "retry", "backfill", "show", "statement", "approve", "simulate", "version",
+	return []string{"demo", "init", "plan", "sync", "run", "retry", "backfill", "show", "statement", "ledger rebuild", "approve", "simulate", "version",
 		"describe", "mapping lint", "mapping test", "mapping case add", "mapping coverage", "mapping impact", "mapping run", "mapping show"}
 }
 
@@ -109,7 +109,7 @@ func TestHelpListsEveryCommand(t *testing.T) {
 func TestHelpOfEveryCommandListsItsExitCodesAndEndsInAnExample(t *testing.T) {
 	t.Parallel()
 	codes := map[string][]int{"plan": {exitDone, exitError, exitChanges, exitUsage}, "version": {exitDone}}
-	for _, writer := range []string{"sync", "run", "retry", "backfill", "approve"} {
+	for _, writer := range []string{"sync", "run", "retry", "backfill", "approve", "ledger rebuild"} {
 		codes[writer] = []int{exitDone, exitError, exitUsage, exitLocked}
 	}
 	for _, command := range commands() {

@@ -211,7 +211,7 @@ cases:
 		`cases/bad.yaml:7:64: Status has no value (where it must be empty, write it under absent)`,
 		`cases/bad.yaml:9:47: id is a text in FHIR (write it in quotes: "7")`,
 		`cases/bad.yaml:10:11: "status[" is not a path into the resource (for example status, identifier[0].value or extension('https://…').valueCoding.code)`,
-		`cases/bad.yaml:11:18: kind cannot be "unknown": one of unknown-code, patient-identity, required-missing, too-long, bad-value, table, reference-foreign, reference-ambiguous, reference-version, reference-unresolved, unknown-modifier`,
+		`cases/bad.yaml:11:18: kind cannot be "unknown": one of unknown-code, patient-identity, required-missing, too-long, bad-value, table, reference-foreign, reference-ambiguous, reference-version, reference-unresolved, unknown-modifier, two-servers`,
 		`cases/bad.yaml:13:12: the input: not a FHIR resource: no resourceType`,
 		`cases/bad.yaml:14:10: now is not an instant (write it as 2026-06-01T12:00:00Z)`,
 		`cases/bad.yaml:15:17: there is no variable "sauce" (did you mean source?)`,
