@@ -120,7 +120,8 @@ func (r *applying) intents(s *Step) (closed []string, open []time.Time) {
 		}
 	}
 	for _, in := range append(left, s.open...) {
-		if !slices.Contains(closed, in.ID) {
+		// A row that records share (a code, a patient) is in doubt for the record that wrote it, which looks at it again.
+		if own := (owner{in.Source, in.Ref.Current()}) == ownerOf(s); own && !slices.Contains(closed, in.ID) {
 			open = append(open, in.Deadline)
 		}
 	}

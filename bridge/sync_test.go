@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -154,6 +155,12 @@ func TestACrashBetweenWritingAndSettlingLosesNothingAndRepeatsNothing(t *testing
 	assert.Equal(t, written, w.org.Writes(), "everything was there already")
 	assert.Zero(t, w.org.Report().Duplicates.Count())
 	assert.Zero(t, w.statement().Pending)
+	assert.Positive(t, w.statement().Unknown, "nobody saw the answers: another of these writes may still take effect")
+	w.wait(15 * time.Minute)
+	w.sync(w.eRS)
+	w.sync(w.ward)
+	assert.Equal(t, written, w.org.Writes())
+	assert.Zero(t, w.statement().Unknown)
 	open, err := w.ledger.Unresolved(t.Context())
 	require.NoError(t, err)
 	assert.Empty(t, open)
@@ -165,6 +172,8 @@ func TestALostLedgerIsRebuiltFromSalesforceByKeyWithoutADuplicate(t *testing.T) 
 	records := w.org.Report().Records["ClinicalServiceRequest"]
 	w.path += ".new"
 	w.reopen(nil)
+	w.days(1)
+	require.ErrorIs(t, w.eRS.Poll(t.Context()), bridge.ErrHalted)
 	w.days(1)
 	w.run(w.eRS)
 	assert.Equal(t, records, w.org.Report().Records["ClinicalServiceRequest"])
