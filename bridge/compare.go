@@ -290,7 +290,7 @@ func (w *Write) remember(row ledger.Row, read time.Time) {
 	w.before, w.Known = row, row.Image
 	w.Known.Record.Object, w.Known.Record.Key = w.Object, w.Key
 	w.Known.Record.Fields = slices.Clone(row.Image.Record.Fields)
-	w.Known.Unseen = !row.Known || row.Image.Unseen
+	w.Known.Unseen, w.Known.Said = !row.Known || row.Image.Unseen, saidLast(row)
 	for _, in := range row.Open {
 		if in.Deadline.Before(read) {
 			w.closes = append(w.closes, in.ID)
@@ -321,13 +321,22 @@ func forwarded(row ledger.Row, f sobject.Field) sobject.Value {
 	if !f.KeepIfAbsent || !f.Value.IsNull() {
 		return f.Value
 	}
-	for _, in := range slices.Backward(row.Open) {
-		if v, carries := in.Meant.Get(f.Name); carries {
-			return v
+	said, _ := sobject.Record{Fields: saidLast(row)}.Get(f.Name)
+	return said
+}
+
+// saidLast returns what the source said last of fields that it may be silent about later, as far as nobody has seen it settled: what
+// stands in the image, and what writes say that were begun after it was written and that nobody has settled since.
+func saidLast(row ledger.Row) []sobject.Field {
+	said := sobject.Record{Fields: slices.Clone(row.Image.Said)}
+	for _, in := range row.Open {
+		for _, f := range in.Meant.Fields {
+			if f.KeepIfAbsent && !f.Value.IsNull() && !in.Created.Before(row.Changed) {
+				setField(&said, f)
+			}
 		}
 	}
-	said, _ := sobject.Record{Fields: row.Image.Said}.Get(f.Name)
-	return said
+	return said.Fields
 }
 
 // say remembers what the source says of a field that it may be silent about later, until it is seen settled.
@@ -349,12 +358,14 @@ func (c *comparison) update(s *Step, w *Write, have sobject.Record, row ledger.R
 		f := &w.Image.Fields[i]
 		there, _ := have.Get(f.Name)
 		there = c.asRef(there, f.Value)
-		silent := f.Value.IsNull() && f.KeepIfAbsent
 		f.Value = forwarded(row, *f)
+		silent := f.Value.IsNull() && f.KeepIfAbsent
 		p := pastOf(row, f.Name, have).adopted(there, f.KeepIfAbsent, silent)
+		carried, stands := stillCarried(w.Known.Carried, *f, there, s.Work.Ref.Version)
+		w.Known.Carried = carried
 		d := leave
-		if !f.Value.IsNull() || !f.KeepIfAbsent {
-			d = c.field(s, w, *f, there, p)
+		if !silent {
+			d = c.field(s, *f, there, p, stands)
 			p = p.after(f.Value, there, d)
 		}
 		w.know(*f, p)
@@ -366,14 +377,12 @@ func (c *comparison) update(s *Step, w *Write, have sobject.Record, row ledger.R
 	}
 }
 
-// field decides about one field; what was carried back to the source stays while both sides stay as they were then.
-func (c *comparison) field(s *Step, w *Write, f sobject.Field, there sobject.Value, p past) decision {
+// field decides about one field; stands says that it was carried back to the source, and that both sides still are as they were then.
+func (c *comparison) field(s *Step, f sobject.Field, there sobject.Value, p past, stands bool) decision {
 	d := decide(f, there, p)
 	if f.Owner == sobject.Stop && s.Work.Known.Version == s.Work.Ref.Version && d == overwrite && !f.Value.Equal(sobject.BoolValue(true)) {
 		d = keepTheirs // only a newer version takes a stop flag back
 	}
-	carried, stands := stillCarried(w.Known.Carried, f, there, s.Work.Ref.Version)
-	w.Known.Carried = carried
 	if stands && d != leave {
 		d = keepTheirs
 	}

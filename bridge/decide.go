@@ -64,7 +64,7 @@ func movedSince(row ledger.Row, have sobject.Record) bool {
 // what is there; keep says that a value which the source is silent about is left as it is, and silent that it is silent now.
 func (p past) adopted(have sobject.Value, keep, silent bool) past {
 	switch {
-	case p.known || p.unclear || len(p.meant) > 0 || !p.left && !(keep && silent):
+	case p.known || p.unclear || !p.left && !(keep && silent):
 		return p
 	case p.moved:
 		p.unclear = true
@@ -202,7 +202,13 @@ func (p past) after(want, have sobject.Value, d decision) past {
 		return past{image: have, known: true}
 	case d == unclear:
 		return past{unclear: true}
-	case !p.known && len(p.meant) > 0:
+	}
+	return p.remembered()
+}
+
+// remembered is what stays known of a field of which a read has shown nothing.
+func (p past) remembered() past {
+	if !p.known && !p.unclear && len(p.meant) > 0 {
 		return past{image: p.meant[len(p.meant)-1], known: true}
 	}
 	return past{image: p.image, known: p.known, unclear: p.unclear}
@@ -216,5 +222,5 @@ func (p past) seen(have sobject.Value) past {
 	case p.ours(have):
 		return past{image: have, known: true, unclear: p.unclear}
 	}
-	return p.after(sobject.Value{}, have, leave)
+	return p.remembered()
 }

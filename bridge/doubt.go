@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"refbridge/fhir"
 	"refbridge/ledger"
 	"refbridge/sfdc"
 	"refbridge/sfdc/sobject"
@@ -58,7 +59,7 @@ func (f *Flow) probeRows(ctx context.Context, sel sfdc.Selection) error {
 		if is {
 			w.see(rows[key], have)
 		}
-		p := ledger.Probe{Source: f.Name, Ref: rows[key].Open[0].Ref, Intents: w.closes}
+		p := ledger.Probe{Source: f.Name, Ref: f.writerOf(rows[key]), Intents: w.closes}
 		if !equalImages(w.before, w.Known) {
 			p.Images = []ledger.Image{w.Known}
 		}
@@ -67,13 +68,24 @@ func (f *Flow) probeRows(ctx context.Context, sel sfdc.Selection) error {
 	return f.Ledger.Probed(ctx, probes)
 }
 
+// writerOf returns which version of this flow meant an open write of a row. A row that several sources share may have others' too.
+func (f *Flow) writerOf(row ledger.Row) fhir.Reference {
+	i := slices.IndexFunc(row.Open, func(in ledger.Intent) bool { return in.Source == f.Name })
+	return row.Open[i].Ref
+}
+
 // see takes over what a read shows of a row while nobody knows what the source wants of it.
 func (w *Write) see(row ledger.Row, have sobject.Record) {
 	w.Known.Record.ID, w.Known.Unseen, w.Known.Deleted = have.ID, false, false
 	calm := true
 	for _, f := range fieldsOf(row) {
-		there, _ := have.Get(f.Name)
-		p := pastOf(row, f.Name, have).seen(there)
+		there, read := have.Get(f.Name)
+		p := pastOf(row, f.Name, have)
+		if read {
+			p = p.seen(there)
+		} else {
+			p = p.remembered()
+		}
 		calm = calm && p.known && p.image.Equal(there)
 		w.know(f, p)
 	}

@@ -104,7 +104,7 @@ func TestWhatIsKnownOfAFieldFromBefore(t *testing.T) {
 		{"an open create, and a person wrote last", past{left: true, moved: true}, true, false, past{left: true, moved: true, unclear: true}},
 		{"it is known", past{image: text("a"), known: true, left: true}, true, true, past{image: text("a"), known: true, left: true}},
 		{"it is unclear", past{unclear: true, left: true}, true, true, past{unclear: true, left: true}},
-		{"something was meant", past{meant: []sobject.Value{text("a")}, left: true}, true, true, past{meant: []sobject.Value{text("a")}, left: true}},
+		{"something was meant", past{meant: []sobject.Value{text("a")}, left: true}, true, true, past{meant: []sobject.Value{text("a")}, left: true, image: text("b"), known: true}},
 	} {
 		assert.Equal(t, c.want, c.p.adopted(text("b"), c.keep, c.silent), c.name)
 	}

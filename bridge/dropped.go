@@ -57,8 +57,15 @@ func likely(row ledger.Row) sobject.Record {
 func (c *comparison) drop(ctx context.Context, s *Step, row ledger.Row, fields []sobject.Field) error {
 	like := likely(row)
 	sel := sfdc.Selection{Object: row.Object, KeyField: like.Key.Field, Keys: []string{row.Key}}
+	for _, o := range c.planner.Tables.Objects() {
+		if o.Name == row.Object {
+			sel.Fields, sel.Refs = slices.Clone(o.Fields), o.Refs
+		}
+	}
 	for _, f := range fields {
-		sel.Fields = append(sel.Fields, f.Name)
+		if !slices.Contains(sel.Fields, f.Name) {
+			sel.Fields = append(sel.Fields, f.Name)
+		}
 	}
 	read := c.planner.Now()
 	rows, err := c.planner.Target.Retrieve(ctx, sel)
@@ -76,7 +83,8 @@ func (c *comparison) drop(ctx context.Context, s *Step, row ledger.Row, fields [
 
 // mark sets the fields that tell a person that the source has dropped a row, all of them or none.
 func (w *Write) mark(row ledger.Row, have sobject.Record, fields []sobject.Field) {
-	w.Have, w.Image.ID, w.Known.Record.ID, w.Known.Unseen = have, have.ID, have.ID, false
+	w.see(row, have)
+	w.Have, w.Image.ID = have, have.ID
 	w.Image.Fields = slices.Clone(w.Image.Fields)
 	w.Send = sobject.Record{Object: w.Object, Key: w.Key, ID: have.ID}
 	var send []sobject.Field

@@ -75,13 +75,16 @@ func (c *comparison) buried(ctx context.Context, s *Step, rows []ledger.Row) err
 			continue // shared records are not the deleted one's
 		}
 		read := c.planner.Now()
-		have, there, err := c.asItIs(ctx, likely(row))
+		like := likely(row)
+		like.Fields = fieldsOf(row)
+		have, there, err := c.asItIs(ctx, like)
 		if err != nil {
 			return err
 		}
-		w := &Write{Action: Same, Object: row.Object, Key: likely(row).Key, Image: likely(row)}
+		w := &Write{Action: Same, Object: row.Object, Key: like.Key, Image: like}
 		w.remember(row, read)
 		if there { // otherwise a person deleted it in Salesforce, or it never came into being
+			w.see(row, have)
 			w.bury(have, c.planner.Tables.Gone(have))
 		}
 		s.Writes = append(s.Writes, w)
@@ -115,7 +118,7 @@ func (c *comparison) asItIs(ctx context.Context, image sobject.Record) (sobject.
 
 // bury sets the fields that tell people of the deletion, where they do not yet.
 func (w *Write) bury(have sobject.Record, fields []sobject.Field) {
-	w.Have, w.Image.ID, w.Known.Record.ID, w.Known.Unseen = have, have.ID, have.ID, false
+	w.Have, w.Image.ID = have, have.ID
 	w.Image.Fields = slices.Clone(w.Image.Fields)
 	w.Send = sobject.Record{Object: w.Object, Key: w.Key, ID: have.ID}
 	for _, f := range fields {

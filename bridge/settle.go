@@ -110,11 +110,9 @@ func (r *applying) intents(s *Step) (closed []string, open []time.Time) {
 	var left []ledger.Intent
 	for _, w := range slices.Concat(s.Writes, s.Ahead) {
 		closed = append(closed, w.closes...)
-		left = append(left, w.open...)
+		left = append(left, r.unanswered(s, w)...)
 		for _, a := range r.attempts[w] {
-			if a.outcome == sfdc.Unanswered {
-				open = append(open, a.by)
-			} else {
+			if a.outcome != sfdc.Unanswered {
 				closed = append(closed, a.id)
 			}
 		}
@@ -127,6 +125,17 @@ func (r *applying) intents(s *Step) (closed []string, open []time.Time) {
 	}
 	slices.Sort(closed)
 	return slices.Compact(closed), open
+}
+
+// unanswered returns the intents of a write that stay open.
+func (r *applying) unanswered(s *Step, w *Write) []ledger.Intent {
+	out := slices.Clone(w.open)
+	for _, a := range r.attempts[w] {
+		if a.outcome == sfdc.Unanswered {
+			out = append(out, ledger.Intent{ID: a.id, Source: s.Work.Source, Ref: s.Work.Ref, Deadline: a.by})
+		}
+	}
+	return out
 }
 
 // partial is what is known of a step that keeps its place: some of its rows may have been written before it was stopped.

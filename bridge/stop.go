@@ -97,7 +97,7 @@ func stopWrites(want, have sobject.Record, row ledger.Row, read time.Time) []*Wr
 	w := &Write{Action: Update, Object: want.Object, Key: want.Key, Have: have, Image: row.Image.Record,
 		Send: sobject.Record{Object: want.Object, Key: want.Key, ID: have.ID}}
 	w.remember(row, read)
-	w.Known.Unseen = false
+	w.see(row, have)
 	w.Image.Object, w.Image.Key, w.Image.ID = want.Object, want.Key, have.ID
 	w.Image.Fields = slices.Clone(row.Image.Record.Fields)
 	for _, f := range want.Fields {

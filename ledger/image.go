@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"refbridge/fhir"
 )
@@ -93,9 +94,10 @@ func (t *tx) linkTo(ctx context.Context, l linkRow) error {
 type Row struct {
 	Object, Key string
 	Image       Image
-	Known       bool     // there is an image, and it was not purged
-	Open        []Intent // writes of the row whose outcome nobody has seen, oldest first
-	Source      string   // of the record that the row belongs to: its image, or without one its latest open intent
+	Known       bool      // there is an image, and it was not purged
+	Changed     time.Time // when the image was written
+	Open        []Intent  // writes of the row whose outcome nobody has seen, oldest first
+	Source      string    // of the record that the row belongs to: its image, or without one its latest open intent
 	Ref         fhir.Reference
 }
 
@@ -145,6 +147,7 @@ func (l *Ledger) rows(ctx context.Context, q querier, object string, keys []stri
 // fill takes over an image.
 func (l *Ledger) fill(row *Row, r *imageRow) (err error) {
 	row.Object, row.Key, row.Source, row.Ref = r.object, r.key, r.source, fhir.Reference{Type: r.typ, ID: r.id}
+	row.Changed = fromMillis(r.changed)
 	if r.body == nil {
 		return nil
 	}
