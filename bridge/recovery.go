@@ -124,7 +124,7 @@ func notDeployed(err error) bool {
 }
 
 // errOlder says that a row shows a write of ours that the ledger does not know.
-var errOlder = errors.New("Salesforce has a write of ours that the ledger does not know")
+var errOlder = errors.New("the ledger does not know a write of ours that Salesforce has")
 
 // olderBy reports whether a row shows that the ledger is older than the truth: our user wrote it last, under a key of this lane, and
 // the ledger knows nothing of the row, or of the version that stands in it. A row that was as it is when the ledger was made anew,
