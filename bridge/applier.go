@@ -72,7 +72,7 @@ func (a *Applier) Apply(ctx context.Context, plan Plan) (Result, error) {
 	if a.moves == nil {
 		a.begin()
 	}
-	run := applying{Applier: a, plan: plan, ids: map[string]string{}, failed: map[string]error{},
+	run := applying{Applier: a, plan: plan, creates: creators(plan), ids: map[string]string{}, failed: map[string]error{},
 		attempts: map[*Write][]attempt{}, unsent: map[*Step]bool{}, stopped: map[*Write]bool{}, unstopped: map[*Step]error{}}
 	err := run.ahead(ctx)
 	for _, object := range a.Objects {
@@ -94,6 +94,8 @@ type applying struct {
 	plan   Plan
 	ids    map[string]string // record -> Salesforce id, for rows that were accepted
 	failed map[string]error  // record -> why it was not
+	// creates are the steps by the records that they are to create.
+	creates map[string]*Step
 	// attempts are those of this run, by what they write.
 	attempts map[*Write][]attempt
 	unsent   map[*Step]bool // a record of it never left, because of a stop or because its row moved
@@ -138,12 +140,42 @@ func (e parentError) Error() string { return "its " + e.object + " " + e.key + "
 func (r *applying) parents(w *Write) bool {
 	for _, v := range w.Send.Refs() {
 		to := v.To()
-		if r.failed[recordID(to.Object, sobject.Key{Value: v.Key()})] != nil {
-			r.failed[recordID(w.Object, w.Key)] = parentError{to.Object, v.Key()}
+		if err := r.missing(recordID(to.Object, sobject.Key{Value: v.Key()})); err != nil {
+			if !errors.Is(err, errMoved) {
+				err = parentError{to.Object, v.Key()}
+			}
+			r.failed[recordID(w.Object, w.Key)] = err
 			return false
 		}
 	}
 	return true
+}
+
+// missing says why a record that others refer to is not there: its write failed, or it was to be created and its step was stopped before.
+func (r *applying) missing(id string) error {
+	if err := r.failed[id]; err != nil {
+		return err
+	}
+	if _, written := r.ids[id]; written {
+		return nil
+	}
+	if s := r.creates[id]; s != nil {
+		return r.cause(s)
+	}
+	return nil
+}
+
+// creators returns the step that is to create each record.
+func creators(plan Plan) map[string]*Step {
+	out := map[string]*Step{}
+	for _, s := range plan.Steps {
+		for _, w := range s.Writes {
+			if w.Action == Create && !w.shared {
+				out[recordID(w.Object, w.Key)] = s
+			}
+		}
+	}
+	return out
 }
 
 // cause gives the first failure among the step's own and shared records.

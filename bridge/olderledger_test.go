@@ -178,3 +178,32 @@ func TestDoubtRule09_ARowMovedWhereItsStampIsAnotherForAnotherReasonThanItsStopF
 		assert.Equal(t, c.moved, run.rowMoved(w, c.now), c.name)
 	}
 }
+
+func TestDoubtRule09_WhatRefersToARecordWhoseStepWaitsIsNotSent(t *testing.T) {
+	key := func(name string) sobject.Key { return sobject.Key{Field: "Bridge_Key__c", Value: name} }
+	code := &Write{Action: Create, Object: "CodeSet", Key: key("c")}
+	request := &Write{Action: Create, Object: referralType, Key: key("ward.sr.1")}
+	booking := &Write{Action: Create, Object: "ServiceAppointment", Key: key("ward.ap.1"), Send: sobject.Record{Fields: []sobject.Field{
+		{Name: "ParentRecordId", Value: sobject.RefValue(sobject.Target{Object: referralType, Field: "Bridge_Key__c"}, "ward.sr.1")}}}}
+	parent, child := &Step{Writes: []*Write{code, request}}, &Step{Writes: []*Write{booking}}
+	for _, c := range []struct {
+		name   string
+		failed map[string]error
+		ids    map[string]string
+		sent   bool
+		cause  error
+	}{
+		{"the referral was written", nil, map[string]string{referralType + " ward.sr.1": "0sR1"}, true, nil},
+		{"a code of the referral moved, so that it waits", map[string]error{"CodeSet c": errMoved}, nil, false, errMoved},
+		{"a code of the referral was refused", map[string]error{"CodeSet c": errResults}, nil, false, parentError{referralType, "ward.sr.1"}},
+		{"the referral was refused", map[string]error{referralType + " ward.sr.1": errResults}, nil, false, parentError{referralType, "ward.sr.1"}},
+	} {
+		plan := Plan{Steps: []*Step{parent, child}}
+		run := applying{plan: plan, creates: creators(plan), failed: map[string]error{}, ids: c.ids}
+		for id, err := range c.failed {
+			run.failed[id] = err
+		}
+		assert.Equal(t, c.sent, run.parents(booking), c.name)
+		assert.Equal(t, c.cause, run.cause(child), c.name)
+	}
+}
