@@ -45,7 +45,7 @@ type auth struct {
 	turn  chan struct{} // guards what follows
 	tries atomic.Int64  // sign-ins that ended, read without turn
 	err   error         // how the last one ended
-	sent  []time.Time   // token calls within tokenWindow
+	sent  []time.Time   // token calls within tokenWindow that count towards a lock-out
 }
 
 func newAuth(c Config, h *resty.Client) *auth {
@@ -146,10 +146,10 @@ func (a *auth) signIn(ctx context.Context) (*session, error) {
 	defer cancel()
 	a.sent = append(a.sent, now)
 	resp, err := a.http.R().SetContext(limited).SetFormData(form).Execute(http.MethodPost, a.url)
-	if neverConnected(err) {
-		a.sent = a.sent[:len(a.sent)-1] // nobody has counted it
-	}
 	got, err := outcome(ctx, callToken, resp, err, a.now)
+	if !countsTowardsLockOut(err) {
+		a.sent = a.sent[:len(a.sent)-1]
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -158,6 +158,17 @@ func (a *auth) signIn(ctx context.Context) (*session, error) {
 		a.log.Info("signed in to Salesforce", "host", s.host)
 	}
 	return s, err
+}
+
+// countsTowardsLockOut reports whether Salesforce may count a sign-in that ended so against the user: what it refused, and what it accepted,
+// so that a session which is refused at once does not sign in for ever. A network that failed and a server that was not well count
+// nothing: seconds without the token endpoint are no quarter of an hour without Salesforce.
+func countsTowardsLockOut(err error) bool {
+	if err == nil {
+		return true
+	}
+	e, answered := asError(err)
+	return answered && e.Code != CodeNoAnswer && e.Class() != Retry
 }
 
 func neverConnected(err error) bool {

@@ -217,6 +217,58 @@ func TestRefusedSignInIsAskedForAtMostThreeTimesInFifteenMinutes(t *testing.T) {
 	})
 }
 
+// Which sign-ins Salesforce may count against the user: a row a case.
+func TestFinding_doubt_C12_OnlyAnAnswerCountsTowardsTheLockOut(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		err    error
+		counts bool
+	}{
+		{"accepted", nil, true},
+		{"a wrong secret", &Error{Call: callToken, Status: 400, Code: "invalid_client"}, true},
+		{"a user who may not", &Error{Call: callToken, Status: 400, Code: "invalid_grant"}, true},
+		{"refused without a code", &Error{Call: callToken, Status: 401}, true},
+		{"too many of them", &Error{Call: callToken, Status: 429}, true},
+		{"too many of them, as a code", &Error{Call: callToken, Status: 400, Code: "rate_limit_exceeded"}, true},
+		{"a redirect", &Error{Call: callToken, Status: 302}, true},
+		{"no connection", &Error{Call: callToken, Code: CodeNoAnswer, unsent: true}, false},
+		{"a connection that broke", &Error{Call: callToken, Code: CodeNoAnswer}, false},
+		{"half an answer", &Error{Call: callToken, Status: 200, Code: CodeNoAnswer}, false},
+		{"not well", &Error{Call: callToken, Status: 503}, false},
+		{"not well, as a code", &Error{Call: callToken, Status: 400, Code: "temporarily_unavailable"}, false},
+		{"a gateway", &Error{Call: callToken, Status: 502}, false},
+		{"the caller gave up", context.Canceled, false},
+	} {
+		assert.Equal(t, c.counts, countsTowardsLockOut(c.err), c.name)
+	}
+}
+
+func TestFinding_doubt_C12_SecondsWithoutTheTokenEndpointShutNobodyOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// Before: the token endpoint answers 503 for some seconds, and a connection to it breaks.
+		o := inMemory(t, noRows(t))
+		healthy := false
+		o.token = func(w http.ResponseWriter, _ *http.Request, _ url.Values) {
+			if !healthy {
+				w.WriteHeader(http.StatusServiceUnavailable)
+				return
+			}
+			writeJSON(w, 200, map[string]any{"access_token": "session-x", "instance_url": o.url})
+		}
+		c := o.client()
+		for range 5 {
+			_, err := c.Retrieve(t.Context(), oneKey())
+			assert.Equal(t, 503, isError(t, err).Status)
+		}
+		require.Greater(t, o.tokens, tokenCalls)
+
+		// It is well again: so is the client, at once.
+		healthy = true
+		_, err := c.Retrieve(t.Context(), oneKey())
+		require.NoError(t, err)
+	})
+}
+
 func TestWaitersShareOneRefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := inMemory(t, noRows(t))
