@@ -25,9 +25,11 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -137,9 +139,15 @@ func Read(fsys fs.FS, o Options) (*Set, Faults, error) {
 
 // Files names the files of a folder that are tables, in the order in which they count.
 func Files(fsys fs.FS) ([]string, error) {
-	names, err := fs.Glob(fsys, "*.yaml")
-	if err != nil {
+	found, err := fs.ReadDir(fsys, ".") // fs.Glob takes a folder that cannot be read for an empty one
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("list the tables: %w", err)
+	}
+	var names []string
+	for _, f := range found {
+		if strings.HasSuffix(f.Name(), ".yaml") {
+			names = append(names, f.Name())
+		}
 	}
 	for _, name := range names {
 		if info, err := fs.Stat(fsys, name); err == nil && info.IsDir() {

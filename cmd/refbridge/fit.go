@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"syscall"
 
 	"refbridge/config"
 	"refbridge/mapping"
@@ -41,12 +42,16 @@ func (a *app) fit(src config.Source) func(context.Context) (*mapping.Set, error)
 			idle[t.File] = true
 		}
 	}
-	verdict := error(hinted{errors.New("the tables were changed after they were read and before they were checked against the org"),
-		"start refbridge again"})
+	var verdict error
+	judged := false
 	runs, told, blind := a.tables, "none", "none"
 	return func(ctx context.Context) (*mapping.Set, error) {
-		if on, _, err := mapping.Read(tablesIn(a.cfg.Tables), mapping.Options{}); err != nil || on.Hash() != a.tables.Hash() {
-			return runs, verdict // somebody is editing: what runs is what was judged before
+		on, _, err := mapping.Read(tablesIn(a.cfg.Tables), mapping.Options{})
+		if err != nil || on.Hash() != a.tables.Hash() {
+			if judged {
+				return runs, verdict // somebody is editing: what runs is what was judged before
+			}
+			return runs, unjudged(err)
 		}
 		org, found, err := a.misfits(ctx, idle, a.target.Describe)
 		if err == nil && len(found) > 0 {
@@ -55,6 +60,7 @@ func (a *app) fit(src config.Source) func(context.Context) (*mapping.Set, error)
 		if err != nil {
 			return runs, err // the org gave no answer, which says nothing of the tables
 		}
+		judged = true
 		if verdict = nil; len(found) > 0 {
 			verdict = unfit(found)
 		}
@@ -71,6 +77,22 @@ func (a *app) fit(src config.Source) func(context.Context) (*mapping.Set, error)
 		}
 		return runs, verdict
 	}
+}
+
+// unjudged says why tables that nobody has checked against the org cannot be checked now: they could not be read again, or they are not
+// those that run.
+func unjudged(read error) error {
+	switch {
+	case read == nil:
+		return hinted{errors.New("the tables were changed after they were read and before they were checked against the org"),
+			"start refbridge again"}
+	case errors.Is(read, syscall.EMFILE) || errors.Is(read, syscall.ENFILE):
+		return hinted{fmt.Errorf("the tables could not be read again to check them against the org: %w", read),
+			"too many files are open: raise the limit (ulimit -n, or LimitNOFILE of the service), then start refbridge again; " +
+				"what was polled is kept, and nothing was written"}
+	}
+	return hinted{fmt.Errorf("the tables could not be read again to check them against the org: %w", read),
+		"let the user of this process read the folder of the tables and every file in it; what was polled is kept, and nothing was written"}
 }
 
 // incomparable writes the fields of owner identity that the org lacks, of tables that are idle, in one line; none where there is none. Of

@@ -3,11 +3,14 @@ package main
 import (
 	"encoding/json"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -143,6 +146,55 @@ func TestTablesThatSomebodyIsEditingStayJudgedAsTheyRun(t *testing.T) {
 	require.NoError(t, judged())
 	w.write(name, "object: [")
 	require.NoError(t, judged(), "what runs was right, and still runs")
+}
+
+// Why tables that run cannot be checked: a row a case.
+func TestFinding_doubt_C14_WhatKeepsTablesFromBeingCheckedIsNamed(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name       string
+		read       error
+		says, hint string
+		denies     string
+	}{
+		{"somebody edited them", nil, "were changed after they were read", "start refbridge again", "could not be read"},
+		{"no file can be opened", &fs.PathError{Op: "open", Path: ".", Err: syscall.EMFILE}, "could not be read again", "ulimit -n", "changed"},
+		{"no process can open a file", &fs.PathError{Op: "open", Path: ".", Err: syscall.ENFILE}, "could not be read again", "ulimit -n", "changed"},
+		{"no permission", &fs.PathError{Op: "open", Path: "patient.yaml", Err: fs.ErrPermission}, "open patient.yaml: permission denied", "let the user", "changed"},
+		{"the disk", &fs.PathError{Op: "read", Path: "patient.yaml", Err: syscall.EIO}, "input/output error", "let the user", "changed"},
+	} {
+		err := unjudged(c.read)
+		assert.ErrorContains(t, err, c.says, c.name)
+		assert.NotContains(t, err.Error(), c.denies, c.name)
+		assert.Contains(t, hintOf(err), c.hint, c.name)
+	}
+}
+
+func TestFinding_doubt_C14_TablesThatCannotBeReadAreNotCalledChanged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setting{referrals: 1})
+	require.Zero(t, refbridge(t, "init", filepath.Join(w.dir, "own")).code)
+	w.write("refbridge.yaml", w.read("refbridge.yaml")+"\ntables: own/tables\n")
+	p := &program{out: io.Discard, err: io.Discard, now: time.Now, config: filepath.Join(w.dir, "refbridge.yaml")}
+	a, err := p.open(t.Context(), writing)
+	require.NoError(t, err)
+	defer a.close()
+	judged := func() error { _, err := a.flows[0].Fit(t.Context()); return err }
+
+	// Before anybody has checked them, the folder is one that cannot be listed.
+	own, aside := filepath.Join(w.dir, "own", "tables"), filepath.Join(w.dir, "aside")
+	require.NoError(t, os.Rename(own, aside))
+	require.NoError(t, os.WriteFile(own, nil, 0o600))
+	require.ErrorContains(t, judged(), "could not be read again")
+	assert.NotContains(t, judged().Error(), "were changed")
+
+	// Put right, they are checked, and a fault that comes later takes nothing from what was judged.
+	require.NoError(t, os.Remove(own))
+	require.NoError(t, os.Rename(aside, own))
+	require.NoError(t, judged())
+	require.NoError(t, os.Rename(own, aside))
+	require.NoError(t, os.WriteFile(own, nil, 0o600))
+	require.NoError(t, judged())
 }
 
 func TestFinding_clients_J13_AVersionThatTheOrgDoesNotServeIsNamedAsThat(t *testing.T) {
