@@ -206,6 +206,8 @@ func failure(dialect, operation string, err error) failedBack {
 	switch {
 	case errors.Is(err, errNotOffered):
 		f.reason.Code = codeNotOffered
+	case signInFailed(err, time.Time{}) != nil:
+		f.state, f.halt = ledger.Approved, signInFailed(err, time.Time{})
 	case status == 401 || status == 403:
 		f.state, f.halt = ledger.Approved, fmt.Errorf("%w: the source refuses %s: %w", ErrHalted, operation, err)
 	case errors.Is(err, errNotSent):

@@ -34,6 +34,9 @@ func (e *ERS) Poll(ctx context.Context, in inbox) error {
 				e.Logger.Info("worklist ration is spent for today", "service", service, "list", string(list))
 				continue
 			}
+			if halts := signInFailed(err, e.Now()); halts != nil {
+				return errors.Join(failed, halts) // so would every other worklist
+			}
 			if err != nil {
 				failed = errors.Join(failed, fmt.Errorf("worklist %s of service %s: %w", list, service, err))
 				continue
@@ -45,6 +48,15 @@ func (e *ERS) Poll(ctx context.Context, in inbox) error {
 		}
 	}
 	return failed
+}
+
+// signInFailed returns why the lane halts where a call did not come as far as its question.
+func signInFailed(err error, now time.Time) error {
+	var e *ers.Error
+	if !errors.As(err, &e) || !e.SignIn() {
+		return nil
+	}
+	return ofERS(e, ledger.Work{}, now).halt
 }
 
 // listOf stands between the worklist and the service in the kind of an answer. Answers that an older program has left have no service:

@@ -226,6 +226,8 @@ func ofReference(err error, w ledger.Work, now time.Time) (verdict, bool) {
 
 func ofERS(e *ers.Error, w ledger.Work, now time.Time) verdict {
 	switch {
+	case e.SignIn() && e.Status != 401:
+		return halt("the sign-in at e-RS failed; no record was asked for, and the next run signs in again (%w)", e)
 	case e.Code("PATIENT_ERROR"):
 		return patientError()
 	case e.Code("NO_RELATIONSHIP"):

@@ -90,6 +90,9 @@ func (f *Flow) poll(ctx context.Context) error {
 	if err := f.refresh(ctx); err != nil {
 		return errors.Join(failed, err)
 	}
+	if errors.Is(failed, ErrHalted) {
+		return failed // the source is not asked for records either
+	}
 	if err := f.fetch(ctx, end); err != nil || failed != nil {
 		return errors.Join(failed, err)
 	}

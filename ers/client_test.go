@@ -8,10 +8,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/go-resty/resty/v2"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -126,6 +129,32 @@ func TestAnAnswerThatIsNotTheReferralIsRefused(t *testing.T) {
 		assert.Equal(t, world.codes, e.Codes, name)
 		assert.Equal(t, 1, far.calls(), "%s: trying again would not help", name)
 		clean(t, name, err.Error())
+	}
+}
+
+// What becomes of a call whose answer did not come whole: a row a case.
+func TestFinding_doubt_C11_AnAnswerThatBreaksOffIsNoAnswer(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		status int // that came before it broke
+		err    error
+		left   int // of the status
+		reason string
+		again  bool
+	}{
+		{"half a body", 200, io.ErrUnexpectedEOF, 0, "a truncated answer", true},
+		{"a reset in the body", 200, syscall.ECONNRESET, 0, "the connection broke", true},
+		{"a body that stops coming", 200, os.ErrDeadlineExceeded, 0, "no whole answer in time", true},
+		{"no header", 0, io.EOF, 0, "the connection broke", true},
+		{"more than anybody sends", 200, resty.ErrResponseBodyTooLarge, 200, "an answer larger than 16777216 bytes", false},
+	} {
+		q := call{name: "A005 read referral"}
+		e := q.broken(answer{status: c.status, header: http.Header{}}, c.err)
+		assert.Equal(t, c.left, e.Status, c.name)
+		assert.Equal(t, c.reason, e.Reason, c.name)
+		assert.Equal(t, c.again, e.again, c.name)
+		q.write = true
+		assert.True(t, q.broken(answer{status: c.status, header: http.Header{}}, c.err).Ambiguous(), "%s: a write may have arrived", c.name)
 	}
 }
 

@@ -55,6 +55,9 @@ func (e *Error) Unwrap() error { return e.cause }
 // Code tells whether the answer carried this code, for example PATIENT_ERROR or NO_RELATIONSHIP.
 func (e *Error) Code(code string) bool { return slices.Contains(e.Codes, code) }
 
+// SignIn reports whether it was the sign-in that failed: nothing was asked about any record.
+func (e *Error) SignIn() bool { return e.Call == signInCall }
+
 // Ambiguous tells that a write may have taken effect all the same: a 5xx (PAS_NOT_RESPONDING and its like), no answer,
 // an answer that cannot be read. Read the referral before deciding anything; e-RS has no idempotency key.
 func (e *Error) Ambiguous() bool {
@@ -107,6 +110,9 @@ func (q call) broken(a answer, err error) *Error {
 		e.Reason = "no whole answer in time"
 	default:
 		e.Reason = "the connection broke"
+	}
+	if e.again && !q.write {
+		e.Status = 0 // a status whose body never came whole is no answer: it says nothing of the record
 	}
 	return e
 }

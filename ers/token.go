@@ -21,6 +21,9 @@ const assertionLife = 4 * time.Minute
 // tokenLife is assumed where the answer does not give one: the ten minutes that NHS documents.
 const tokenLife = 599 * time.Second
 
+// signInCall is the Call of errors about the sign-in.
+const signInCall = "sign in"
+
 // tokens signs in with a JWT (private_key_jwt, RS512) and keeps the access token until 80 % of its life is over. e-RS
 // gives no refresh token: every sign-in is a new assertion with a new jti.
 // https://digital.nhs.uk/developer/guides-and-documentation/security-and-authorisation/application-restricted-restful-apis-signed-jwt-authentication
@@ -47,7 +50,7 @@ func newTokens(w wire, c Config, url string, logger *slog.Logger) *tokens {
 
 // bearer gives a token. One that a server refused is handed in as rejected and not given again.
 func (t *tokens) bearer(ctx context.Context, rejected string) (string, error) {
-	q := call{name: "sign in", method: http.MethodPost, path: t.url}
+	q := call{name: signInCall, method: http.MethodPost, path: t.url}
 	select {
 	case t.turn <- struct{}{}:
 	case <-ctx.Done():
