@@ -62,6 +62,10 @@ func (r *Reconciler) one(ctx context.Context, w ledger.Writeback) (ledger.Writeb
 	if state, reason := r.permitted(d.op.Name); state == ledger.Reported {
 		return state, reason, nil
 	}
+	held, err := r.held(ctx, w.Ref)
+	if err != nil || undecided(held, "") {
+		return "", ledger.Reason{}, err // a person chooses between both sides first
+	}
 	version, moved, err := r.moved(ctx, w)
 	switch {
 	case stopped(ctx, err):
@@ -71,6 +75,8 @@ func (r *Reconciler) one(ctx context.Context, w ledger.Writeback) (ledger.Writeb
 	case w.State != ledger.Approved && version.Version != w.Ref.Version:
 		return ledger.Reported, ledger.Reason{Code: codeUnknownOutcome, Text: "it was sent once, nobody saw the answer, and the source has changed " +
 			"since: compare both sides; an edit in Salesforce sends it anew"}, nil
+	case moved && len(held) > 0: // the new one is known, and waits for something else
+		return "", ledger.Reason{}, nil
 	case moved:
 		// The user acted on an older state. The new one is synced first; then both sides are compared again.
 		return "", ledger.Reason{}, r.sight(ctx, w.Ref)
@@ -86,12 +92,13 @@ func (r *Reconciler) send(ctx context.Context, w ledger.Writeback, d decided) (l
 	}
 	sending, done := inFlight(ctx, flightTime)
 	defer done()
-	if _, err := r.Invoke.Invoke(sending, d.op); err != nil {
+	made, err := r.Invoke.Invoke(sending, d.op)
+	if err != nil {
 		return r.failed(ctx, w, err)
 	}
 	r.Logger.Info("carried back", "flow", r.Flow, "operation", d.op.Name)
 	// Both sides had the value: that is what is known of the row now, and what the source says after it is no news to Salesforce.
-	if err := r.Ledger.Carry(context.WithoutCancel(ctx), w.ID, d.carried()); err != nil {
+	if err := r.Ledger.Carry(context.WithoutCancel(ctx), w.ID, d.carried(made.Version)); err != nil {
 		return "", ledger.Reason{}, err
 	}
 	return ledger.Done, ledger.Reason{}, r.sight(ctx, w.Ref)
@@ -108,15 +115,16 @@ type decided struct {
 	now    sobject.Record
 }
 
-// carried returns what is known of the row when its change was carried back: what a person set is known on both sides now.
-func (d decided) carried() ledger.Image {
+// carried returns what is known of the row when its change was carried back: what a person set is known on both sides now. made is
+// the version that the operation made of the source's record.
+func (d decided) carried(made string) ledger.Image {
 	image := d.row.Image
 	image.Record.Fields = slices.Clone(image.Record.Fields)
 	for _, c := range changes(ours(d.object, d.row, d.now), d.now, d.fields) {
 		image.Record.Set(c.Field, c.Want)
 		image.Carried = slices.DeleteFunc(slices.Clone(image.Carried), func(old ledger.Carried) bool { return old.Field == c.Field })
 		if slices.Contains(d.object.Mapped, c.Field) {
-			image.Carried = append(image.Carried, ledger.Carried{Field: c.Field, Value: c.Want, Against: d.op.On.Version})
+			image.Carried = append(image.Carried, ledger.Carried{Field: c.Field, Value: c.Want, Against: d.op.On.Version, Made: made})
 		}
 	}
 	return image

@@ -451,8 +451,10 @@ func (w *Write) know(f sobject.Field, p past) {
 }
 
 // stillCarried returns what still stands of what was carried back, and whether a field does: the row has the value that a person
-// set, and the source says what it said after it had taken it over.
+// set, and the source says what it said after it had taken it over. Where that version was passed over unread, whatever the source
+// says is news.
 func stillCarried(all []ledger.Carried, f sobject.Field, there sobject.Value, version string) (rest []ledger.Carried, stands bool) {
+	own := ledger.OwnVersion(version)
 	for _, c := range all {
 		if c.Field != f.Name {
 			rest = append(rest, c)
@@ -461,8 +463,11 @@ func stillCarried(all []ledger.Carried, f sobject.Field, there sobject.Value, ve
 		switch {
 		case !c.Value.Equal(there), c.Seen && !c.After.Equal(f.Value):
 			continue // a person has changed it since, or the source has moved on by itself
-		case !c.Seen && c.Against != version:
+		case c.Seen:
+		case c.Made == "" && own != ledger.OwnVersion(c.Against), c.Made != "" && own == c.Made:
 			c.Seen, c.After = true, f.Value
+		case own != ledger.OwnVersion(c.Against):
+			continue
 		}
 		rest, stands = append(rest, c), true
 	}

@@ -44,6 +44,9 @@ func TestDoubtRule05_WhatWasCarriedBackStandsWhileBothSidesStay(t *testing.T) {
 	seen := ledger.Carried{Field: "Status", Value: valueC, Against: "5", Seen: true, After: valueA}
 	silent := ledger.Carried{Field: "Status", Value: valueC, Against: "5", Seen: true}
 	other := ledger.Carried{Field: "IsAccepted", Value: valueC, Against: "5"}
+	made, made5 := ledger.Carried{Field: "Status", Value: valueC, Against: "5-w1", Made: "6"}, ledger.Carried{Field: "Status", Value: valueC, Against: "5", Made: "5"}
+	madeSeen, made5Seen := made, made5
+	madeSeen.Seen, madeSeen.After, made5Seen.Seen, made5Seen.After = true, valueA, true, valueA
 	for _, c := range []struct {
 		name        string
 		all         []ledger.Carried
@@ -60,6 +63,12 @@ func TestDoubtRule05_WhatWasCarriedBackStandsWhileBothSidesStay(t *testing.T) {
 		{"it was silent, and speaks by now", []ledger.Carried{silent}, valueB, valueC, "7", nil, false},
 		{"the source goes on by itself", []ledger.Carried{seen}, valueB, valueC, "7", nil, false},
 		{"a person changes it again", []ledger.Carried{seen}, valueA, valueB, "7", nil, false},
+		{"its own answer is read", []ledger.Carried{made}, valueA, valueC, "6", []ledger.Carried{madeSeen}, true},
+		{"its own answer is read, beside a worklist", []ledger.Carried{made}, valueA, valueC, "6-w2", []ledger.Carried{madeSeen}, true},
+		{"a lagging page still has the version before, beside another worklist", []ledger.Carried{made}, valueA, valueC, "5-w2", []ledger.Carried{made}, true},
+		{"the version before beside another patient, and the answer named none", []ledger.Carried{not}, valueA, valueC, "5-p2", []ledger.Carried{not}, true},
+		{"its own answer was passed over unread", []ledger.Carried{made}, valueB, valueC, "7", nil, false},
+		{"it made no new version", []ledger.Carried{made5}, valueA, valueC, "5", []ledger.Carried{made5Seen}, true},
 		{"another field's stays", []ledger.Carried{other, seen}, valueB, valueC, "7", []ledger.Carried{other}, false},
 	} {
 		rest, stands := stillCarried(c.all, status(c.want), c.there, c.version)

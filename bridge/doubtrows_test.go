@@ -137,37 +137,6 @@ func TestARecordIsAppliedOnceNoWriteOfItIsOpen(t *testing.T) {
 	assert.ElementsMatch(t, []time.Time{soon, late, late}, open)
 }
 
-// What stands in a record that was carried back: a row a case.
-func TestWhatWasCarriedBackStaysWhileBothSidesDo(t *testing.T) {
-	f := sobject.Field{Name: "IsAccepted", Value: sobject.BoolValue(false)}
-	carried := ledger.Carried{Field: "IsAccepted", Value: yes, Against: "3"}
-	after := carried
-	after.Seen, after.After = true, sobject.BoolValue(false)
-	moved := after
-	moved.After = yes
-	other := ledger.Carried{Field: "Status", Value: text("Revoked")}
-	for _, c := range []struct {
-		name    string
-		all     []ledger.Carried
-		there   sobject.Value
-		version string
-		rest    []ledger.Carried
-		stands  bool
-	}{
-		{"nothing was", nil, yes, "3", nil, false},
-		{"another field was", []ledger.Carried{other}, yes, "3", []ledger.Carried{other}, false},
-		{"the source has not answered yet", []ledger.Carried{carried}, yes, "3", []ledger.Carried{carried}, true},
-		{"the first version after it", []ledger.Carried{carried}, yes, "4", []ledger.Carried{after}, true},
-		{"a later version that says the same", []ledger.Carried{after}, yes, "5", []ledger.Carried{after}, true},
-		{"a later version that says something else", []ledger.Carried{moved}, yes, "5", nil, false},
-		{"a person changed it since", []ledger.Carried{after}, sobject.BoolValue(false), "5", nil, false},
-	} {
-		rest, stands := stillCarried(c.all, f, c.there, c.version)
-		assert.Equal(t, c.rest, rest, c.name)
-		assert.Equal(t, c.stands, stands, c.name)
-	}
-}
-
 // A row that is not there, of a write that is in doubt, is looked for among the deleted before it is made: a row a case.
 func TestWhatIsPlannedForARowInDoubtThatIsNotThere(t *testing.T) {
 	for _, c := range []struct {

@@ -205,8 +205,28 @@ func (r *Reconciler) propose(ctx context.Context, o mapping.Object, row ledger.R
 	if len(changed) == 0 {
 		return nil
 	}
+	held, err := r.held(ctx, row.Ref)
+	if err != nil {
+		return err
+	}
+	changed = slices.DeleteFunc(changed, func(c sobject.FieldDiff) bool { return undecided(held, c.Field) })
+	if len(changed) == 0 {
+		return nil
+	}
 	proposals := slices.DeleteFunc(r.proposals(row.Ref, changed, image, now), r.refusedBefore)
 	return r.Ledger.Propose(ctx, proposals)
+}
+
+// held lists the versions of a source's record that are held.
+func (r *Reconciler) held(ctx context.Context, ref fhir.Reference) ([]ledger.Entry, error) {
+	return r.Ledger.Entries(ctx, ledger.Filter{Source: r.Flow, Ref: ref.Current(), Fates: []ledger.Fate{ledger.Held}})
+}
+
+// undecided reports whether a record is held because nobody but a person can choose between the two values of a field; no field: of any.
+func undecided(held []ledger.Entry, field string) bool {
+	return slices.ContainsFunc(held, func(e ledger.Entry) bool {
+		return (e.Reason.Code == codeConflict || e.Reason.Code == codeUnclearValue) && (field == "" || e.Reason.Field == field)
+	})
 }
 
 // ours returns a row as far as it is ours, to be compared with what is there now: what differs, a person has set (doubt rule 5). A value

@@ -88,9 +88,19 @@ func (r *applying) settlement(s *Step, halted bool) (ledger.Settlement, bool) {
 		st.Next = s.turn
 		st.Known = &ledger.Known{Version: s.Work.Ref.Version, Digest: s.Digest.String(), Tables: r.plan.Tables,
 			Patient: s.Patient, Terminal: s.Terminal}
+		if s.awaitsAnswer() {
+			st.Known.Digest = "" // the next version is compared also where its content is the same
+		}
 	}
 	st.Images = r.images(s, v.fate == ledger.Applied || v.reason.Code == codeInDoubt)
 	return st, true
+}
+
+// awaitsAnswer reports whether a change was carried back of which the source's own answer has not been read yet.
+func (s *Step) awaitsAnswer() bool {
+	return slices.ContainsFunc(s.Writes, func(w *Write) bool {
+		return slices.ContainsFunc(w.Known.Carried, func(c ledger.Carried) bool { return !c.Seen })
+	})
 }
 
 // doubted is a verdict while writes are open until some moments: what is done as far as can be seen may be undone by one that takes

@@ -55,7 +55,7 @@ func TestWhatIsKnownOfARowComesBackWhole(t *testing.T) {
 	known := Image{Record: sobject.Record{Object: "ServiceAppointment", Key: sobject.Key{Field: "Bridge_Key__c", Value: "k"}, ID: "08p", Modified: at,
 		Fields: []sobject.Field{field("Status", "Scheduled")}}, Unseen: true, Deleted: true, Unclear: []string{"Subject"},
 		Said: []sobject.Field{{Name: "Start", Value: sobject.DateTimeValue(at), Owner: sobject.Latest, KeepIfAbsent: true}},
-		Carried: []Carried{{Field: "Status", Value: sobject.TextValue("Canceled"), Against: "3", Seen: true, After: sobject.TextValue(`,"state":{`)},
+		Carried: []Carried{{Field: "Status", Value: sobject.TextValue("Canceled"), Against: "3", Made: "4", Seen: true, After: sobject.TextValue(`,"state":{`)},
 			{Field: "Subject", Value: sobject.TextValue("x")}}}
 	plain := Image{Record: record("Account", "p", field("Name", `,"state":{"unseen":true}`))}
 	w.settle(Settlement{Ref: ref("1", "1"), Fate: Held, Images: []Image{known, plain}})

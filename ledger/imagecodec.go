@@ -31,7 +31,8 @@ type Carried struct {
 	Field   string
 	Value   sobject.Value // in the row
 	Against string        // version of the source's record that the operation was sent against
-	Seen    bool          // a later version was seen
+	Made    string        // the version that the operation made, in the source's own words; "" = its answer named none
+	Seen    bool          // that version was seen
 	After   sobject.Value // what it says
 }
 
@@ -47,6 +48,7 @@ type imageState struct {
 type carriedJSON struct {
 	Pair    json.RawMessage `json:"pair"` // a record with the field twice: in the row, and what the source says
 	Against string          `json:"against,omitempty"`
+	Made    string          `json:"made,omitempty"`
 	Seen    bool            `json:"seen,omitempty"`
 }
 
@@ -68,7 +70,7 @@ func (i Image) encode() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.Carried = append(s.Carried, carriedJSON{Pair: pair, Against: c.Against, Seen: c.Seen})
+		s.Carried = append(s.Carried, carriedJSON{Pair: pair, Against: c.Against, Made: c.Made, Seen: c.Seen})
 	}
 	state, err := json.Marshal(s)
 	if err != nil {
@@ -102,7 +104,7 @@ func decodeImage(plain []byte) (Image, error) {
 			return Image{}, fmt.Errorf("decode what was carried back (%d bytes): not what was written", len(c.Pair))
 		}
 		i.Carried = append(i.Carried, Carried{Field: pair.Fields[0].Name, Value: pair.Fields[0].Value, After: pair.Fields[1].Value,
-			Against: c.Against, Seen: c.Seen})
+			Against: c.Against, Made: c.Made, Seen: c.Seen})
 	}
 	return i, nil
 }

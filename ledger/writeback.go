@@ -230,7 +230,8 @@ func (t *tx) conclude(ctx context.Context, id int64, state WritebackState, reaso
 	return r, t.writeback(ctx, &r, reason.Code)
 }
 
-// Carry concludes a write-back as Done and keeps with it what is known of its row now: that both sides had the value.
+// Carry concludes a write-back as Done and keeps with it what is known of its row now: that both sides had the value. The record's
+// next version is compared also where its content is the same: what the source says after the operation is to be remembered.
 func (l *Ledger) Carry(ctx context.Context, id int64, image Image) error {
 	return l.update(ctx, "note what was carried back", func(t *tx) error {
 		r, err := t.conclude(ctx, id, Done, Reason{})
@@ -240,6 +241,9 @@ func (l *Ledger) Carry(ctx context.Context, id int64, image Image) error {
 		v := versionRow{source: r.source, typ: r.typ, id: r.id}
 		hash, err := t.keepImage(ctx, &v, image, asBefore)
 		if err != nil {
+			return err
+		}
+		if err := t.forgetDigest(ctx, r.source, v.ref()); err != nil {
 			return err
 		}
 		return t.append(ctx, link{source: r.source, typ: r.typ, id: r.id, version: r.version, object: r.object, key: r.key, image: hash,
