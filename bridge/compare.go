@@ -270,7 +270,7 @@ func (c *comparison) write(s *Step, w *Write) {
 	switch gone, deleted := c.deleted[id]; {
 	case there:
 		c.update(s, w, have, row)
-	case c.planner.Target != nil && (deleted || seen) && w.kept():
+	case c.planner.Target != nil && (deleted || seen || row.Purged) && w.kept():
 		// A person deleted it. Recreating would undo a decision; the record stays listed until somebody decides.
 		w.Known.Deleted, w.Known.Unseen = true, false
 		if deleted {

@@ -137,7 +137,8 @@ func TestARecordIsAppliedOnceNoWriteOfItIsOpen(t *testing.T) {
 	assert.ElementsMatch(t, []time.Time{soon, late, late}, open)
 }
 
-// A row that is not there, of a write that is in doubt, is looked for among the deleted before it is made: a row a case.
+// A row that is not there, of a write that is in doubt, is looked for among the deleted before it is made; one whose image was purged was
+// there, so that somebody has deleted it: a row a case.
 func TestWhatIsPlannedForARowInDoubtThatIsNotThere(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -152,6 +153,9 @@ func TestWhatIsPlannedForARowInDoubtThatIsNotThere(t *testing.T) {
 			s.removed[theCSR] = sobject.Record{Object: csrType, Key: sobject.Key{Value: "ward.sr.r1"}, ID: "a01"}
 		}, fate: ledger.Dead, does: "dead"},
 		{name: "the deleted cannot be asked for", world: func(s *shelf) { s.broken, s.only = refusedRow("INVALID_FIELD"), "deleted" }, stops: true},
+		{name: "it was there once, and its image is purged", world: func(s *shelf) {
+			s.purged, s.open[theCSR] = map[string]bool{theCSR: true}, nil
+		}, fate: ledger.Dead, does: "dead"},
 		{name: "its write cannot take effect any more", world: func(s *shelf) {
 			in := attempted(values{"Status": text("Active")}, true)
 			in.Deadline = noon.Add(-time.Minute)

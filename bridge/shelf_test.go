@@ -41,6 +41,7 @@ type shelf struct {
 	known    map[fhir.Reference]ledger.Known
 	cursors  map[string]string
 	unseen   map[string]bool // nobody has seen the row
+	purged   map[string]bool // the row's image was purged
 	broken   error           // what Salesforce answers instead
 	only     string          // object of which it does; empty = all
 	lost     error           // what the ledger answers instead
@@ -128,8 +129,9 @@ func (s *shelf) row(object, key string) (ledger.Row, bool) {
 	id := object + " " + key
 	image, known := s.images[id]
 	o := s.owners[id]
-	r := ledger.Row{Object: object, Key: key, Image: ledger.Image{Record: image, Unclear: s.unclear[id], Carried: s.carried[id], Unseen: s.unseen[id]}, Known: known, Open: s.open[id], Source: o.source, Ref: o.ref}
-	return r, known || len(r.Open) > 0
+	r := ledger.Row{Object: object, Key: key, Image: ledger.Image{Record: image, Unclear: s.unclear[id], Carried: s.carried[id], Unseen: s.unseen[id]}, Known: known, Open: s.open[id], Source: o.source, Ref: o.ref,
+		Purged: s.purged[id]}
+	return r, known || r.Purged || len(r.Open) > 0
 }
 
 func (s *shelf) RowsOf(_ context.Context, source string, ref fhir.Reference) ([]ledger.Row, error) {

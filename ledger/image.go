@@ -95,6 +95,7 @@ type Row struct {
 	Object, Key string
 	Image       Image
 	Known       bool      // there is an image, and it was not purged
+	Purged      bool      // the row was there once: its image was purged
 	Changed     time.Time // when the image was written
 	Open        []Intent  // writes of the row whose outcome nobody has seen, oldest first
 	Source      string    // of the record that the row belongs to: its image, or without one its latest open intent
@@ -149,6 +150,7 @@ func (l *Ledger) fill(row *Row, r *imageRow) (err error) {
 	row.Object, row.Key, row.Source, row.Ref = r.object, r.key, r.source, fhir.Reference{Type: r.typ, ID: r.id}
 	row.Changed = fromMillis(r.changed)
 	if r.body == nil {
+		row.Purged = true
 		return nil
 	}
 	row.Image, err = openImage(l.box, r)
