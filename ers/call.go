@@ -8,19 +8,49 @@ import (
 	"strings"
 
 	"refbridge/fhir"
+	"refbridge/wire"
 )
 
-// do makes a call with its attempts. Only reads have more than one.
+// do makes a call, again where it changes nothing and that may help.
 func (c *Client) do(ctx context.Context, q call) (answer, error) {
 	var a answer
-	err := c.pace.persist(ctx, max(q.attempts, 1), func() (err error) {
+	err := c.pace.Try(ctx, func() (err error) {
 		a, err = c.authorised(ctx, q)
 		return err
-	})
+	}, q.judge)
 	if err != nil {
-		return answer{}, err
+		return answer{}, q.named(err)
 	}
 	return a, nil
+}
+
+// judge says what a failed try of a call means for the next.
+func (q call) judge(err error) wire.Failure {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		return wire.Failure{}
+	}
+	return wire.Failure{Again: e.again && q.repeat, Busy: !e.unsent && wire.Busy(e.Status, e.RetryAfter), Asked: e.RetryAfter}
+}
+
+// named is an error with the name of the call.
+func (q call) named(err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		if e, ok := errors.AsType[*Error](err); !ok || e == nil {
+			return q.stopped(err)
+		}
+	}
+	return err
+}
+
+// ready returns when the call may leave.
+func (q call) ready(ctx context.Context, p *wire.Pace) error {
+	err := p.Ready(ctx)
+	if paused, ok := errors.AsType[*wire.Paused](err); ok {
+		return &Error{Call: q.name, Status: http.StatusTooManyRequests, RetryAfter: paused.Left, Reason: "not sent: the lane is paused",
+			write: q.write, unsent: true}
+	}
+	return err
 }
 
 // authorised sends with a token, and once more with a new one after a 401. A 401 that survives that is not about the
@@ -66,7 +96,7 @@ func (c *Client) deny(name string, denied bool) {
 // send puts one request on the wire. In application-restricted mode e-RS takes organisation and role from the
 // application; headers that name them are refused, so none is sent.
 func (c *Client) send(ctx context.Context, q call, token string) (answer, error) {
-	if err := c.pace.ready(ctx, q); err != nil {
+	if err := q.ready(ctx, c.pace); err != nil {
 		return answer{}, err
 	}
 	if q.before != nil {
@@ -74,10 +104,10 @@ func (c *Client) send(ctx context.Context, q call, token string) (answer, error)
 			return answer{}, err
 		}
 	}
-	r := c.wire.http.R().SetAuthToken(token).SetQueryParamsFromValues(q.query)
+	r := c.sender.http.R().SetAuthToken(token).SetQueryParamsFromValues(q.query)
 	r.SetHeader("Accept", "application/fhir+json").SetHeader("X-Correlation-ID", newID())
 	if q.method == http.MethodPost {
-		r.SetHeader("Content-Type", "application/fhir+json")
+		r.SetHeader("Content-Type", "application/fhir+json").SetContentLength(true) // else an empty body goes out chunked
 	}
 	if q.body != nil {
 		r.SetBody(q.body)
@@ -86,7 +116,7 @@ func (c *Client) send(ctx context.Context, q call, token string) (answer, error)
 		r.SetHeader("If-Match", q.match)
 	}
 	q.path = c.base + q.path
-	return c.wire.exchange(ctx, q, r)
+	return c.sender.exchange(ctx, q, r)
 }
 
 // versioned gives a referral with the version in meta.versionId. The ETag of a 2xx answer says the same; where the

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -16,9 +15,8 @@ import (
 	"time"
 	_ "time/tzdata" // the London day must be known on machines without a time zone database
 
-	"golang.org/x/time/rate"
-
 	"refbridge/fhir"
+	"refbridge/wire"
 )
 
 // Config says which e-RS environment to use, as whom, and how fast. One e-RS application stands for one provider
@@ -34,7 +32,7 @@ type Config struct {
 	Ration          ration // who remembers the calls of A008; without it Worklist refuses
 	WorklistsPerDay int    // calls of A008 for a service and day (of London), both lists together; 0 means 2
 
-	Transport http.RoundTripper // nil means Transport()
+	Transport http.RoundTripper // nil means wire.Transport without a proxy
 	Now       func() time.Time  // nil means time.Now
 	Logger    *slog.Logger      // nil means none
 }
@@ -48,8 +46,8 @@ type ration interface {
 
 // Client calls e-RS for one application. It is safe for concurrent use.
 type Client struct {
-	wire   wire
-	pace   *pacer
+	sender sender
+	pace   *wire.Pace
 	tokens *tokens
 	base   string
 	ration ration
@@ -63,13 +61,13 @@ type Client struct {
 
 // New checks the configuration; it makes no call.
 func New(c Config) (*Client, error) {
-	base, err := endpoint(c.BaseURL)
+	base, err := wire.BaseURL(c.BaseURL)
 	if err != nil {
-		return nil, fmt.Errorf("e-RS base URL: %w", err)
+		return nil, fmt.Errorf("e-RS base URL %w", err)
 	}
-	sign, err := endpoint(c.TokenURL)
+	sign, err := wire.BaseURL(c.TokenURL)
 	if err != nil {
-		return nil, fmt.Errorf("e-RS token URL: %w", err)
+		return nil, fmt.Errorf("e-RS token URL %w", err)
 	}
 	if c.ClientID == "" || c.KeyID == "" || c.Key == nil {
 		return nil, errors.New("e-RS sign-in: client id, key id and key are all needed")
@@ -85,12 +83,12 @@ func New(c Config) (*Client, error) {
 		c.Now = time.Now
 	}
 	logger := cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
-	w := newWire(c.Transport, c.Now)
+	w := newSender(c.Transport, c.Now)
 	return &Client{
-		wire:   w,
-		pace:   &pacer{limiter: rate.NewLimiter(rate.Limit(cmp.Or(c.Rate, 5)), 1), log: logger},
-		tokens: newTokens(w, c, sign, logger),
-		base:   strings.TrimRight(base, "/"),
+		sender: w,
+		pace:   wire.NewPace(cmp.Or(c.Rate, 5), maxPause, tellRetry(logger)),
+		tokens: newTokens(w, c, sign.String(), logger),
+		base:   strings.TrimRight(base.String(), "/"),
 		ration: c.Ration,
 		daily:  cmp.Or(c.WorklistsPerDay, 2),
 		now:    c.Now,
@@ -99,21 +97,16 @@ func New(c Config) (*Client, error) {
 	}, nil
 }
 
-// endpoint accepts https, and http on loopback (a simulator); nothing that hides a secret or another host.
-func endpoint(s string) (string, error) {
-	u, err := url.Parse(s)
-	if err != nil || u.Host == "" {
-		return "", errors.New("not an absolute URL")
+// maxPause is how long one call waits in all where e-RS wants fewer calls; a longer one is the lane's to keep.
+const maxPause = 60 * time.Second
+
+// tellRetry logs that a call is sent again.
+func tellRetry(logger *slog.Logger) func(error, time.Duration) {
+	return func(err error, wait time.Duration) {
+		if e, ok := errors.AsType[*Error](err); ok {
+			logger.Warn("call failed, trying again", "call", e.Call, "status", e.Status, "codes", e.Codes, "wait", wait)
+		}
 	}
-	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return "", errors.New("user, query and fragment are not allowed")
-	}
-	ip := net.ParseIP(u.Hostname())
-	loopback := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
-	if u.Scheme != "https" && !(u.Scheme == "http" && loopback) {
-		return "", errors.New("https is needed (http on loopback only)")
-	}
-	return u.String(), nil
 }
 
 // List is a worklist that application-restricted mode may read.
@@ -198,10 +191,10 @@ func (c *Client) Read(ctx context.Context, ref fhir.Reference) (fhir.Resource, e
 		return fhir.Resource{}, fmt.Errorf("read: %w", err)
 	}
 	q := call{
-		name:     "A005 read referral",
-		method:   http.MethodGet,
-		path:     "/STU3/ReferralRequest/" + ref.ID,
-		attempts: maxAttempts,
+		name:   "A005 read referral",
+		method: http.MethodGet,
+		path:   "/STU3/ReferralRequest/" + ref.ID,
+		repeat: true,
 	}
 	a, err := c.do(ctx, q)
 	if err != nil {
@@ -222,11 +215,11 @@ func (c *Client) Actions(ctx context.Context, ref fhir.Reference) ([]string, err
 		return nil, fmt.Errorf("actions: %w", err)
 	}
 	q := call{
-		name:     "A029 list actions",
-		method:   http.MethodGet,
-		path:     "/STU3/Task",
-		query:    url.Values{"focus": {ref.String()}, "intent": {"proposal"}, "status": {"ready"}},
-		attempts: maxAttempts,
+		name:   "A029 list actions",
+		method: http.MethodGet,
+		path:   "/STU3/Task",
+		query:  url.Values{"focus": {ref.String()}, "intent": {"proposal"}, "status": {"ready"}},
+		repeat: true,
 	}
 	a, err := c.do(ctx, q)
 	if err != nil {

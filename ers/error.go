@@ -1,20 +1,16 @@
 package ers
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/go-resty/resty/v2"
-
 	"refbridge/fhir"
+	"refbridge/wire"
 )
 
 // Error is a call that e-RS refused or that did not come through. It holds codes and figures only: never text of the
@@ -49,7 +45,7 @@ func (e *Error) Error() string {
 	return e.Call + ": " + strings.Join(says, ", ")
 }
 
-// Unwrap gives the cancelled context, ErrReadOnly or fhir.ErrSyntax where one of them is the cause.
+// Unwrap returns the cancelled context, an error of package wire or fhir.ErrSyntax where one of them is the cause.
 func (e *Error) Unwrap() error { return e.cause }
 
 // Code tells whether the answer carried this code, for example PATIENT_ERROR or NO_RELATIONSHIP.
@@ -74,44 +70,20 @@ func (q call) fault(a answer, reason string) *Error {
 func (q call) refused(a answer, now time.Time) *Error {
 	e := q.fault(a, "")
 	e.Codes = codes(a.body)
-	e.RetryAfter = retryAfter(a.header.Get("Retry-After"), now)
+	e.RetryAfter = wire.Asked(a.status, a.header, now)
 	e.again = a.status == http.StatusTooManyRequests || a.status >= 500
 	if a.status/100 == 3 {
-		e.Reason = "a redirect, which is not followed"
+		e.Reason = wire.ErrRedirect.Error()
 	}
 	return e
 }
 
-// broken is the error of a call without a whole answer. Texts of the transport are not kept: net/http quotes
-// malformed header lines in them, and *url.Error the URL.
+// broken is the error of a call without a whole answer.
 func (q call) broken(a answer, err error) *Error {
-	e := q.fault(a, "")
-	e.again = true
-	var (
-		dial  *net.OpError
-		dns   *net.DNSError
-		cert  *tls.CertificateVerificationError
-		timed net.Error
-	)
-	switch {
-	case errors.Is(err, ErrReadOnly):
-		e.cause, e.Reason, e.unsent, e.again = ErrReadOnly, ErrReadOnly.Error(), true, false
-	case errors.As(err, &cert):
-		e.Reason, e.unsent, e.again = "the server's certificate is not trusted", true, false
-	case errors.As(err, &dns):
-		e.Reason, e.unsent = "the server's name was not resolved", true
-	case errors.As(err, &dial) && dial.Op == "dial":
-		e.Reason, e.unsent = "no connection to the server", true
-	case errors.Is(err, resty.ErrResponseBodyTooLarge):
-		e.Reason, e.again = fmt.Sprintf("an answer larger than %d bytes", maxBody), false
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		e.Reason = "a truncated answer"
-	case errors.As(err, &timed) && timed.Timeout():
-		e.Reason = "no whole answer in time"
-	default:
-		e.Reason = "the connection broke"
-	}
-	if e.again && !q.write {
+	why := wire.Broken(err)
+	e := q.fault(a, why.Error())
+	e.cause, e.unsent, e.again = why, wire.NeverSent(why), wire.MayPass(why)
+	if !q.write && !errors.Is(why, wire.ErrTooLarge) {
 		e.Status = 0 // a status whose body never came whole is no answer: it says nothing of the record
 	}
 	return e

@@ -38,7 +38,7 @@ func (s *stamps) around(h http.HandlerFunc) http.HandlerFunc {
 }
 
 func TestReadsAreTriedThreeTimesAndWritesOnce(t *testing.T) {
-	for _, status := range []int{429, 500, 502, 503, 504} {
+	for _, status := range []int{500, 502, 503, 504} {
 		synctest.Test(t, func(t *testing.T) {
 			far := &eRS{api: answering(status, "")}
 			c := inBubble(t, far)
@@ -56,6 +56,23 @@ func TestReadsAreTriedThreeTimesAndWritesOnce(t *testing.T) {
 			assert.Equal(t, 7, far.calls(), "%d: a write is sent once", status)
 		})
 	}
+}
+
+func TestAReadThatIsRefusedForTooManyCallsIsPatientForAMinuteAndAWriteIsSentOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		far := &eRS{api: answering(429, "")}
+		c := inBubble(t, far)
+		begin := time.Now()
+		_, err := c.Read(t.Context(), at(""))
+		assert.Equal(t, 429, refusedWith(t, err).Status)
+		assert.Equal(t, 6, far.calls(), "after 1, 3, 7, 15 and 31 s")
+		assert.LessOrEqual(t, time.Since(begin), time.Minute)
+
+		time.Sleep(time.Minute)
+		_, err = c.Invoke(t.Context(), fhir.Operation{On: at("5"), Name: AcceptReferral})
+		require.Error(t, err)
+		assert.Equal(t, 7, far.calls())
+	})
 }
 
 func TestAPassingFaultIsNotSeenByTheCaller(t *testing.T) {
@@ -134,7 +151,7 @@ func TestALongPauseIsGivenBackInsteadOfWaitedFor(t *testing.T) {
 
 		_, err = c.Invoke(t.Context(), fhir.Operation{On: at("5"), Name: AcceptReferral})
 		e := refusedWith(t, err)
-		assert.Equal(t, 503, e.Status)
+		assert.Equal(t, 429, e.Status)
 		assert.False(t, e.Ambiguous(), "it was not sent")
 		assert.Greater(t, e.RetryAfter, 9*time.Minute)
 		assert.Equal(t, 1, far.calls(), "nothing leaves inside the window")
@@ -144,23 +161,6 @@ func TestALongPauseIsGivenBackInsteadOfWaitedFor(t *testing.T) {
 		_, err = c.Read(t.Context(), at(""))
 		require.NoError(t, err)
 	})
-}
-
-func TestRetryAfterIsReadInBothFormsAndNeverTrusted(t *testing.T) {
-	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
-	for header, want := range map[string]time.Duration{
-		"":                              0,
-		"7":                             7 * time.Second,
-		"-5":                            0,
-		"1000000000":                    15 * time.Minute,
-		"99999999999999999999":          0,
-		"soon":                          0,
-		"Wed, 01 Jul 2026 12:00:20 GMT": 20 * time.Second,
-		"Wed, 01 Jul 2026 11:59:00 GMT": 0,
-		"Thu, 02 Jul 2026 12:00:00 GMT": 15 * time.Minute,
-	} {
-		assert.Equal(t, want, retryAfter(header, now), header)
-	}
 }
 
 func TestRequestsAreEvenlySpaced(t *testing.T) {

@@ -12,7 +12,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
-	"golang.org/x/time/rate"
+
+	"refbridge/wire"
 )
 
 // assertionLife stays below the five minutes that NHS allows between exp and its own clock.
@@ -28,76 +29,70 @@ const signInCall = "sign in"
 // gives no refresh token: every sign-in is a new assertion with a new jti.
 // https://digital.nhs.uk/developer/guides-and-documentation/security-and-authorisation/application-restricted-restful-apis-signed-jwt-authentication
 type tokens struct {
-	wire     wire
-	pace     *pacer
+	sender   sender
+	pace     *wire.Pace
 	url      string
 	clientID string
 	keyID    string
 	key      *rsa.PrivateKey
-
-	turn    chan struct{} // holds one: who signs in, the others wait for the result
-	current string        // the access token; empty before the first sign-in
-	renew   time.Time
+	gate     *wire.Gate[accessToken]
 }
 
-func newTokens(w wire, c Config, url string, logger *slog.Logger) *tokens {
-	return &tokens{
-		wire: w, pace: &pacer{limiter: rate.NewLimiter(rate.Inf, 1), log: logger},
-		url: url, clientID: c.ClientID, keyID: c.KeyID, key: c.Key,
-		turn: make(chan struct{}, 1),
-	}
+// accessToken is what one sign-in gave.
+type accessToken struct {
+	text  string
+	renew time.Time // at 80 % of its life
 }
 
-// bearer gives a token. One that a server refused is handed in as rejected and not given again.
+func newTokens(s sender, c Config, url string, logger *slog.Logger) *tokens {
+	return &tokens{sender: s, pace: wire.NewPace(0, maxPause, tellRetry(logger)), url: url, clientID: c.ClientID, keyID: c.KeyID, key: c.Key,
+		gate: wire.NewGate[accessToken]()}
+}
+
+// bearer returns a token. One that a server refused is handed in as rejected and not given again.
 func (t *tokens) bearer(ctx context.Context, rejected string) (string, error) {
-	q := call{name: signInCall, method: http.MethodPost, path: t.url}
-	select {
-	case t.turn <- struct{}{}:
-	case <-ctx.Done():
-		return "", q.stopped(ctx.Err())
-	}
-	defer func() { <-t.turn }()
-	now := t.wire.now()
-	if t.current != "" && t.current != rejected && now.Before(t.renew) {
-		return t.current, nil
-	}
-	err := t.pace.persist(ctx, maxAttempts, func() error { return t.signIn(ctx, q) })
-	var e *Error
-	if errors.As(err, &e) {
-		e.again = false // the attempts are used up
-	}
-	return t.current, err
+	q := call{name: signInCall, method: http.MethodPost, path: t.url, repeat: true}
+	good := func(k accessToken) bool { return k.text != rejected && t.sender.now().Before(k.renew) }
+	token, err := t.gate.Get(ctx, good, func(ctx context.Context) (k accessToken, err error) {
+		err = t.pace.Try(ctx, func() (err error) {
+			k, err = t.signIn(ctx, q)
+			return err
+		}, q.judge)
+		if e, ok := errors.AsType[*Error](err); ok {
+			e.again = false // the tries are used up
+		}
+		return k, err
+	})
+	return token.text, q.named(err)
 }
 
-func (t *tokens) signIn(ctx context.Context, q call) error {
-	t.current = ""
-	if err := t.pace.ready(ctx, q); err != nil {
-		return err
+func (t *tokens) signIn(ctx context.Context, q call) (accessToken, error) {
+	if err := q.ready(ctx, t.pace); err != nil {
+		return accessToken{}, err
 	}
-	now := t.wire.now()
+	now := t.sender.now()
 	assertion, err := t.assertion(now)
 	if err != nil {
-		return err
+		return accessToken{}, err
 	}
-	a, err := t.wire.exchange(ctx, q, t.wire.http.R().SetHeader("Accept", "application/json").SetFormData(map[string]string{
+	a, err := t.sender.exchange(ctx, q, t.sender.http.R().SetHeader("Accept", "application/json").SetFormData(map[string]string{
 		"grant_type":            "client_credentials",
 		"client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
 		"client_assertion":      assertion,
 	}))
 	if err != nil {
-		return explained(err, a)
+		return accessToken{}, explained(err, a)
 	}
 	var got struct {
 		AccessToken string      `json:"access_token"`
 		ExpiresIn   json.Number `json:"expires_in"` // a string from NHS, a number from others: json.Number reads both
 	}
 	if json.Unmarshal(a.body, &got) != nil || got.AccessToken == "" {
-		return q.fault(a, "a token answer without an access token")
+		return accessToken{}, q.fault(a, "a token answer without an access token")
 	}
 	seconds, _ := got.ExpiresIn.Int64()
 	life := cmp.Or(time.Duration(min(max(seconds, 0), 3600))*time.Second, tokenLife)
-	t.current, t.renew = got.AccessToken, now.Add(life*4/5)
-	return nil
+	return accessToken{got.AccessToken, now.Add(life * 4 / 5)}, nil
 }
 
 // assertion signs the claims that NHS checks: iss and sub are the client id, aud is the token URL as a single string

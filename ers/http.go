@@ -3,11 +3,8 @@ package ers
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
-	"io"
 	"mime"
-	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -17,25 +14,25 @@ import (
 	"github.com/go-resty/resty/v2"
 
 	"refbridge/fhir"
+	"refbridge/wire"
 )
 
 const (
-	maxBody      = 16 << 20 // of a 2xx answer; e-RS stops at 10 MB
-	maxErrorBody = 64 << 10
-	callTimeout  = 240 * time.Second
+	maxBody     = 16 << 20 // of a 2xx answer; e-RS stops at 10 MB
+	callTimeout = 240 * time.Second
 )
 
 // call is one request, as often as it is sent.
 type call struct {
-	name     string
-	method   string
-	path     string // below the base URL; absolute for the token call
-	query    url.Values
-	body     []byte
-	match    string // If-Match
-	write    bool
-	attempts int                         // 0 is 1
-	before   func(context.Context) error // right before the request leaves
+	name   string
+	method string
+	path   string // below the base URL; absolute for the token call
+	query  url.Values
+	body   []byte
+	match  string // If-Match
+	write  bool
+	repeat bool                        // it changes nothing, and may be sent again
+	before func(context.Context) error // right before the request leaves
 }
 
 // answer is a response with its body read.
@@ -56,28 +53,18 @@ func (a answer) requestID() string {
 	return id
 }
 
-// wire is HTTP: no redirects, no cookies, no retry, no log, limits on everything.
-type wire struct {
+// sender is HTTP, as package wire has it.
+type sender struct {
 	http *resty.Client
 	now  func() time.Time
 }
 
-func newWire(transport http.RoundTripper, now func() time.Time) wire {
-	if transport == nil {
-		transport = Transport()
-	}
-	client := resty.NewWithClient(&http.Client{Transport: shortErrors{transport}, Timeout: callTimeout})
-	client.SetRedirectPolicy(resty.NoRedirectPolicy())
-	client.SetResponseBodyLimit(maxBody)
-	client.SetLogger(silent{})
-	client.SetDisableWarn(true)
-	client.SetContentLength(true) // else an empty body goes out chunked
-	client.SetHeader("User-Agent", "refbridge")
-	return wire{http: client, now: now}
+func newSender(transport http.RoundTripper, now func() time.Time) sender {
+	return sender{http: wire.Client(transport, wire.Limits{Body: maxBody, Time: callTimeout}), now: now}
 }
 
 // exchange sends one request once. Its error is an *Error, or for a call that changes nothing the context's own.
-func (w wire) exchange(ctx context.Context, q call, r *resty.Request) (answer, error) {
+func (w sender) exchange(ctx context.Context, q call, r *resty.Request) (answer, error) {
 	resp, err := r.SetContext(ctx).Execute(q.method, q.path)
 	a := answer{header: http.Header{}}
 	if resp != nil && resp.RawResponse != nil {
@@ -116,86 +103,18 @@ func (q call) readable(a answer) error {
 	return q.fault(a, fmt.Sprintf("%s instead of JSON, %d bytes", media, len(a.body)))
 }
 
-// Transport is what a Client uses unless told otherwise: TLS 1.2 or newer, no proxy, 10 s to connect, 190 s to the
-// answer's header (e-RS itself waits 180 s for its back end; giving up before that abandons writes that succeed).
-func Transport() *http.Transport {
-	dialer := net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
-	return &http.Transport{
-		DialContext:           dialer.DialContext,
-		TLSHandshakeTimeout:   10 * time.Second,
-		ResponseHeaderTimeout: 190 * time.Second,
-		IdleConnTimeout:       90 * time.Second,
-		ForceAttemptHTTP2:     true,
-	}
-}
-
-// shortErrors cuts the bodies of errors: their codes come early, and nothing else of them is used.
-type shortErrors struct{ next http.RoundTripper }
-
-// RoundTrip implements http.RoundTripper.
-func (s shortErrors) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := s.next.RoundTrip(r)
-	if err == nil && resp.StatusCode/100 != 2 {
-		resp.Body = struct {
-			io.Reader
-			io.Closer
-		}{io.LimitReader(resp.Body, maxErrorBody), resp.Body}
-	}
-	return resp, err
-}
-
-// ErrReadOnly is wrapped where ReadOnly refused a request.
-var ErrReadOnly = errors.New("refused: this run may only read")
-
-// ReadOnly lets GET, HEAD and the sign-in at tokenURL pass and refuses the rest with ErrReadOnly before a byte is sent.
-// The worklist call A008 is refused too: it is a POST and spends a ration. A nil next means Transport().
+// ReadOnly lets GET, HEAD and the sign-in at tokenURL pass and refuses the rest with wire.ErrReadOnly before a byte is sent.
+// The worklist call A008 is refused too: it is a POST and spends a ration.
 func ReadOnly(next http.RoundTripper, tokenURL string) http.RoundTripper {
-	if next == nil {
-		next = Transport()
-	}
-	if u, err := url.Parse(tokenURL); err == nil {
-		tokenURL = u.String()
-	}
-	return readOnly{next: next, token: tokenURL}
+	return wire.ReadOnly(next, wire.PostTo(tokenURL))
 }
 
 // PollOnly is ReadOnly that lets the worklist call A008 pass too: it changes nothing at e-RS, and spends its ration.
 func PollOnly(next http.RoundTripper, tokenURL string) http.RoundTripper {
-	out := ReadOnly(next, tokenURL).(readOnly)
-	out.poll = true
-	return out
+	return wire.ReadOnly(next, wire.PostTo(tokenURL), func(r *http.Request) (*http.Request, bool) {
+		return r, r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, worklistPath) && !wire.Overrides(r)
+	})
 }
-
-type readOnly struct {
-	next  http.RoundTripper
-	token string
-	poll  bool // A008 may pass
-}
-
-// RoundTrip implements http.RoundTripper.
-func (o readOnly) RoundTrip(r *http.Request) (*http.Response, error) {
-	signIn := r.Method == http.MethodPost && r.URL.String() == o.token
-	poll := o.poll && r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, worklistPath)
-	if r.Method == http.MethodGet || r.Method == http.MethodHead || signIn || poll {
-		return o.next.RoundTrip(r)
-	}
-	if r.Body != nil {
-		_ = r.Body.Close()
-	}
-	return nil, ErrReadOnly
-}
-
-// silent keeps resty from printing URLs to standard error.
-type silent struct{}
-
-// Errorf implements resty.Logger.
-func (silent) Errorf(string, ...any) {}
-
-// Warnf implements resty.Logger.
-func (silent) Warnf(string, ...any) {}
-
-// Debugf implements resty.Logger.
-func (silent) Debugf(string, ...any) {}
 
 // newID gives a random UUID (version 4).
 func newID() string {

@@ -1,0 +1,152 @@
+package wire
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+const (
+	attempts     = 3                // of what may pass, in one call; longer patience is the caller's
+	firstBackoff = time.Second      // then 2, 4 … seconds
+	longBackoff  = time.Minute      // and never longer than this by itself
+)
+
+// Failure is what a client says of a call that failed.
+type Failure struct {
+	Again bool          // the same call may succeed
+	Busy  bool          // the far end wants fewer calls: of all of ours, and not of this one alone
+	Asked time.Duration // how long it asks to be left alone
+}
+
+// Paused says that a call was not sent, because the far end has asked for a longer pause than a call waits for.
+type Paused struct{ Left time.Duration }
+
+// Error says so.
+func (p *Paused) Error() string {
+	return fmt.Sprintf("not sent: the far end asked for a pause, %s of which are left", p.Left.Round(time.Second))
+}
+
+// Pace spaces calls evenly, and holds all of them back where an answer asked for it: limits are of an application, not of one call.
+type Pace struct {
+	limiter *rate.Limiter
+	longest time.Duration // that one call waits in all for a far end that wants fewer calls
+	told    func(err error, wait time.Duration)
+
+	mu    sync.Mutex
+	until time.Time // nothing is sent before
+}
+
+// NewPace allows so many calls a second, 0 for any number; one call waits no longer than longest for a far end that wants fewer. told is
+// called before each wait for another try.
+func NewPace(perSecond float64, longest time.Duration, told func(err error, wait time.Duration)) *Pace {
+	limit := rate.Inf
+	if perSecond > 0 {
+		limit = rate.Limit(perSecond)
+	}
+	return &Pace{limiter: rate.NewLimiter(limit, 1), longest: longest, told: told}
+}
+
+// Ready returns when the next call may leave. Its error is the context's, or *Paused: nothing was sent.
+func (p *Pace) Ready(ctx context.Context) error {
+	for {
+		if err := p.limiter.Wait(ctx); err != nil {
+			if ctx.Err() == nil {
+				return context.DeadlineExceeded // its turn would come too late
+			}
+			return ctx.Err()
+		}
+		p.mu.Lock()
+		left := time.Until(p.until)
+		p.mu.Unlock()
+		switch {
+		case left <= 0:
+			return nil
+		case left > p.longest:
+			return &Paused{Left: left}
+		}
+		if err := Sleep(ctx, left); err != nil {
+			return err
+		}
+	}
+}
+
+// Hold keeps every call back for so long.
+func (p *Pace) Hold(wait time.Duration) {
+	until := time.Now().Add(wait)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if until.After(p.until) {
+		p.until = until
+	}
+}
+
+// Try repeats a call that changes nothing, as long as its patience lasts; all calls are held back while a far end wants fewer of them.
+// judge says what an error is. The error is that of the last try, or the context's.
+func (p *Pace) Try(ctx context.Context, try func() error, judge func(error) Failure) error {
+	patience := patience{longest: p.longest}
+	for {
+		err := try()
+		if err == nil {
+			return nil
+		}
+		f := judge(err)
+		wait, again := patience.next(f)
+		if f.Busy {
+			p.Hold(wait)
+		} else {
+			wait = max(spread(wait), f.Asked)
+		}
+		if !again {
+			return err
+		}
+		p.told(err, wait)
+		if err := Sleep(ctx, wait); err != nil {
+			return err
+		}
+	}
+}
+
+// patience counts the tries of one call. What may pass by itself is tried three times. A far end that wants fewer calls is waited for, up
+// to the longest wait of one call; what asks for more than is left of that is the caller's to keep.
+type patience struct {
+	longest time.Duration
+	failed  int
+	busy    int
+	waited  time.Duration
+}
+
+// next returns how long to wait before the same call is sent again, and reports whether it is to be sent again.
+func (p *patience) next(f Failure) (time.Duration, bool) {
+	if !f.Busy {
+		p.failed++
+		wait := max(f.Asked, backoff(p.failed))
+		return wait, f.Again && p.failed < attempts && wait <= p.longest
+	}
+	p.busy++
+	wait := max(f.Asked, backoff(p.busy))
+	p.waited += wait
+	return wait, f.Again && p.waited <= p.longest
+}
+
+// backoff returns 1, 2, 4 … seconds, up to a minute.
+func backoff(attempt int) time.Duration { return min(firstBackoff<<min(attempt-1, 10), longBackoff) }
+
+// spread shortens a wait by up to a half: who failed together does not return together.
+func spread(wait time.Duration) time.Duration { return wait/2 + rand.N(wait/2+1) }
+
+// Sleep waits, or returns the context's error.
+func Sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
