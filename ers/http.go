@@ -103,7 +103,7 @@ func (q call) readable(a answer) error {
 	return q.fault(a, fmt.Sprintf("%s instead of JSON, %d bytes", media, len(a.body)))
 }
 
-// ReadOnly lets GET, HEAD and the sign-in at tokenURL pass and refuses the rest with wire.ErrReadOnly before a byte is sent.
+// ReadOnly lets GET and the sign-in at tokenURL pass and refuses the rest with wire.ErrReadOnly before a byte is sent.
 // The worklist call A008 is refused too: it is a POST and spends a ration.
 func ReadOnly(next http.RoundTripper, tokenURL string) http.RoundTripper {
 	return wire.ReadOnly(next, wire.PostTo(tokenURL))

@@ -37,6 +37,9 @@ type Pace struct {
 	longest time.Duration // that one call waits in all for a far end that wants fewer calls
 	told    func(err error, wait time.Duration)
 
+	// Sleep waits between tries. Tests over sockets, which have no clock of their own, replace it.
+	Sleep func(context.Context, time.Duration) error
+
 	mu    sync.Mutex
 	until time.Time // nothing is sent before
 }
@@ -48,7 +51,7 @@ func NewPace(perSecond float64, longest time.Duration, told func(err error, wait
 	if perSecond > 0 {
 		limit = rate.Limit(perSecond)
 	}
-	return &Pace{limiter: rate.NewLimiter(limit, 1), longest: longest, told: told}
+	return &Pace{limiter: rate.NewLimiter(limit, 1), longest: longest, told: told, Sleep: Sleep}
 }
 
 // Ready returns when the next call may leave. Its error is the context's, or *Paused: nothing was sent.
@@ -69,7 +72,7 @@ func (p *Pace) Ready(ctx context.Context) error {
 		case left > p.longest:
 			return &Paused{Left: left}
 		}
-		if err := Sleep(ctx, left); err != nil {
+		if err := p.Sleep(ctx, left); err != nil {
 			return err
 		}
 	}
@@ -105,7 +108,7 @@ func (p *Pace) Try(ctx context.Context, try func() error, judge func(error) Fail
 			return err
 		}
 		p.told(err, wait)
-		if err := Sleep(ctx, wait); err != nil {
+		if err := p.Sleep(ctx, wait); err != nil {
 			return err
 		}
 	}

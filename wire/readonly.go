@@ -8,7 +8,7 @@ import (
 // Reads says of a request that is no plain GET whether it may pass all the same, as a sign-in may, and gives the request to send.
 type Reads func(*http.Request) (*http.Request, bool)
 
-// ReadOnly lets a GET or HEAD without a body pass and what one of reads allows; everything else is refused with ErrReadOnly before a
+// ReadOnly lets a GET without a body pass and what one of reads allows; everything else is refused with ErrReadOnly before a
 // byte is sent. Below it a plan cannot change a far end. A nil next is Transport without a proxy.
 func ReadOnly(next http.RoundTripper, reads ...Reads) http.RoundTripper {
 	if next == nil {
@@ -40,7 +40,7 @@ func (o readOnly) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // plainRead: servers that honour a method override would take such a GET for something else.
 func plainRead(r *http.Request) bool {
-	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && (r.Body == nil || r.Body == http.NoBody) && !Overrides(r)
+	return r.Method == http.MethodGet && (r.Body == nil || r.Body == http.NoBody) && !Overrides(r)
 }
 
 // Overrides reports whether a request asks for another method than the one it is sent with, in a header, or as Salesforce has it in the

@@ -18,7 +18,7 @@ import (
 const (
 	dialTimeout   = 10 * time.Second
 	headerTimeout = 190 * time.Second // e-RS and gateways wait 180 s for what is behind them; to give up before that abandons writes that succeed
-	maxErrorBody  = 64 << 10
+	maxErrorBody  = 1 << 20
 )
 
 // Transport returns a transport of its own: TLS 1.2 or newer, bounded waits, and the proxy that a Proxy names; nil: none.

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	mathrand "math/rand/v2"
 	"mime"
 	"net/http"
 	"net/url"
@@ -16,6 +15,7 @@ import (
 	"github.com/go-resty/resty/v2"
 
 	"refbridge/fhir"
+	"refbridge/wire"
 )
 
 const mediaType = "application/fhir+json"
@@ -31,44 +31,25 @@ type request struct {
 	interaction byte   // r, s or u, as SMART names them
 }
 
-// read sends a GET until it is answered, as long as its patience lasts.
-func (c *Client) read(ctx context.Context, r request) (*resty.Response, error) {
-	p := patience{most: c.maxWait}
-	for {
-		began := time.Now()
-		answer, err := c.send(ctx, r)
-		var failure *Error
-		if err == nil || !errors.As(err, &failure) || ctx.Err() != nil {
-			return answer, err
+// read sends a GET until it is answered, as long as the patience of one call lasts.
+func (c *Client) read(ctx context.Context, r request) (answer *resty.Response, err error) {
+	var began time.Time
+	err = c.pace.Try(ctx, func() (err error) {
+		began = time.Now()
+		answer, err = c.send(ctx, r)
+		return err
+	}, func(err error) wire.Failure {
+		e, ok := errors.AsType[*Error](err)
+		if !ok || ctx.Err() != nil {
+			return wire.Failure{}
 		}
-		if time.Since(began) >= callTimeout && !failure.throttled() {
-			return answer, err // it took all its time, whatever the broken body is called: a second try would take it again
-		}
-		wait, again := p.next(failure)
-		if !again {
-			return answer, err
-		}
-		wait = time.Duration((0.5 + mathrand.Float64()/2) * float64(wait)) // who failed together does not return together
-		if failure.throttled() {
-			wait = max(wait, min(failure.RetryAfter, c.maxWait))
-			c.hold(wait)
-		}
-		c.logger.Info("retrying", "call", r.call, "status", failure.Status, "attempt", p.tries+p.throttled, "wait", wait)
-		if err := c.sleep(ctx, wait); err != nil {
-			return nil, fmt.Errorf("%s: %w", r.call, err)
-		}
+		// What took all its time is not sent again, whatever the broken body is called: a second try would take it again.
+		return wire.Failure{Again: e.throttled() || e.passing() && time.Since(began) < callTimeout, Busy: e.throttled(), Asked: e.RetryAfter}
+	})
+	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		err = fmt.Errorf("%s: %w", r.call, err)
 	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return answer, err
 }
 
 // send signs in, waits for its turn and sends once. A 401 costs one new token and one replay: the server has not
@@ -97,8 +78,8 @@ func (c *Client) token(ctx context.Context, r request, refused string) (string, 
 }
 
 func (c *Client) once(ctx context.Context, r request, token string) (*resty.Response, error) {
-	if err := c.turn(ctx); err != nil {
-		return nil, fmt.Errorf("%s: %w", r.call, err)
+	if err := c.ready(ctx, r); err != nil {
+		return nil, err
 	}
 	call := c.http.R().SetContext(ctx).SetHeader("Accept", mediaType)
 	for name, value := range c.headers {
@@ -121,39 +102,22 @@ func (c *Client) once(ctx context.Context, r request, token string) (*resty.Resp
 	if errors.As(err, &failure) {
 		failure.change = r.method != http.MethodGet
 		if failure.throttled() {
-			c.hold(min(failure.RetryAfter, c.maxWait))
+			c.pace.Hold(failure.RetryAfter)
 		}
 	}
 	return answer, err
 }
 
-// turn waits while the server has asked for a pause, then for the rate limit.
-func (c *Client) turn(ctx context.Context) error {
-	c.mu.Lock()
-	wait := time.Until(c.resume)
-	c.mu.Unlock()
-	if wait > 0 {
-		if err := sleep(ctx, wait); err != nil {
-			return err
-		}
+// ready returns when the call may leave.
+func (c *Client) ready(ctx context.Context, r request) error {
+	err := c.pace.Ready(ctx)
+	if paused, ok := errors.AsType[*wire.Paused](err); ok {
+		return &Error{Call: r.call, Status: http.StatusTooManyRequests, RetryAfter: paused.Left, cause: paused}
 	}
-	if err := c.limit.Wait(ctx); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return context.DeadlineExceeded // the turn would come after the deadline
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.call, err)
 	}
 	return nil
-}
-
-// hold keeps every call of this client back for so long: a server's limits are of the application, not of one request.
-func (c *Client) hold(wait time.Duration) {
-	until := time.Now().Add(wait)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if until.After(c.resume) {
-		c.resume = until
-	}
 }
 
 // refusal makes an *Error of an answer that is no success, with the codes of its OperationOutcome where it has one.
@@ -161,7 +125,7 @@ func (c *Client) refusal(r request, answer *resty.Response) error {
 	if answer.IsSuccess() {
 		return nil
 	}
-	failure := &Error{Call: r.call, Status: answer.StatusCode(), RetryAfter: askedWait(answer.StatusCode(), answer.Header(), c.now())}
+	failure := &Error{Call: r.call, Status: answer.StatusCode(), RetryAfter: wire.Asked(answer.StatusCode(), answer.Header(), c.now())}
 	if !isJSON(answer.Header().Get("Content-Type")) {
 		return failure
 	}
@@ -171,11 +135,17 @@ func (c *Client) refusal(r request, answer *resty.Response) error {
 	return failure
 }
 
+// noAnswer is the error of a call without a whole answer.
 func noAnswer(ctx context.Context, call string, answer *resty.Response, err error) error {
-	if errors.Is(err, resty.ErrAutoRedirectDisabled) && answer != nil {
-		return &Error{Call: call, Status: answer.StatusCode(), cause: errRedirect}
+	why := wire.Broken(err)
+	if ctx.Err() != nil {
+		why = ctx.Err()
 	}
-	return &Error{Call: call, cause: cause(ctx, err)}
+	failure := &Error{Call: call, cause: why}
+	if errors.Is(why, wire.ErrRedirect) && answer != nil {
+		failure.Status = answer.StatusCode()
+	}
+	return failure
 }
 
 func isJSON(contentType string) bool {

@@ -7,7 +7,6 @@ import (
 	"math"
 	"net"
 	"net/http"
-	"net/url"
 	"sync"
 	"syscall"
 	"testing"
@@ -16,10 +15,12 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"refbridge/wire"
 )
 
 func TestAReadIsTriedThreeTimesWhereTheFailureMayPass(t *testing.T) {
-	passing := map[string]wire{
+	passing := map[string]farEnd{
 		"no connection": func(r *http.Request) (*http.Response, error) {
 			return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 		},
@@ -111,12 +112,6 @@ func TestRetryAfterIsWaitedForWithinLimits(t *testing.T) {
 	})
 }
 
-func TestARetryDateCountsFromTheServersOwnClock(t *testing.T) {
-	server := time.Date(2031, 1, 1, 0, 0, 0, 0, time.UTC) // years from ours
-	h := http.Header{"Retry-After": {server.Add(time.Minute).Format(http.TimeFormat)}, "Date": {server.Format(http.TimeFormat)}}
-	assert.Equal(t, time.Minute, askedWait(503, h, time.Now()))
-}
-
 func TestAPauseThatTheServerAsksForHoldsEveryCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start, refused := time.Now(), false
@@ -154,7 +149,7 @@ func TestAServerThatNeverAnswersEndsTheCallInBoundedTime(t *testing.T) {
 		start := time.Now()
 		c := open(t, func(r *http.Request) (*http.Response, error) { <-r.Context().Done(); return nil, r.Context().Err() })
 		_, err := c.Read(t.Context(), patientRef)
-		require.ErrorIs(t, err, errTimeout)
+		require.ErrorIs(t, err, wire.ErrTimeout)
 		assert.NotErrorIs(t, err, context.DeadlineExceeded, "our limit is not the caller's")
 		assert.LessOrEqual(t, time.Since(start), callTimeout)
 	})
@@ -203,7 +198,7 @@ func TestAStoppedCallStopsWaiting(t *testing.T) {
 
 func TestCallsKeepToTheRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, err := New(Config{BaseURL: testBase, Rate: 5, Transport: wire(func(*http.Request) (*http.Response, error) {
+		c, err := New(Config{BaseURL: testBase, Rate: 5, Transport: farEnd(func(*http.Request) (*http.Response, error) {
 			return reply(200, patient("1")), nil
 		})})
 		require.NoError(t, err)
@@ -218,28 +213,6 @@ func TestCallsKeepToTheRate(t *testing.T) {
 		_, err = c.Read(ctx, patientRef)
 		assert.ErrorIs(t, err, context.DeadlineExceeded, "the turn comes too late")
 	})
-}
-
-func TestCausesAreNamedInOurWords(t *testing.T) {
-	secret := "https://fhir.example.org/R4/Patient?identifier=9990000018"
-	wrap := func(err error) error { return &url.Error{Op: "Get", URL: secret, Err: err} }
-	for _, c := range []struct {
-		err  error
-		want error
-	}{
-		{wrap(&net.DNSError{Name: "fhir.example.org"}), errName},
-		{wrap(&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}), syscall.ECONNREFUSED},
-		{wrap(&net.OpError{Op: "dial", Err: errors.New("odd")}), errDial},
-		{wrap(io.EOF), errCut},
-		{wrap(errors.New("malformed HTTP response \"9990000018\"")), errNetwork},
-		{wrap(context.DeadlineExceeded), errTimeout},
-		{wrap(ErrReadOnly), ErrReadOnly},
-	} {
-		got := cause(t.Context(), c.err)
-		assert.ErrorIs(t, got, c.want)
-		assert.NotContains(t, got.Error(), "999")
-		assert.NotContains(t, got.Error(), "example")
-	}
 }
 
 func TestLifetimesOfTokensAreReadAsNumberOrText(t *testing.T) {

@@ -66,7 +66,7 @@ func TestOfAnAnswerThatWasCutOnItsWayNothingIsUsed(t *testing.T) {
 			base, calls := answering(t, []byte(raw))
 			c, err := New(Config{BaseURL: base})
 			require.NoError(t, err)
-			c.sleep = func(context.Context, time.Duration) error { return nil }
+			c.pace.Sleep = func(context.Context, time.Duration) error { return nil }
 			ids, bad, err := all(t.Context(), c, "Patient")
 			var failure *Error
 			require.ErrorAs(t, err, &failure)

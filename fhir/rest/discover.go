@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"refbridge/wire"
 )
 
 // wellKnown is where a FHIR server says how to sign in, below its base
@@ -31,7 +33,7 @@ func (t *tokens) discover(ctx context.Context) error {
 	if err != nil {
 		return noAnswer(ctx, "smart-configuration", answer, err)
 	}
-	failure := &Error{Call: "smart-configuration", Status: answer.StatusCode(), RetryAfter: askedWait(answer.StatusCode(), answer.Header(), t.now())}
+	failure := &Error{Call: "smart-configuration", Status: answer.StatusCode(), RetryAfter: wire.Asked(answer.StatusCode(), answer.Header(), t.now())}
 	if answer.StatusCode() != http.StatusOK {
 		if !failure.passing() {
 			failure.cause = errNotSaid
@@ -60,7 +62,7 @@ func endpoint(body []byte, base *url.URL, hosts []string) (*url.URL, error) {
 	if json.Unmarshal(body, &said) != nil || said.Token == "" {
 		return nil, errNotSaid
 	}
-	u, err := secureURL(said.Token)
+	u, err := wire.SecureURL(said.Token)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%wit %w", errEndpoint, err)

@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"refbridge/wire"
 )
 
 func TestATokenEndpointIsTakenOnlyOfAHostThatSomebodyHasNamed(t *testing.T) {
@@ -76,7 +78,7 @@ func TestAServerIsAskedOnceWhereItGivesTokensAndAPlanMayAskForOne(t *testing.T) 
 		assert.Equal(t, 1, s.secured.asked)
 		_, err := c.Update(t.Context(), patientRef, []byte(patient("1")))
 		require.Error(t, err)
-		assert.ErrorIs(t, err, ErrReadOnly, "and nothing else passes")
+		assert.ErrorIs(t, err, wire.ErrReadOnly, "and nothing else passes")
 	})
 }
 

@@ -1,39 +1,23 @@
 package rest
 
 import (
-	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
-	"github.com/go-resty/resty/v2"
 	samply "github.com/samply/golang-fhir-models/fhir-models/fhir"
 
 	"refbridge/fhir"
+	"refbridge/wire"
 )
 
-// Why a call has no usable answer. Each can stand inside an Error.
-var (
-	ErrNotFHIR  = errors.New("the answer is not FHIR JSON")
-	ErrTooLarge = errors.New("the answer is larger than 16 MiB")
-
-	errTimeout  = errors.New("no answer in time")
-	errCut      = errors.New("the connection closed early")
-	errName     = errors.New("the host name does not resolve")
-	errTLS      = errors.New("the server's certificate is not trusted")
-	errDial     = errors.New("the server cannot be reached")
-	errNetwork  = errors.New("the connection failed")
-	errRedirect = errors.New("redirects are not followed")
-)
+// ErrNotFHIR stands inside an Error where something else came than FHIR.
+var ErrNotFHIR = errors.New("the answer is not FHIR JSON")
 
 // Error is a call that failed: the server refused it, or no usable answer came. It holds no text of the server and no URL.
 type Error struct {
@@ -63,14 +47,14 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap gives the cause where there is one: a context's error, ErrNotFHIR, ErrTooLarge, fhir.ErrSyntax …
+// Unwrap returns the cause where there is one: a context's error, ErrNotFHIR, an error of package wire, fhir.ErrSyntax …
 func (e *Error) Unwrap() error { return e.cause }
 
 // Ambiguous tells that a change was sent and nobody knows whether it took effect: no answer, an unreadable one, or
 // one of a gateway. Read the resource before doing anything else.
 func (e *Error) Ambiguous() bool {
-	if !e.change || errors.Is(e.cause, errDial) || errors.Is(e.cause, errName) || errors.Is(e.cause, errTLS) ||
-		errors.Is(e.cause, ErrReadOnly) || errors.Is(e.cause, ErrScope) {
+	_, paused := errors.AsType[*wire.Paused](e.cause)
+	if !e.change || paused || wire.NeverSent(e.cause) || errors.Is(e.cause, ErrScope) {
 		return false
 	}
 	unreadable := e.Status >= 200 && e.Status < 300 && e.cause != nil
@@ -86,7 +70,7 @@ func (e *Error) Conflict() bool {
 // is so of a page that is too large, garbage or broken, took too long or was cut, and of what servers say when they cannot make
 // one; not of a refusal, of a server that is not there, or of one that wants fewer calls.
 func OfPage(err error) bool {
-	if errors.Is(err, ErrTooLarge) || errors.Is(err, ErrGarbage) {
+	if errors.Is(err, wire.ErrTooLarge) || errors.Is(err, ErrGarbage) {
 		return true
 	}
 	e, ok := errors.AsType[*Error](err)
@@ -95,7 +79,7 @@ func OfPage(err error) bool {
 	}
 	switch e.Status {
 	case 0, http.StatusOK:
-		return errors.Is(e.cause, errTimeout) || errors.Is(e.cause, errCut) || errors.Is(e.cause, fhir.ErrSyntax)
+		return errors.Is(e.cause, wire.ErrTimeout) || errors.Is(e.cause, wire.ErrCut) || errors.Is(e.cause, fhir.ErrSyntax)
 	case http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusInternalServerError,
 		http.StatusBadGateway, http.StatusGatewayTimeout:
 		return true
@@ -103,13 +87,11 @@ func OfPage(err error) bool {
 	return false
 }
 
-// passing reports whether the same read may succeed a moment later. What took its whole time is not asked for again by the same
-// call: minutes are enough.
+// passing reports whether the same read may succeed a moment later.
 func (e *Error) passing() bool {
 	switch e.Status {
 	case 0:
-		return !errors.Is(e.cause, ErrTooLarge) && !errors.Is(e.cause, errTLS) && !errors.Is(e.cause, ErrReadOnly) &&
-			!errors.Is(e.cause, errTimeout)
+		return wire.MayPass(e.cause)
 	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway,
 		http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true
@@ -117,38 +99,8 @@ func (e *Error) passing() bool {
 	return false
 }
 
-// cause names what went wrong on the wire in our own words: errors of net/http hold URLs, and sometimes what the
-// server sent.
-func cause(ctx context.Context, err error) error {
-	var (
-		name  *net.DNSError
-		op    *net.OpError
-		trust *tls.CertificateVerificationError
-		errno syscall.Errno
-		timed net.Error
-	)
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case errors.Is(err, ErrReadOnly):
-		return ErrReadOnly
-	case errors.Is(err, resty.ErrResponseBodyTooLarge):
-		return ErrTooLarge
-	case errors.As(err, &name):
-		return errName
-	case errors.As(err, &trust):
-		return errTLS
-	case errors.As(err, &op) && op.Op == "dial" && errors.As(err, &errno):
-		return fmt.Errorf("%w: %w", errDial, errno)
-	case errors.As(err, &op) && op.Op == "dial":
-		return errDial
-	case errors.As(err, &timed) && timed.Timeout():
-		return errTimeout
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return errCut
-	}
-	return errNetwork
-}
+// throttled reports whether the server wants fewer calls: the same call is good later.
+func (e *Error) throttled() bool { return e.cause == nil && wire.Busy(e.Status, e.RetryAfter) }
 
 // codePattern: what may be shown as a code. A run of seven digits could be a piece of somebody's number.
 var (

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"refbridge/fhir"
+	"refbridge/wire"
 )
 
 func TestFinding_server_MP12_WhatASmallerPageMayHelp(t *testing.T) {
@@ -18,11 +19,11 @@ func TestFinding_server_MP12_WhatASmallerPageMayHelp(t *testing.T) {
 		err  error
 		want bool
 	}{
-		"larger than we read":           {because(0, ErrTooLarge), true},
-		"larger than we read, with 200": {because(200, ErrTooLarge), true},
+		"larger than we read":           {because(0, wire.ErrTooLarge), true},
+		"larger than we read, with 200": {because(200, wire.ErrTooLarge), true},
 		"garbage":                       {fmt.Errorf("page: %w: 5 entries", ErrGarbage), true},
-		"no answer in time":             {because(0, errTimeout), true},
-		"cut":                           {because(0, errCut), true},
+		"no answer in time":             {because(0, wire.ErrTimeout), true},
+		"cut":                           {because(0, wire.ErrCut), true},
 		"does not close":                {because(200, fmt.Errorf("%w: at byte 7", fhir.ErrSyntax)), true},
 		"400":                           {status(400), true},
 		"408":                           {status(408), true},
@@ -40,9 +41,9 @@ func TestFinding_server_MP12_WhatASmallerPageMayHelp(t *testing.T) {
 		"429":                           {status(429), false},
 		"a page that is none":           {because(200, ErrNotFHIR), false},
 		"an outcome of error":           {status(200), false},
-		"the host is not there":         {because(0, errDial), false},
-		"no such host":                  {because(0, errName), false},
-		"no trust":                      {because(0, errTLS), false},
+		"the host is not there":         {because(0, wire.ErrDial), false},
+		"no such host":                  {because(0, wire.ErrName), false},
+		"no trust":                      {because(0, wire.ErrTrust), false},
 		"not granted":                   {because(403, ErrScope), false},
 		"stopped":                       {because(0, context.Canceled), false},
 		"a foreign link":                {ErrForeignLink, false},

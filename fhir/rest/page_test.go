@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"refbridge/fhir"
+	"refbridge/wire"
 )
 
 func TestASearchFollowsNextLinksToTheLastPage(t *testing.T) {
@@ -129,7 +130,7 @@ func TestWhatIsNoSearchPageIsAnError(t *testing.T) {
 		"two values":             {reply(200, searchPage("")+"{}"), fhir.ErrSyntax},
 		"a member twice":         {reply(200, `{"resourceType":"Bundle","type":"searchset","type":"searchset"}`), fhir.ErrSyntax},
 		"nesting ten thousand":   {reply(200, strings.Repeat("[", 10_000)), fhir.ErrSyntax},
-		"more than sixteen MiB":  {reply(200, searchPage("")+strings.Repeat(" ", maxBody)), ErrTooLarge},
+		"more than sixteen MiB":  {reply(200, searchPage("")+strings.Repeat(" ", maxBody)), wire.ErrTooLarge},
 		"latin-1 instead of UTF": {reply(200, "{\"resourceType\":\"Bundle\",\"type\":\"searchset\",\"id\":\"\xe9\"}"), fhir.ErrSyntax},
 	}
 	for what, world := range worlds {
@@ -275,7 +276,7 @@ func TestABodyThatUnpacksToTooMuchIsRefused(t *testing.T) {
 		sendFHIR(w, 200, packed.String())
 	})
 	_, err = c.Read(t.Context(), patientRef)
-	assert.ErrorIs(t, err, ErrTooLarge)
+	assert.ErrorIs(t, err, wire.ErrTooLarge)
 }
 
 type zeros struct{}

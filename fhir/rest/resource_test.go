@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"refbridge/fhir"
+	"refbridge/wire"
 )
 
 func TestAReadGivesTheVersionOfTheBodyOrElseOfTheETag(t *testing.T) {
@@ -134,15 +135,15 @@ func TestAnUpdateWithoutAVersionOrWithAnotherBodyIsNotSent(t *testing.T) {
 
 // What a failed update means decides whether somebody has to look before anything else happens.
 func TestAFailedUpdateSaysWhetherItIsAConflictOrUnclear(t *testing.T) {
-	refused := func(status int) wire {
+	refused := func(status int) farEnd {
 		return func(*http.Request) (*http.Response, error) { return reply(status, ""), nil }
 	}
-	broken := func(err error) wire { return func(*http.Request) (*http.Response, error) { return nil, err } }
-	answered := func(body string, header ...string) wire {
+	broken := func(err error) farEnd { return func(*http.Request) (*http.Response, error) { return nil, err } }
+	answered := func(body string, header ...string) farEnd {
 		return func(*http.Request) (*http.Response, error) { return reply(200, body, header...), nil }
 	}
 	for what, c := range map[string]struct {
-		world               wire
+		world               farEnd
 		conflict, ambiguous bool
 	}{
 		"409":                  {refused(409), true, false},
@@ -157,7 +158,7 @@ func TestAFailedUpdateSaysWhetherItIsAConflictOrUnclear(t *testing.T) {
 		"name unknown":         {broken(&net.DNSError{}), false, false},
 		"reset":                {broken(&net.OpError{Op: "read", Err: syscall.ECONNRESET}), false, true},
 		"closed":               {broken(io.ErrUnexpectedEOF), false, true},
-		"held back":            {broken(ErrReadOnly), false, false},
+		"held back":            {broken(wire.ErrReadOnly), false, false},
 		"a portal's 200":       {answered("<html>", "Content-Type", "text/html"), false, true},
 		"half a body":          {answered(`{"resourceType":"Pat`), false, true},
 		"an outcome in a 200":  {answered(`{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"conflict"}]}`), false, false},
@@ -235,7 +236,7 @@ func TestBehindReadOnlyNothingCanBeChanged(t *testing.T) {
 	_, err = c.Read(t.Context(), patientRef)
 	require.NoError(t, err)
 	_, err = c.Update(t.Context(), patientRef, []byte(patient("1")))
-	assert.ErrorIs(t, err, ErrReadOnly)
+	assert.ErrorIs(t, err, wire.ErrReadOnly)
 	assert.Equal(t, 1, signIns)
 
 	guard := ReadOnly(nil, "")
@@ -253,7 +254,7 @@ func TestBehindReadOnlyNothingCanBeChanged(t *testing.T) {
 			req.Header.Set(r.header, "DELETE")
 		}
 		_, err = guard.RoundTrip(req)
-		assert.ErrorIs(t, err, ErrReadOnly, "%v", r)
+		assert.ErrorIs(t, err, wire.ErrReadOnly, "%v", r)
 	}
 	assert.Zero(t, changed)
 }

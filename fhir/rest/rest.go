@@ -8,32 +8,28 @@ package rest
 
 import (
 	"cmp"
-	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rsa"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/go-resty/resty/v2"
-	"golang.org/x/time/rate"
+
+	"refbridge/wire"
 )
 
-// The limits of one call. A gateway in front of a slow server answers within 180 s; the header limit stays above that.
+// The limits of one call.
 const (
-	maxBody       = 16 << 20 // after decompression
-	dialTimeout   = 10 * time.Second
-	headerTimeout = 190 * time.Second
-	callTimeout   = 240 * time.Second
+	maxBody        = 16 << 20 // after decompression
+	callTimeout    = 240 * time.Second
+	defaultMaxWait = 15 * time.Minute
 )
 
 // Config says which server, and who we are to it.
@@ -57,7 +53,7 @@ type Config struct {
 	Rate    float64       // requests a second, 0 = no limit of ours
 	MaxWait time.Duration // the longest wait of one read for a server that wants fewer calls, 0 = 15 minutes
 
-	Transport http.RoundTripper // nil = an own one: TLS 1.2 or newer, no proxy, bounded waits
+	Transport http.RoundTripper // nil = wire.Transport without a proxy
 	Now       func() time.Time  // nil = time.Now
 	Logger    *slog.Logger      // nil = silent
 }
@@ -69,14 +65,9 @@ type Client struct {
 	public  *url.URL // what the server calls its base
 	headers map[string]string
 	tokens  *tokens // nil = open server
-	limit   *rate.Limiter
-	maxWait time.Duration
+	pace    *wire.Pace
 	logger  *slog.Logger
 	now     func() time.Time
-	sleep   func(context.Context, time.Duration) error // between tries
-
-	mu     sync.Mutex
-	resume time.Time // no request before this: the server asked for a pause, of all of us
 }
 
 // New checks the whole configuration and gives every fault of it in one error. It makes no call.
@@ -94,18 +85,13 @@ func New(c Config) (*Client, error) {
 	if len(faults) > 0 {
 		return nil, fmt.Errorf("FHIR server: %w", errors.Join(faults...))
 	}
-	out := &Client{base: base, public: public, headers: c.Headers, logger: c.Logger, now: c.Now, limit: rate.NewLimiter(rate.Inf, 1),
-		maxWait: cmp.Or(c.MaxWait, defaultMaxWait), sleep: sleep}
-	if out.logger == nil {
-		out.logger = slog.New(slog.DiscardHandler)
+	if c.Now == nil {
+		c.Now = time.Now
 	}
-	if out.now == nil {
-		out.now = time.Now
-	}
-	if c.Rate > 0 {
-		out.limit = rate.NewLimiter(rate.Limit(c.Rate), 1)
-	}
-	out.http = newResty(c.Transport)
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
+	out := &Client{base: base, public: public, headers: c.Headers, now: c.Now, logger: c.Logger,
+		pace: wire.NewPace(c.Rate, cmp.Or(c.MaxWait, defaultMaxWait), tellRetry(c.Logger))}
+	out.http = wire.Client(c.Transport, wire.Limits{Body: maxBody, Time: callTimeout}).OnAfterResponse(unmark)
 	if c.ClientID != "" {
 		out.tokens = newTokens(c, out)
 	}
@@ -121,68 +107,26 @@ func (c *Client) Bases() []string {
 	return out
 }
 
-// newResty returns resty with what it would do by itself switched off: retries (they repeat a PUT), redirects (they
-// carry tokens away), cookies, and its logger (it prints URLs).
-func newResty(transport http.RoundTripper) *resty.Client {
-	if transport == nil {
-		transport = &http.Transport{
-			DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
-			TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
-			TLSHandshakeTimeout:   dialTimeout,
-			ResponseHeaderTimeout: headerTimeout,
-			IdleConnTimeout:       90 * time.Second,
-			MaxIdleConnsPerHost:   4,
-			ForceAttemptHTTP2:     true,
+// tellRetry logs that a call is sent again.
+func tellRetry(logger *slog.Logger) func(error, time.Duration) {
+	return func(err error, wait time.Duration) {
+		if e, ok := errors.AsType[*Error](err); ok {
+			logger.Info("retrying", "call", e.Call, "status", e.Status, "wait", wait)
 		}
 	}
-	return resty.NewWithClient(&http.Client{Transport: transport}).
-		SetRedirectPolicy(resty.NoRedirectPolicy()).
-		SetRetryCount(0).
-		SetLogger(silent{}).
-		OnAfterResponse(unmark).
-		SetResponseBodyLimit(maxBody).
-		SetTimeout(callTimeout).
-		SetHeader("User-Agent", "refbridge")
 }
 
-type silent struct{}
-
-func (silent) Errorf(string, ...any) {}
-func (silent) Warnf(string, ...any)  {}
-func (silent) Debugf(string, ...any) {}
-
 func baseURL(text string) (*url.URL, []error) {
-	u, err := secureURL(text)
+	u, err := wire.BaseURL(text)
 	switch {
 	case err != nil:
 		return nil, []error{fmt.Errorf("base URL %w", err)}
-	case u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
-		return nil, []error{errors.New("base URL has a query or a fragment")}
 	case !plainPath(u):
 		return nil, []error{errors.New("base URL has dot segments or escapes in its path")}
 	}
 	u.Path = strings.TrimRight(u.Path, "/")
 	u.RawPath = ""
 	return u, nil
-}
-
-// secureURL reads an absolute URL that patient data may go to: https, or http where it does not leave the machine.
-func secureURL(text string) (*url.URL, error) {
-	u, err := url.Parse(text)
-	switch {
-	case err != nil || u.Host == "" || u.Opaque != "":
-		return nil, errors.New("is not an absolute URL")
-	case u.User != nil:
-		return nil, errors.New("holds user information")
-	case u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()):
-		return u, nil
-	}
-	return nil, errors.New("is not https")
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func checkSignIn(c Config) (faults []error) {
@@ -192,7 +136,7 @@ func checkSignIn(c Config) (faults []error) {
 	if c.TokenHost != "" && (c.TokenURL != "" || !hostPort.MatchString(c.TokenHost)) {
 		faults = append(faults, errors.New("token host is no host, or stands beside a token URL"))
 	}
-	if _, err := secureURL(c.TokenURL); c.TokenURL != "" && err != nil {
+	if _, err := wire.SecureURL(c.TokenURL); c.TokenURL != "" && err != nil {
 		faults = append(faults, fmt.Errorf("token URL %w", err))
 	}
 	if c.ClientID == "" {

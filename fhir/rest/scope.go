@@ -95,8 +95,8 @@ func scopeNames(typ string, interaction byte) string {
 }
 
 // permit refuses a call that needs more than was granted, so that the reason is told here and not as a bare 403 of the server.
-func (t *tokens) permit(r request) error {
-	if r.typ == "" || t.granted.allow(r.typ, r.interaction) {
+func (g grants) permit(r request) error {
+	if r.typ == "" || g.allow(r.typ, r.interaction) {
 		return nil
 	}
 	why := fmt.Errorf("%w: ask its administrator to allow this client %s", ErrScope, scopeNames(r.typ, r.interaction))

@@ -18,6 +18,8 @@ import (
 
 	"github.com/go-resty/resty/v2"
 	"github.com/golang-jwt/jwt/v5"
+
+	"refbridge/wire"
 )
 
 // SMART backend services: the assertion lives five minutes at most, and a token should. Ours lives four, because
@@ -45,16 +47,21 @@ type tokens struct {
 	hosts     []string  // where the token endpoint may be, beside the base's own
 	guard     *readOnly // what lets our sign-in pass; nil = everything passes
 
-	// gate holds a value while nobody uses the fields below: whoever takes it may fetch, all others wait for that one.
-	gate    chan struct{}
-	current string
-	renew   time.Time     // at 80 % of the token's life
-	skew    time.Duration // the server's clock minus ours, learnt from a refused assertion
-	granted grants        // with the current token
+	gate *wire.Gate[accessToken]
+	skew time.Duration // the server's clock minus ours, learnt from a refused assertion; only who fetches uses it
+	last grants        // with the token before; only who fetches uses it
+}
+
+// accessToken is what one sign-in gave.
+type accessToken struct {
+	text    string
+	renew   time.Time // at 80 % of its life
+	granted grants
 }
 
 func newTokens(c Config, out *Client) *tokens {
-	t := &tokens{http: out.http, url: c.TokenURL, id: c.ClientID, kid: c.KeyID, key: c.Key, ask: c.Scope, now: out.now, log: out.logger}
+	t := &tokens{http: out.http, url: c.TokenURL, id: c.ClientID, kid: c.KeyID, key: c.Key, ask: c.Scope, now: out.now, log: out.logger,
+		gate: wire.NewGate[accessToken]()}
 	if t.ask == "" {
 		t.ask = ReadScope
 	}
@@ -65,54 +72,45 @@ func newTokens(c Config, out *Client) *tokens {
 			t.hosts = append(t.hosts, host)
 		}
 	}
-	t.gate = make(chan struct{}, 1)
-	t.gate <- struct{}{}
 	return t
 }
 
 // get returns a token that is good for a call and is not refused; refused is a token that the server did not take, or empty.
 // However many calls were refused with the same token, the first of them fetches and the others take what it got.
 func (t *tokens) get(ctx context.Context, r request, refused string) (string, error) {
-	select {
-	case <-t.gate:
-		defer func() { t.gate <- struct{}{} }()
-	case <-ctx.Done():
-		return "", ctx.Err()
+	good := func(k accessToken) bool { return k.text != refused && t.now().Before(k.renew) }
+	token, err := t.gate.Get(ctx, good, t.fetch)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", r.call, err)
 	}
-	if t.current == "" || t.current == refused || !t.now().Before(t.renew) {
-		t.current = ""
-		if err := t.fetch(ctx); err != nil {
-			return "", fmt.Errorf("%s: %w", r.call, err)
-		}
-	}
-	return t.current, t.permit(r)
+	return token.text, token.granted.permit(r)
 }
 
 // fetch asks once, and once more with a corrected clock where the server refused an assertion of another time.
-func (t *tokens) fetch(ctx context.Context) error {
+func (t *tokens) fetch(ctx context.Context) (accessToken, error) {
 	if t.url == "" {
 		if err := t.discover(ctx); err != nil {
-			return err
+			return accessToken{}, err
 		}
 	}
-	err := t.fetchFrom(ctx)
+	token, err := t.fetchFrom(ctx)
 	if err != nil && t.discovers {
 		t.url = "" // it may have moved: the next one asks again
 	}
-	return err
+	return token, err
 }
 
-func (t *tokens) fetchFrom(ctx context.Context) error {
+func (t *tokens) fetchFrom(ctx context.Context) (accessToken, error) {
 	answer, err := t.post(ctx)
 	if err != nil {
-		return err
+		return accessToken{}, err
 	}
 	if answer.StatusCode() == http.StatusBadRequest || answer.StatusCode() == http.StatusUnauthorized {
 		skew := t.skewOf(answer)
 		if moved := skew - t.skew; moved > skewTolerated || moved < -skewTolerated {
 			t.skew = skew
 			if answer, err = t.post(ctx); err != nil {
-				return err
+				return accessToken{}, err
 			}
 		}
 	}
@@ -171,7 +169,7 @@ func refusedToken(code string) error {
 }
 
 // read takes the token out of the answer. expires_in is a number by RFC 6749 and a string at some gateways.
-func (t *tokens) read(answer *resty.Response) error {
+func (t *tokens) read(answer *resty.Response) (accessToken, error) {
 	var body struct {
 		Token   string `json:"access_token"`
 		Type    string `json:"token_type"`
@@ -180,36 +178,35 @@ func (t *tokens) read(answer *resty.Response) error {
 		Error   string `json:"error"`
 	}
 	err := json.Unmarshal(answer.Body(), &body)
-	failure := &Error{Call: "token", Status: answer.StatusCode(), RetryAfter: askedWait(answer.StatusCode(), answer.Header(), t.now())}
+	failure := &Error{Call: "token", Status: answer.StatusCode(), RetryAfter: wire.Asked(answer.StatusCode(), answer.Header(), t.now())}
 	if showable(body.Error) {
 		failure.Codes = []string{body.Error}
 	}
 	if answer.StatusCode() != http.StatusOK || body.Error != "" {
 		failure.cause = refusedToken(body.Error)
-		return failure
+		return accessToken{}, failure
 	}
 	usable := body.Token != "" && !strings.ContainsFunc(body.Token, func(r rune) bool { return r <= ' ' || r >= 0x7f })
 	if err != nil || !usable || !strings.EqualFold(body.Type, "bearer") {
 		failure.cause = errNoToken
-		return failure
+		return accessToken{}, failure
 	}
-	t.current, t.renew = body.Token, t.now().Add(lifetime(body.Expires)*8/10)
-	t.grant(body.Scope)
-	return nil
+	return accessToken{body.Token, t.now().Add(lifetime(body.Expires) * 8 / 10), t.grant(body.Scope)}, nil
 }
 
-// grant notes what a token is good for. An answer must name its scope (SMART backend services); of one that does not nothing is
+// grant reads what a token is good for. An answer must name its scope (SMART backend services); of one that does not nothing is
 // known, and the calls will show it.
-func (t *tokens) grant(scope string) {
-	before := t.granted
-	t.granted = nil
+func (t *tokens) grant(scope string) grants {
+	before := t.last
+	t.last = nil
 	if strings.TrimSpace(scope) == "" {
-		return
+		return nil
 	}
-	t.granted = readGrants(scope)
-	if missing := t.granted.lacks(t.ask); len(missing) > 0 && !maps.Equal(before, t.granted) {
+	t.last = readGrants(scope)
+	if missing := t.last.lacks(t.ask); len(missing) > 0 && !maps.Equal(before, t.last) {
 		t.log.Warn("the server granted less than was asked for", "missing", strings.Join(missing, " "))
 	}
+	return t.last
 }
 
 func lifetime(expires any) time.Duration {

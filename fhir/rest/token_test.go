@@ -195,7 +195,7 @@ func TestTokenAnswersThatCannotBeUsed(t *testing.T) {
 func TestAClockThatIsWrongIsCorrectedByTheServers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
-		c := signedIn(t, wire(func(r *http.Request) (*http.Response, error) {
+		c := signedIn(t, farEnd(func(r *http.Request) (*http.Response, error) {
 			if r.URL.String() != testTokenURL {
 				return reply(200, patient("1")), nil
 			}

@@ -22,9 +22,9 @@ import (
 )
 
 // wire is the far end as a function, for tests in virtual time, where sockets cannot be.
-type wire func(*http.Request) (*http.Response, error)
+type farEnd func(*http.Request) (*http.Response, error)
 
-func (w wire) RoundTrip(r *http.Request) (*http.Response, error) { return w(r) }
+func (w farEnd) RoundTrip(r *http.Request) (*http.Response, error) { return w(r) }
 
 func reply(status int, body string, header ...string) *http.Response {
 	out := &http.Response{
@@ -38,7 +38,7 @@ func reply(status int, body string, header ...string) *http.Response {
 }
 
 // open gives a client of an open server behind w.
-func open(t testing.TB, w wire) *Client {
+func open(t testing.TB, w farEnd) *Client {
 	t.Helper()
 	c, err := New(Config{BaseURL: testBase, Transport: w})
 	require.NoError(t, err)
