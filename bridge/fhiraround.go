@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"refbridge/fhir/rest"
+	"refbridge/wire"
 )
 
 // smallPage is how many records a page is asked for at least before it is taken for garbage: it cannot have more bad entries
@@ -24,7 +25,7 @@ func (s *search) around(ctx context.Context, st stretch, failed error) error {
 		return ours.error
 	case ctx.Err() != nil || !rest.OfPage(failed):
 		return failed
-	case st.pages > 0 && !st.links && !errors.Is(failed, rest.ErrTooLarge):
+	case st.pages > 0 && !st.links && !errors.Is(failed, wire.ErrTooLarge):
 		return s.sameStamp(ctx, failed)
 	case s.count > 1 && !(st.links && st.pages > 0):
 		s.count /= 2

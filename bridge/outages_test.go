@@ -100,7 +100,7 @@ func TestFinding_doubt_C11_AnswersThatBreakOffAreAnOutageAndNoFaultOfTheirRecord
 		f.changes(at(w.urls[0], http.MethodGet, "/ReferralRequest/", half))
 		err := w.eRS.Poll(w.t.Context())
 		require.ErrorIs(w.t, err, bridge.ErrHalted)
-		assert.ErrorContains(w.t, err, "the source failed 5 times in a row (A005 read referral: a truncated answer")
+		assert.ErrorContains(w.t, err, "the source failed 5 times in a row (A005 read referral: the connection closed before the answer was whole")
 		assert.Equal(w.t, 5*3, f.met, "five records, three attempts each")
 
 		// After: no record is held for it, and no attempt counted.

@@ -136,7 +136,7 @@ func TestFinding_SEC12_ARecordThatIsTooLargeAloneIsHeldAndTheOthersCome(t *testi
 	held := w.entries(ledger.Held)
 	require.Len(t, held, 1)
 	assert.Equal(t, "r04", held[0].Ref.ID)
-	assert.Contains(t, held[0].Reason.Text, "larger than 16 MiB")
+	assert.Contains(t, held[0].Reason.Text, "larger than any that is read")
 	seen := w.versions()
 	assert.Len(t, seen, 10)
 	delete(seen, "r04")

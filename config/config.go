@@ -22,6 +22,7 @@ import (
 // Config is the whole file.
 type Config struct {
 	TimeZone   string     `yaml:"time_zone"` // of schedules; default Europe/London
+	Proxy      string     `yaml:"proxy"`     // of every call: empty = none, env = what HTTPS_PROXY and NO_PROXY say, or the URL of an HTTP proxy
 	Tables     string     `yaml:"tables"`    // folder of mapping tables, relative to the file; empty = the built-in starter set
 	Ledger     Ledger     `yaml:"ledger"`
 	Salesforce Salesforce `yaml:"salesforce"`
@@ -271,6 +272,7 @@ func (c *Config) check(w *walker) {
 		w.fault("time_zone", "no such time zone", "for example Europe/London")
 	}
 	w.zone = c.location
+	w.proxy(c.Proxy)
 	w.secret("ledger.key", c.Ledger.Key, true)
 	w.url("salesforce.login_url", c.Salesforce.LoginURL, true)
 	w.required("salesforce.client_id", c.Salesforce.ClientID)

@@ -3,9 +3,7 @@ package sfdc
 import (
 	"context"
 	"crypto/rsa"
-	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -16,6 +14,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"refbridge/fhir"
+	"refbridge/wire"
 )
 
 const (
@@ -33,23 +32,21 @@ type session struct {
 	user  string // id of the user who signed in; empty: the answer did not say
 }
 
-// auth signs in. One goroutine at a time holds turn; the others wait for what it brings back.
+// auth signs in.
 type auth struct {
 	http    *resty.Client
 	url     string
 	form    func(now time.Time) (map[string]string, error)
 	now     func() time.Time
 	log     *slog.Logger
-	current atomic.Pointer[session]
+	current atomic.Pointer[session] // the last one
 
-	turn  chan struct{} // guards what follows
-	tries atomic.Int64  // sign-ins that ended, read without turn
-	err   error         // how the last one ended
-	sent  []time.Time   // token calls within tokenWindow that count towards a lock-out
+	gate *wire.Gate[*session]
+	sent []time.Time // token calls within tokenWindow that count towards a lock-out; only who signs in uses it
 }
 
 func newAuth(c Config, h *resty.Client) *auth {
-	a := &auth{http: h, url: c.LoginURL + tokenPath, now: c.Now, log: c.Logger, turn: make(chan struct{}, 1)}
+	a := &auth{http: h, url: c.LoginURL + tokenPath, now: c.Now, log: c.Logger, gate: wire.NewGate[*session]()}
 	a.form = func(time.Time) (map[string]string, error) {
 		return map[string]string{"grant_type": "client_credentials",
 			"client_id": c.ClientID, "client_secret": c.ClientSecret}, nil
@@ -89,37 +86,9 @@ func audience(c Config) string {
 	return "https://login.salesforce.com"
 }
 
-// session gives the current session, or a new one where there is none but the stale one. Callers that waited while
-// another signed in share what came of it, a refusal included.
+// session returns the current session, or a new one where there is none but the stale one.
 func (a *auth) session(ctx context.Context, stale *session) (*session, error) {
-	if s := a.current.Load(); s != nil && s != stale {
-		return s, nil
-	}
-	seen := a.tries.Load()
-	select {
-	case a.turn <- struct{}{}:
-		defer func() { <-a.turn }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	if s := a.current.Load(); s != nil && s != stale {
-		return s, nil
-	}
-	if a.err != nil && a.tries.Load() != seen {
-		return nil, a.err
-	}
-	a.current.CompareAndSwap(stale, nil) // nobody else has to learn that it is worth nothing
-	s, err := a.signIn(ctx)
-	if ctx.Err() != nil && err != nil {
-		return nil, ctx.Err() // this caller gave up; that says nothing to those who wait
-	}
-	a.err = err
-	a.tries.Add(1)
-	if err != nil {
-		return nil, err
-	}
-	a.current.Store(s)
-	return s, nil
+	return a.gate.Get(ctx, func(s *session) bool { return s != stale }, a.signIn)
 }
 
 // user returns the id of the user who is signed in, empty where that is not known.
@@ -155,6 +124,7 @@ func (a *auth) signIn(ctx context.Context) (*session, error) {
 	}
 	s, err := readToken(got)
 	if err == nil {
+		a.current.Store(s)
 		a.log.Info("signed in to Salesforce", "host", s.host)
 	}
 	return s, err
@@ -171,11 +141,6 @@ func countsTowardsLockOut(err error) bool {
 	return answered && e.Code != CodeNoAnswer && e.Class() != Retry
 }
 
-func neverConnected(err error) bool {
-	op, ok := errors.AsType[*net.OpError](err)
-	return ok && op.Op == "dial"
-}
-
 func readToken(a answer) (*session, error) {
 	var doc fhir.Doc
 	bad := &Error{Call: callToken, Status: a.status, Code: CodeUnreadable}
@@ -186,9 +151,9 @@ func readToken(a answer) (*session, error) {
 	if token.Kind() != fhir.String || token.Text() == "" || strings.ContainsAny(token.Text(), " \r\n\x00") {
 		return nil, bad
 	}
-	host, err := origin(instance.Text())
+	host, err := wire.Origin(instance.Text())
 	if err != nil {
-		bad.why = "instance_url: " + err.Error()
+		bad.why = "instance_url " + err.Error()
 		return nil, bad
 	}
 	identity := doc.Root().Get("id").Text() // https://login.salesforce.com/id/ORG/USER

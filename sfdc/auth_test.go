@@ -36,7 +36,7 @@ func oneKey() Selection {
 func TestConfigurationNamesAllItsFaultsAtOnce(t *testing.T) {
 	_, err := New(Config{LoginURL: "http://trust.my.salesforce.com", Version: "66", Reserve: 1})
 	require.Error(t, err)
-	for _, want := range []string{"login URL: neither https nor http on loopback", "client id", "neither a client secret nor a key", `"v66.0"`, "reserve"} {
+	for _, want := range []string{"login URL is not https", "client id", "neither a client secret nor a key", `"v66.0"`, "reserve"} {
 		assert.Contains(t, err.Error(), want)
 	}
 	for _, bad := range []string{"", "trust", "https://user:pw@host", "https://host/path", "https://host?x=y", "ftp://host"} {

@@ -12,15 +12,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/url"
 	"regexp"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-resty/resty/v2"
+
+	"refbridge/wire"
 )
 
 const (
@@ -43,7 +43,7 @@ type Config struct {
 	Version      string          // of the API, "v66.0" where empty
 	Reserve      float64         // share of the daily calls that is left to others, below 1; 0 means 0.20
 
-	Transport http.RoundTripper // nil: resty's, with TLS 1.2 or newer
+	Transport http.RoundTripper // nil: wire.Transport without a proxy
 	Now       func() time.Time  // nil: time.Now
 	Logger    *slog.Logger      // nil: nothing is logged
 }
@@ -54,6 +54,7 @@ type Client struct {
 	auth      *auth
 	allowance *allowance
 	describes describes
+	pace      *wire.Pace
 	base      string // "/services/data/v66.0"
 	calls     atomic.Int64
 	now       func() time.Time
@@ -65,9 +66,8 @@ func New(c Config) (*Client, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	h := resty.NewWithClient(&http.Client{Transport: c.Transport, Timeout: callTimeout}) // no cookie jar
-	h.SetRedirectPolicy(resty.NoRedirectPolicy()).SetResponseBodyLimit(answerLimit).SetLogger(silence{})
-	h.SetHeader("User-Agent", "refbridge").SetHeader("Accept", "application/json")
+	h := wire.Client(c.Transport, wire.Limits{Body: answerLimit, Time: callTimeout})
+	h.SetHeader("Accept", "application/json")
 	h.SetHeader("Sforce-Call-Options", "client=refbridge") // change events repeat it: our own echoes can be told
 	return &Client{
 		http:      h,
@@ -75,6 +75,7 @@ func New(c Config) (*Client, error) {
 		allowance: &allowance{reserve: c.Reserve, now: c.Now},
 		describes: newDescribes(),
 		base:      "/services/data/" + c.Version,
+		pace:      wire.NewPace(0, longest, func(error, time.Duration) {}),
 		now:       c.Now,
 	}, nil
 }
@@ -103,8 +104,8 @@ func (c Config) check() error {
 			faults = append(faults, errors.New(what))
 		}
 	}
-	if _, err := origin(c.LoginURL); err != nil {
-		faults = append(faults, fmt.Errorf("login URL: %w", err))
+	if _, err := wire.Origin(c.LoginURL); err != nil {
+		faults = append(faults, fmt.Errorf("login URL %w", err))
 	}
 	add(c.ClientID == "", "client id is missing")
 	add(c.Key == nil && c.ClientSecret == "", "neither a client secret nor a key")
@@ -114,26 +115,6 @@ func (c Config) check() error {
 	add(!versionPattern.MatchString(c.Version), `API version is not written like "v66.0"`)
 	add(c.Reserve < 0 || c.Reserve >= 1, "reserve of calls is not between 0 and 1")
 	return errors.Join(faults...)
-}
-
-// origin checks that a URL is scheme and host only, and that nothing can read along: https, or http to this machine.
-func origin(s string) (string, error) {
-	u, err := url.Parse(s)
-	if err != nil || u.Host == "" {
-		return "", errors.New("not a URL with a host")
-	}
-	if u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
-		return "", errors.New("more than scheme and host")
-	}
-	if u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
-		return "", errors.New("neither https nor http on loopback")
-	}
-	return u.Scheme + "://" + u.Host, nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // Usage gives what Salesforce last said of the org's rolling 24 hours of calls: used, and how many there are. Both
@@ -206,19 +187,13 @@ func outcome(ctx context.Context, call string, resp *resty.Response, err error, 
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return answer{}, fmt.Errorf("%s: %w", call, ctx.Err())
-	case errors.Is(err, ErrReadOnly):
+	case errors.Is(err, wire.ErrReadOnly):
 		return answer{}, &Error{Call: call, Code: CodeReadOnly}
 	case err != nil && status < 300: // a redirect and a refusal with a broken body are refusals all the same
-		return answer{}, &Error{Call: call, Status: status, Code: CodeNoAnswer, why: reason(err), unsent: neverConnected(err)}
+		why := wire.Broken(err)
+		return answer{}, &Error{Call: call, Status: status, Code: CodeNoAnswer, why: why.Error(), broken: why, unsent: wire.NeverSent(why)}
 	case status >= 300:
 		return answer{}, refusal(call, resp, now())
 	}
 	return answer{status: status, body: resp.Body()}, nil
 }
-
-// silence is a logger for resty, which would print URLs.
-type silence struct{}
-
-func (silence) Errorf(string, ...any) {}
-func (silence) Warnf(string, ...any)  {}
-func (silence) Debugf(string, ...any) {}

@@ -98,7 +98,7 @@ func (c *Client) describe(ctx context.Context, object string) (sobject.Descripti
 	r := request{call: "describe " + object, method: http.MethodGet,
 		path: c.base + "/sobjects/" + object + "/describe", free: true}
 	var d sobject.Description
-	err := again(ctx, func() error {
+	err := c.again(ctx, func() error {
 		a, err := c.send(ctx, r)
 		if err != nil {
 			return err

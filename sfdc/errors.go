@@ -58,6 +58,7 @@ type Error struct {
 	RetryAfter time.Duration
 
 	why       string // printed; from a closed list of our own words
+	broken    error  // of package wire: why there was no whole answer
 	ambiguous bool
 	unsent    bool // no connection came about: Salesforce has not seen the call
 }

@@ -1,19 +1,12 @@
 package sfdc
 
 import (
-	"crypto/tls"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
-	"os"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/go-resty/resty/v2"
@@ -114,24 +107,6 @@ func TestStatusDecidesWhereNoCodeDoes(t *testing.T) {
 	}
 }
 
-func TestReasonOfNoAnswerIsInOurOwnWords(t *testing.T) {
-	wrapped := func(err error) error { return &url.Error{Op: "Get", URL: "https://x/?" + markNHS, Err: err} }
-	for want, err := range map[string]error{
-		"connection refused":         &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED},
-		"connection reset":           &net.OpError{Op: "read", Err: syscall.ECONNRESET},
-		"host name not found":        &net.OpError{Op: "dial", Err: &net.DNSError{Name: markName, IsNotFound: true}},
-		"not connected":              &net.OpError{Op: "dial", Err: errors.New(markName)},
-		"timed out":                  &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded},
-		"certificate not trusted":    &tls.CertificateVerificationError{Err: errors.New(markName)},
-		"no TLS at the other end":    tls.RecordHeaderError{Msg: markName},
-		"answer of more than 32 MiB": resty.ErrResponseBodyTooLarge,
-		"connection closed early":    io.ErrUnexpectedEOF,
-		"connection failed":          errors.New("malformed HTTP response " + markName),
-	} {
-		assert.Equal(t, want, reason(wrapped(err)))
-	}
-}
-
 func TestEveryKnownCodeHasItsClass(t *testing.T) {
 	for class, codes := range map[Class]string{
 		Retry: `UNABLE_TO_LOCK_ROW QUERY_TIMEOUT REQUEST_RUNNING_TOO_LONG SERVER_UNAVAILABLE SERVICE_UNAVAILABLE
@@ -157,14 +132,6 @@ func TestEveryKnownCodeHasItsClass(t *testing.T) {
 	assert.Equal(t, Auth, (&Error{Call: callToken, Status: 400, Code: "invalid_grant"}).Class())
 	assert.Equal(t, Limit, (&Error{Call: callToken, Status: 400, Code: "rate_limit_exceeded"}).Class())
 	assert.Equal(t, Retry, (&Error{Call: callToken, Status: 503}).Class())
-}
-
-func TestRetryAfterIsReadInBothFormsAndBounded(t *testing.T) {
-	now := mustTime("2026-01-31T12:00:00Z")
-	for header, seconds := range map[string]float64{"": 0, "7": 7, "-3": 0, "1000000000": 900, "soon": 0,
-		"Sat, 31 Jan 2026 12:00:30 GMT": 30, "Sat, 31 Jan 2026 11:00:00 GMT": 0, "Sun, 31 Jan 2027 12:00:00 GMT": 900} {
-		assert.Equal(t, seconds, retryAfter(header, now).Seconds(), header)
-	}
 }
 
 func FuzzErrorBodyNeverPrintsWhatItSays(f *testing.F) {

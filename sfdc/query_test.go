@@ -416,7 +416,7 @@ func TestAnswerOfMoreThanTheLimitIsRefused(t *testing.T) {
 		require.NoError(t, err)
 		huge = true
 		_, err = c.Retrieve(t.Context(), oneKey())
-		assert.Equal(t, "retrieve ClinicalServiceRequest: 200 no-answer (answer of more than 32 MiB)", err.Error())
+		assert.Equal(t, "retrieve ClinicalServiceRequest: 200 no-answer (the answer is larger than any that is read)", err.Error())
 	})
 }
 

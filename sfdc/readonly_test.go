@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"refbridge/wire"
 )
 
 func TestReadOnlyLetsReadsPassWithTheBodyThatItRead(t *testing.T) {
@@ -67,7 +69,7 @@ func TestReadOnlyRefusesEverythingThatCouldWrite(t *testing.T) {
 		r, err := http.NewRequest(c.method, c.url, strings.NewReader(c.body))
 		require.NoError(t, err)
 		_, err = tr.RoundTrip(r)
-		assert.ErrorIs(t, err, ErrReadOnly)
+		assert.ErrorIs(t, err, wire.ErrReadOnly)
 	}
 }
 

@@ -1,26 +1,17 @@
 package sfdc
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
-	"io"
-	"net"
-	"net/http"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/go-resty/resty/v2"
 
 	"refbridge/fhir"
+	"refbridge/wire"
 )
-
-const longestRetryAfter = 15 * time.Minute
 
 var (
 	codePattern  = mustOnce(`^[A-Za-z](?:[0-9]{0,2}[A-Za-z_]){0,79}[0-9]{0,2}$`)
@@ -41,7 +32,7 @@ func refusal(call string, resp *resty.Response, now time.Time) *Error {
 	if doc.Parse(resp.Body()) == nil {
 		readFaults(e, doc.Root())
 	}
-	e.RetryAfter = retryAfter(resp.Header().Get("Retry-After"), now)
+	e.RetryAfter = wire.Asked(resp.StatusCode(), resp.Header(), now)
 	return e
 }
 
@@ -99,51 +90,6 @@ func matches(result fhir.Node) []string {
 		}
 	}
 	return out
-}
-
-// retryAfter reads both forms of the header: seconds, or a date.
-func retryAfter(header string, now time.Time) time.Duration {
-	if seconds, err := strconv.Atoi(strings.TrimSpace(header)); err == nil {
-		return time.Duration(min(max(seconds, 0), int(longestRetryAfter/time.Second))) * time.Second
-	}
-	at, err := http.ParseTime(header)
-	if err != nil {
-		return 0
-	}
-	return min(max(at.Sub(now), 0), longestRetryAfter)
-}
-
-// reason says in our own words why there was no answer: what the standard library says can hold the URL or bytes
-// that the far end sent.
-func reason(err error) string {
-	var (
-		dns  *net.DNSError
-		cert *tls.CertificateVerificationError
-		rec  tls.RecordHeaderError
-		auth x509.UnknownAuthorityError
-		wait net.Error
-	)
-	switch {
-	case errors.Is(err, resty.ErrResponseBodyTooLarge):
-		return "answer of more than 32 MiB"
-	case errors.As(err, &dns):
-		return "host name not found"
-	case errors.As(err, &cert), errors.As(err, &auth):
-		return "certificate not trusted"
-	case errors.As(err, &rec):
-		return "no TLS at the other end"
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "connection refused"
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return "connection reset"
-	case errors.As(err, &wait) && wait.Timeout():
-		return "timed out"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return "connection closed early"
-	case neverConnected(err):
-		return "not connected"
-	}
-	return "connection failed"
 }
 
 // mustOnce compiles a pattern when it is first asked for: one that counts letters takes longer than the start of most commands.

@@ -2,6 +2,7 @@ package sfdc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"refbridge/fhir"
 	"refbridge/sfdc/sobject"
+	"refbridge/wire"
 )
 
 const (
@@ -147,14 +149,14 @@ func (u *upsert) run(ctx context.Context, rows []row) error {
 			}
 		}
 		rows = slices.DeleteFunc(rows, func(r row) bool { return !passes(u.results[r.at].Err) })
-		if attempt == maxAttempts || len(rows) == 0 || u.stop != nil {
+		if attempt == wire.Attempts || len(rows) == 0 || u.stop != nil {
 			return nil
 		}
 		var asked time.Duration
 		for _, r := range rows {
 			asked = max(asked, askedFor(u.results[r.at].Err))
 		}
-		if err := pause(ctx, attempt, asked); err != nil {
+		if err := u.client.pace.Pause(ctx, attempt, asked); err != nil {
 			return fmt.Errorf("%s: %w", u.call, err)
 		}
 	}
@@ -193,7 +195,10 @@ func (u *upsert) send(ctx context.Context, rows []row) error {
 		}
 		return u.send(ctx, rows[half:])
 	}
-	if !passes(e) && holdsForAll(e) {
+	switch {
+	case errors.Is(e.broken, wire.ErrTimeout):
+		u.stop = &Error{Call: u.call, Code: CodeNotSent, why: "the call before it had no answer in time"}
+	case !passes(e) && holdsForAll(e):
 		u.stop = e
 	}
 	return nil

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"refbridge/sfdc/sobject"
+	"refbridge/wire"
 )
 
 func codeSets(n int) []sobject.Record {
@@ -366,7 +367,7 @@ func TestSignInThatFailsLeavesNoRowInDoubt(t *testing.T) {
 		e := isError(t, results[0].Err)
 		assert.Equal(t, callToken, e.Call)
 		assert.False(t, e.Ambiguous())
-		assert.Equal(t, 1+maxAttempts, o.tokens, "the accepted one and each attempt: a 500 brings no lock-out nearer (C12)")
+		assert.Equal(t, 1+wire.Attempts, o.tokens, "the accepted one and each attempt: a 500 brings no lock-out nearer (C12)")
 	})
 }
 

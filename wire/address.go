@@ -50,28 +50,12 @@ func Loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// ParseProxy reads the setting of a proxy: empty for none, "env" for what HTTPS_PROXY, HTTP_PROXY and NO_PROXY say, or the URL of an
-// HTTP proxy. What is on this machine is reached without one.
-func ParseProxy(setting string) (Proxy, error) {
-	switch setting {
-	case "":
-		return nil, nil
-	case "env":
-		return http.ProxyFromEnvironment, nil
-	}
-	u, err := url.Parse(setting)
-	switch {
-	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		return nil, errors.New("is neither env nor the URL of an HTTP proxy, like http://proxy.example.nhs.uk:3128")
-	case u.User != nil:
-		return nil, errors.New("holds user information, which would stand in the configuration in clear: use env")
-	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
-		return nil, errors.New("has more than a host and a port")
-	}
+// Through names one proxy for everything but what is on this machine.
+func Through(proxy *url.URL) Proxy {
 	return func(r *http.Request) (*url.URL, error) {
 		if Loopback(r.URL.Hostname()) {
 			return nil, nil
 		}
-		return u, nil
-	}, nil
+		return proxy, nil
+	}
 }

@@ -10,10 +10,12 @@ import (
 	"golang.org/x/time/rate"
 )
 
+// Attempts is how often a call is made that fails in a way that may pass by itself; longer patience is the caller's.
+const Attempts = 3
+
 const (
-	attempts     = 3                // of what may pass, in one call; longer patience is the caller's
-	firstBackoff = time.Second      // then 2, 4 … seconds
-	longBackoff  = time.Minute      // and never longer than this by itself
+	firstBackoff = time.Second // then 2, 4 … seconds
+	longBackoff  = time.Minute
 )
 
 // Failure is what a client says of a call that failed.
@@ -114,6 +116,11 @@ func (p *Pace) Try(ctx context.Context, try func() error, judge func(error) Fail
 	}
 }
 
+// Pause waits before an attempt is made again, for so long as the far end asks for at least.
+func (p *Pace) Pause(ctx context.Context, attempt int, asked time.Duration) error {
+	return p.Sleep(ctx, max(asked, spread(backoff(attempt))))
+}
+
 // patience counts the tries of one call. What may pass by itself is tried three times. A far end that wants fewer calls is waited for, up
 // to the longest wait of one call; what asks for more than is left of that is the caller's to keep.
 type patience struct {
@@ -128,7 +135,7 @@ func (p *patience) next(f Failure) (time.Duration, bool) {
 	if !f.Busy {
 		p.failed++
 		wait := max(f.Asked, backoff(p.failed))
-		return wait, f.Again && p.failed < attempts && wait <= p.longest
+		return wait, f.Again && p.failed < Attempts && wait <= p.longest
 	}
 	p.busy++
 	wait := max(f.Asked, backoff(p.busy))

@@ -51,8 +51,11 @@ func Overrides(r *http.Request) bool {
 			return true
 		}
 	}
-	return strings.Contains(strings.ToLower(r.URL.RawQuery), "_httpmethod")
+	return OverridesIn(r.URL.RawQuery)
 }
+
+// OverridesIn is Overrides of a query alone.
+func OverridesIn(query string) bool { return strings.Contains(strings.ToLower(query), "_httpmethod") }
 
 // PostTo lets a POST to one URL pass: the sign-in.
 func PostTo(address string) Reads {

@@ -28,6 +28,7 @@ import (
 	"refbridge/ledger"
 	"refbridge/mapping"
 	"refbridge/sfdc"
+	"refbridge/wire"
 )
 
 // app is everything a command works with, joined from the configuration.
@@ -133,6 +134,18 @@ func derive(key []byte, purpose string) []byte {
 	return h.Sum(nil)
 }
 
+// transport returns what carries the calls to one far end, the same for a plan and for a sync.
+func transport(cfg *config.Config) http.RoundTripper {
+	address, env := cfg.ThroughProxy()
+	switch {
+	case env:
+		return wire.Transport(http.ProxyFromEnvironment)
+	case address != nil:
+		return wire.Transport(wire.Through(address))
+	}
+	return wire.Transport(nil)
+}
+
 func (a *app) connect(p *program, mode access, patientKey []byte) error {
 	secret, err := optional(a.cfg.Salesforce.ClientSecret)
 	if err != nil {
@@ -144,9 +157,9 @@ func (a *app) connect(p *program, mode access, patientKey []byte) error {
 	}
 	s := a.cfg.Salesforce
 	c := sfdc.Config{LoginURL: s.LoginURL, ClientID: s.ClientID, ClientSecret: secret, Username: s.Username, Key: private,
-		Version: s.APIVersion, Reserve: s.Reserve, Now: p.now, Logger: a.logger}
+		Version: s.APIVersion, Reserve: s.Reserve, Transport: transport(a.cfg), Now: p.now, Logger: a.logger}
 	if mode != writing {
-		c.Transport = sfdc.ReadOnly(http.DefaultTransport)
+		c.Transport = sfdc.ReadOnly(c.Transport)
 	}
 	if a.target, err = sfdc.New(c); err != nil {
 		return fmt.Errorf("salesforce: %w", err)
@@ -242,12 +255,12 @@ func (a *app) fromERS(p *program, src config.Source, mode access, f *bridge.Flow
 		return err
 	}
 	c := ers.Config{BaseURL: src.BaseURL, TokenURL: src.TokenURL, ClientID: src.ClientID, KeyID: src.KeyID, Key: key,
-		Rate: src.Rate, Ration: a.ledger, Now: p.now, Logger: a.logger}
+		Rate: src.Rate, Ration: a.ledger, Transport: transport(a.cfg), Now: p.now, Logger: a.logger}
 	switch mode {
 	case planning:
-		c.Transport = ers.ReadOnly(http.DefaultTransport, src.TokenURL)
+		c.Transport = ers.ReadOnly(c.Transport, src.TokenURL)
 	case polling:
-		c.Transport = ers.PollOnly(http.DefaultTransport, src.TokenURL)
+		c.Transport = ers.PollOnly(c.Transport, src.TokenURL)
 	}
 	client, err := ers.New(c)
 	if err != nil {
@@ -267,9 +280,9 @@ func (a *app) fromFHIR(p *program, src config.Source, mode access, f *bridge.Flo
 	}
 	c := rest.Config{BaseURL: src.BaseURL, PublicURL: src.PublicURL, TokenURL: src.TokenURL, TokenHost: src.TokenHost, ClientID: src.ClientID, KeyID: src.KeyID,
 		Key: key, Scope: cmp.Or(src.Scope, rest.Scope(src.ScopeVersion == "v2", len(src.WriteBack) > 0)),
-		Rate: src.Rate, MaxWait: src.LongestWait(), Now: p.now, Logger: a.logger}
+		Rate: src.Rate, MaxWait: src.LongestWait(), Transport: transport(a.cfg), Now: p.now, Logger: a.logger}
 	if mode != writing {
-		c.Transport = rest.ReadOnly(http.DefaultTransport, src.TokenURL)
+		c.Transport = rest.ReadOnly(c.Transport, src.TokenURL)
 	}
 	client, err := rest.New(c)
 	if err != nil {

@@ -128,7 +128,7 @@ func (p *program) orgForReading(cfg *config.Config) (*sfdc.Client, error) {
 		return nil, err
 	}
 	client, err := sfdc.New(sfdc.Config{LoginURL: s.LoginURL, ClientID: s.ClientID, ClientSecret: secret, Username: s.Username,
-		Key: key, Version: s.APIVersion, Reserve: s.Reserve, Transport: sfdc.ReadOnly(http.DefaultTransport), Now: p.now,
+		Key: key, Version: s.APIVersion, Reserve: s.Reserve, Transport: sfdc.ReadOnly(transport(cfg)), Now: p.now,
 		Logger: newLogger(p.err, p.verbose, derive([]byte(patientKey), "log"))})
 	if err != nil {
 		return nil, fmt.Errorf("salesforce: %w", err)

@@ -24,7 +24,7 @@ func floors() map[string]int {
 		"mapping/batch": 3, "mapping/cases": 3, "mapping/lint": 3, "mapping/measure": 3, "mapping/review": 3,
 		"ers": 2, "pds": 2, "mapping": 2, "sfdc/metadata": 2,
 		"fhir/rest": 1, "fhir/fhirpath": 1, "fhir/ndjson": 1, "sfdc": 1, "ledger": 1,
-		"fhir": 0, "sfdc/sobject": 0, "config": 0,
+		"fhir": 0, "sfdc/sobject": 0, "config": 0, "wire": 0,
 		"config/spelling": -1,
 	}
 }
@@ -35,7 +35,7 @@ func simulators() []string { return []string{"ers/erssim", "fhir/fhirsim", "sfdc
 // allowed top-level names of the repository.
 func topLevel() []string {
 	return strings.Fields(`cmd fhir mapping sfdc ers config testdata go.mod go.sum README.md bridge preflight ledger
-		daemon console pds docs deploy LICENSE SECURITY.md CONTRIBUTING.md .ci .git .github .gitignore`)
+		wire daemon console pds docs deploy LICENSE SECURITY.md CONTRIBUTING.md .ci .git .github .gitignore`)
 }
 
 type source struct {
