@@ -220,6 +220,9 @@ func (r *applying) batch(ctx context.Context, steps []*Step, rows []*Write) erro
 		}
 	}
 	if stop == nil {
+		stop = hanging(results)
+	}
+	if stop == nil {
 		stop = r.defaults(ctx, rows)
 	}
 	return stop

@@ -14,6 +14,7 @@ import (
 	"refbridge/ledger"
 	"refbridge/mapping"
 	"refbridge/sfdc"
+	"refbridge/wire"
 )
 
 // The codes of reasons: stable, for filters and alarms. docs/fates.md explains each to an operator.
@@ -249,6 +250,8 @@ func ofStatus(status int, err error, w ledger.Work, now time.Time) verdict {
 	switch {
 	case status == 401:
 		return halt("the source refuses this application: check its registration and product set (%w)", err)
+	case doesNotAnswer(err):
+		return halt("the source does not answer; no record was asked for, and the next run asks again (%w)", err)
 	case status == 429 || pause(err) > 0:
 		return halt("the source asks for fewer calls (%w)", err)
 	case status == 403:
@@ -261,6 +264,23 @@ func ofStatus(status int, err error, w ledger.Work, now time.Time) verdict {
 		return again(w, ledger.Reason{Code: codeSource, Text: err.Error()}, now)
 	}
 	return again(w, ledger.Reason{Code: codeUnreadable, Text: err.Error()}, now)
+}
+
+// doesNotAnswer reports whether a call was not sent because the far end let those before it wait in vain.
+func doesNotAnswer(err error) bool {
+	paused, ok := errors.AsType[*wire.Paused](err)
+	return ok && paused.Hangs
+}
+
+// hanging halts the lane where a write had no answer in time: the rows of the next call would wait as long in vain. What was sent is in
+// doubt, and looked for before it is sent again.
+func hanging(results []sfdc.SaveResult) error {
+	for _, res := range results {
+		if errors.Is(res.Err, wire.ErrTimeout) {
+			return halt("Salesforce does not answer in time; what was sent is looked for before it is sent again (%w)", res.Err).halt
+		}
+	}
+	return nil
 }
 
 // pause gives how long a source asked to be left alone; it says so about the lane, not about one record.

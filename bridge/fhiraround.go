@@ -29,6 +29,10 @@ func (s *search) around(ctx context.Context, st stretch, failed error) error {
 		return s.sameStamp(ctx, failed)
 	case s.count > 1 && !(st.links && st.pages > 0):
 		s.count /= 2
+		if errors.Is(failed, wire.ErrTimeout) {
+			s.count = max(1, s.count/8) // a second page that takes its whole time would look like a server that hangs
+			s.server.most = s.count
+		}
 		return nil
 	case st.links:
 		return failed

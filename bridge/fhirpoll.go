@@ -49,6 +49,7 @@ func (s *search) take(ctx context.Context, page rest.Page) ([]row, error) {
 // moves with each page, in the same transaction: a poll that breaks off goes on where it stopped. A resource type that fails
 // keeps the others from nothing.
 func (f *FHIRServer) Poll(ctx context.Context, in inbox) error {
+	f.most *= 2 // it may be quicker by now
 	var failed error
 	for _, p := range polled() {
 		err := f.pollType(ctx, in, p.typ, p.include)
@@ -82,6 +83,7 @@ func markCursor(typ string) string { return "lastUpdated:" + typ }
 
 // Window searches for what changed between two instants, for a backfill; the watermark stays where it is.
 func (f *FHIRServer) Window(ctx context.Context, in inbox, from, to time.Time) error {
+	f.most *= 2 // it may be quicker by now
 	var failed error
 	for _, p := range polled() {
 		s := f.search(in, p.typ, p.include)
@@ -113,7 +115,11 @@ func (f *FHIRServer) search(in inbox, typ, include string) *search {
 	return &search{server: f, in: in, typ: typ, include: include, count: f.full(), seen: map[string]bool{}}
 }
 
-func (f *FHIRServer) full() int { return cmp.Or(f.PageSize, fullPage) }
+// full returns how many records a page is asked for.
+func (f *FHIRServer) full() int {
+	full := cmp.Or(f.PageSize, fullPage)
+	return min(cmp.Or(f.most, full), full)
+}
 
 // run asks until nothing new comes.
 func (s *search) run(ctx context.Context) error {

@@ -22,6 +22,8 @@ type FHIRServer struct {
 	From     time.Time    // the first poll's lower bound; zero = everything
 	PageSize int          // how many records a page is asked for; 0 = 100
 	Logger   *slog.Logger // nil = silent
+
+	most int // records of a page that the server makes in time, as far as is known; 0 = not known
 }
 
 // patientReference returns the reference to the Patient that a referral is about, or whose appointment it is; empty where there is

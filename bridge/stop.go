@@ -184,6 +184,9 @@ func (r *applying) stopBatch(ctx context.Context, steps []*Step, rows []*Write) 
 			stop = v.halt
 		}
 	}
+	if stop == nil {
+		stop = hanging(results)
+	}
 	return stop
 }
 

@@ -47,7 +47,7 @@ func (q call) named(err error) error {
 func (q call) ready(ctx context.Context, p *wire.Pace) error {
 	err := p.Ready(ctx)
 	if paused, ok := errors.AsType[*wire.Paused](err); ok {
-		return &Error{Call: q.name, Status: http.StatusTooManyRequests, RetryAfter: paused.Left, Reason: "not sent: the lane is paused",
+		return &Error{Call: q.name, Status: http.StatusTooManyRequests, RetryAfter: paused.Left, Reason: paused.Error(), cause: paused,
 			write: q.write, unsent: true}
 	}
 	return err
@@ -116,7 +116,12 @@ func (c *Client) send(ctx context.Context, q call, token string) (answer, error)
 		r.SetHeader("If-Match", q.match)
 	}
 	q.path = c.base + q.path
-	return c.sender.exchange(ctx, q, r)
+	var a answer
+	err := c.pace.Watch(func() (err error) {
+		a, err = c.sender.exchange(ctx, q, r)
+		return err
+	})
+	return a, err
 }
 
 // versioned gives a referral with the version in meta.versionId. The ETag of a 2xx answer says the same; where the

@@ -136,6 +136,7 @@ func (c *Client) Worklist(ctx context.Context, service string, list List) ([]byt
 		method: http.MethodPost,
 		path:   worklistPath,
 		body:   worklistBody(service, list),
+		limit:  listTime,
 		before: func(ctx context.Context) error {
 			name, day := c.budget(service)
 			return c.ration.Spend(ctx, name, day, c.daily)
@@ -195,6 +196,7 @@ func (c *Client) Read(ctx context.Context, ref fhir.Reference) (fhir.Resource, e
 		method: http.MethodGet,
 		path:   "/STU3/ReferralRequest/" + ref.ID,
 		repeat: true,
+		limit:  wire.ReadTime,
 	}
 	a, err := c.do(ctx, q)
 	if err != nil {
@@ -220,6 +222,7 @@ func (c *Client) Actions(ctx context.Context, ref fhir.Reference) ([]string, err
 		path:   "/STU3/Task",
 		query:  url.Values{"focus": {ref.String()}, "intent": {"proposal"}, "status": {"ready"}},
 		repeat: true,
+		limit:  wire.ReadTime,
 	}
 	a, err := c.do(ctx, q)
 	if err != nil {

@@ -1,6 +1,7 @@
 package ers
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -18,8 +19,10 @@ import (
 )
 
 const (
-	maxBody     = 16 << 20 // of a 2xx answer; e-RS stops at 10 MB
-	callTimeout = 240 * time.Second
+	maxBody     = 16 << 20          // of a 2xx answer; e-RS stops at 10 MB
+	callTimeout = 240 * time.Second // of a write: e-RS waits 180 s for what is behind it, and to give up before that abandons writes that succeed
+	listTime    = 170 * time.Second // of a worklist: its ration is spent when it is cut off
+	signInTime  = 30 * time.Second
 )
 
 // call is one request, as often as it is sent.
@@ -32,6 +35,7 @@ type call struct {
 	match  string // If-Match
 	write  bool
 	repeat bool                        // it changes nothing, and may be sent again
+	limit  time.Duration               // of one exchange; 0 is callTimeout
 	before func(context.Context) error // right before the request leaves
 }
 
@@ -65,7 +69,9 @@ func newSender(transport http.RoundTripper, now func() time.Time) sender {
 
 // exchange sends one request once. Its error is an *Error, or for a call that changes nothing the context's own.
 func (w sender) exchange(ctx context.Context, q call, r *resty.Request) (answer, error) {
-	resp, err := r.SetContext(ctx).Execute(q.method, q.path)
+	limited, done := context.WithTimeout(ctx, cmp.Or(q.limit, callTimeout))
+	defer done()
+	resp, err := r.SetContext(limited).Execute(q.method, q.path)
 	a := answer{header: http.Header{}}
 	if resp != nil && resp.RawResponse != nil {
 		a = answer{status: resp.StatusCode(), header: resp.Header(), body: resp.Body()}

@@ -51,7 +51,7 @@ func newTokens(s sender, c Config, url string, logger *slog.Logger) *tokens {
 
 // bearer returns a token. One that a server refused is handed in as rejected and not given again.
 func (t *tokens) bearer(ctx context.Context, rejected string) (string, error) {
-	q := call{name: signInCall, method: http.MethodPost, path: t.url, repeat: true}
+	q := call{name: signInCall, method: http.MethodPost, path: t.url, repeat: true, limit: signInTime}
 	good := func(k accessToken) bool { return k.text != rejected && t.sender.now().Before(k.renew) }
 	token, err := t.gate.Get(ctx, good, func(ctx context.Context) (k accessToken, err error) {
 		err = t.pace.Try(ctx, func() (err error) {

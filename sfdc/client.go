@@ -75,7 +75,7 @@ func New(c Config) (*Client, error) {
 		allowance: &allowance{reserve: c.Reserve, now: c.Now},
 		describes: newDescribes(),
 		base:      "/services/data/" + c.Version,
-		pace:      wire.NewPace(0, longest, func(error, time.Duration) {}),
+		pace:      wire.NewPace(0, longest, func(error, time.Duration) {}).AfterOne(),
 		now:       c.Now,
 	}, nil
 }
@@ -162,16 +162,29 @@ func (c *Client) send(ctx context.Context, r request) (answer, error) {
 }
 
 func (c *Client) exchange(ctx context.Context, s *session, r request) (answer, error) {
-	q := c.http.R().SetContext(ctx).SetHeader("Authorization", "Bearer "+s.token.Reveal())
+	q := c.http.R().SetHeader("Authorization", "Bearer "+s.token.Reveal())
 	if r.body != nil {
 		q.SetHeader("Content-Type", "application/json; charset=UTF-8").SetBody(r.body)
 	}
-	c.calls.Add(1)
-	resp, err := q.Execute(r.method, s.host+r.path)
-	if resp != nil && resp.RawResponse != nil {
-		c.allowance.note(resp.Header())
+	if paused, ok := errors.AsType[*wire.Paused](c.pace.Ready(ctx)); ok {
+		return answer{}, &Error{Call: r.call, Code: CodeNotSent, why: paused.Error(), RetryAfter: paused.Left, unsent: true}
 	}
-	a, err := outcome(ctx, r.call, resp, err, c.now)
+	limit := callTimeout
+	if r.method != http.MethodPatch {
+		limit = wire.ReadTime
+	}
+	limited, done := context.WithTimeout(ctx, limit)
+	defer done()
+	c.calls.Add(1)
+	var a answer
+	err := c.pace.Watch(func() error {
+		resp, err := q.SetContext(limited).Execute(r.method, s.host+r.path)
+		if resp != nil && resp.RawResponse != nil {
+			c.allowance.note(resp.Header())
+		}
+		a, err = outcome(ctx, r.call, resp, err, c.now)
+		return err
+	})
 	if e, ok := asError(err); ok && e.Code == "REQUEST_LIMIT_EXCEEDED" {
 		e.RetryAfter = max(e.RetryAfter, c.allowance.close(e))
 	}

@@ -87,6 +87,9 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
+// Unwrap returns the error of package wire that says why there was no whole answer, where there was none.
+func (e *Error) Unwrap() error { return e.broken }
+
 // Ambiguous tells whether the write may have happened all the same, now or within the ten minutes in which
 // Salesforce ends a request: the row has to be looked up by its key before anybody calls it failed.
 func (e *Error) Ambiguous() bool { return e.ambiguous }

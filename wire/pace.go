@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -25,11 +26,32 @@ type Failure struct {
 	Asked time.Duration // how long it asks to be left alone
 }
 
-// Paused says that a call was not sent, because the far end has asked for a longer pause than a call waits for.
-type Paused struct{ Left time.Duration }
+// ReadTime is how long one read of a source may take. Two of them in vain, one after the other, are a far end that hangs, within three
+// minutes.
+const ReadTime = 75 * time.Second
+
+const (
+	hangs     = 2*ReadTime - 10*time.Second // waited in vain, call after call
+	hangPause = 2 * time.Minute
+)
+
+// AfterOne lets one call that had no answer in time count as a far end that hangs.
+func (p *Pace) AfterOne() *Pace {
+	p.hangs = time.Second
+	return p
+}
+
+// Paused says that a call was not sent: the far end has asked for a longer pause than a call waits for, or it hangs.
+type Paused struct {
+	Left  time.Duration
+	Hangs bool
+}
 
 // Error says so.
 func (p *Paused) Error() string {
+	if p.Hangs {
+		return "not sent: the calls before it had no answer in time"
+	}
 	return fmt.Sprintf("not sent: the far end asked for a pause, %s of which are left", p.Left.Round(time.Second))
 }
 
@@ -43,7 +65,10 @@ type Pace struct {
 	Sleep func(context.Context, time.Duration) error
 
 	mu    sync.Mutex
-	until time.Time // nothing is sent before
+	until time.Time     // nothing is sent before
+	hangs time.Duration // waited in vain: the far end hangs
+	vain  time.Duration // waited for answers that did not come in time, since the last one that did
+	hung  time.Time     // nothing is sent before, nor waited for
 }
 
 // NewPace allows so many calls a second, 0 for any number; one call waits no longer than longest for a far end that wants fewer. told is
@@ -53,7 +78,7 @@ func NewPace(perSecond float64, longest time.Duration, told func(err error, wait
 	if perSecond > 0 {
 		limit = rate.Limit(perSecond)
 	}
-	return &Pace{limiter: rate.NewLimiter(limit, 1), longest: longest, told: told, Sleep: Sleep}
+	return &Pace{limiter: rate.NewLimiter(limit, 1), longest: longest, told: told, Sleep: Sleep, hangs: hangs}
 }
 
 // Ready returns when the next call may leave. Its error is the context's, or *Paused: nothing was sent.
@@ -66,9 +91,11 @@ func (p *Pace) Ready(ctx context.Context) error {
 			return ctx.Err()
 		}
 		p.mu.Lock()
-		left := time.Until(p.until)
+		left, hung := time.Until(p.until), time.Until(p.hung)
 		p.mu.Unlock()
 		switch {
+		case hung > 0:
+			return &Paused{Left: hung, Hangs: true}
 		case left <= 0:
 			return nil
 		case left > p.longest:
@@ -88,6 +115,21 @@ func (p *Pace) Hold(wait time.Duration) {
 	if until.After(p.until) {
 		p.until = until
 	}
+}
+
+// Watch makes one exchange and notes whether it was answered. A far end that lets calls wait in vain, one after the other, hangs: the next
+// ones are not sent for two minutes, so that a run of many records ends in three minutes and not in hours.
+func (p *Pace) Watch(exchange func() error) error {
+	began := time.Now()
+	err := exchange()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !errors.Is(err, ErrTimeout) {
+		p.vain = 0
+	} else if p.vain += time.Since(began); p.vain >= p.hangs {
+		p.vain, p.hung = 0, time.Now().Add(hangPause)
+	}
+	return err
 }
 
 // Try repeats a call that changes nothing, as long as its patience lasts; all calls are held back while a far end wants fewer of them.

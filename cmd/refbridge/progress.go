@@ -67,16 +67,27 @@ func (c counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// progress shows on a terminal how much of a plan has been applied, where that takes a while; it gives what ends that.
-func (p *program) progress(f *bridge.Flow) func() {
+// laneBars show on a terminal how much of a plan has been applied, a bar a lane, where that takes a while. nil: there is no terminal.
+type laneBars struct{ bars *mpb.Progress }
+
+// applying returns the bars of a command, and what takes them away.
+func (p *program) applying() (laneBars, func()) {
 	if !terminal(p.err) {
-		return func() {}
+		return laneBars{}, func() {}
 	}
 	bars, done := lateBars(p.err)
+	return laneBars{bars}, done
+}
+
+// follow shows how far a flow is; it returns what ends that.
+func (l laneBars) follow(f *bridge.Flow) func() {
+	if l.bars == nil {
+		return func() {}
+	}
 	var bar *mpb.Bar
 	f.Applier.Progress = func(applied, total int) {
 		if bar == nil || applied == 1 {
-			bar = bars.AddBar(int64(total), mpb.BarRemoveOnComplete(),
+			bar = l.bars.AddBar(int64(total), mpb.BarRemoveOnComplete(),
 				mpb.PrependDecorators(decor.Name(f.Name+" ")), mpb.AppendDecorators(decor.CountersNoUnit("%d / %d")))
 		}
 		bar.SetCurrent(int64(applied))
@@ -87,6 +98,5 @@ func (p *program) progress(f *bridge.Flow) func() {
 			bar.SetCurrent(1 << 30)
 			bar.Abort(true)
 		}
-		done()
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"refbridge/bridge"
@@ -43,18 +44,42 @@ func (c *syncCmd) Run(ctx context.Context, p *program) error {
 	if err := c.accept(a); err != nil {
 		return err
 	}
-	var failed error
-	polled := make([]error, len(a.flows))
-	for i, f := range a.flows {
-		if polled[i] = f.Poll(ctx); polled[i] != nil {
-			// A poll that fails does not keep what is known already from being synced.
-			failed = errors.Join(failed, fmt.Errorf("poll %s: %w", f.Name, polled[i]))
-		}
+	return p.lanes(ctx, a.flows, c.JSON)
+}
+
+// lanes polls and syncs every source, each as a lane of its own: one whose far end hangs delays no other. What came of them is printed in
+// the order of the configuration.
+func (p *program) lanes(ctx context.Context, flows []*bridge.Flow, json bool) error {
+	bars, done := p.applying()
+	results := make([]laneResult, len(flows))
+	var all sync.WaitGroup
+	for i, f := range flows {
+		all.Go(func() {
+			polled := f.Poll(ctx)
+			end := bars.follow(f)
+			report, err := f.SyncAfter(ctx, polled)
+			end()
+			results[i] = laneResult{polled, report, err}
+		})
 	}
-	for i, f := range a.flows {
-		failed = errors.Join(failed, p.syncAfter(ctx, f, polled[i], c.JSON))
+	all.Wait()
+	done()
+	var failed error
+	for i, f := range flows {
+		if results[i].polled != nil {
+			// A poll that fails does not keep what is known already from being synced.
+			failed = errors.Join(failed, fmt.Errorf("poll %s: %w", f.Name, results[i].polled))
+		}
+		failed = errors.Join(failed, p.tell(f, results[i].report, results[i].err, json))
 	}
 	return failed
+}
+
+// laneResult is what came of one lane.
+type laneResult struct {
+	polled error
+	report bridge.Report
+	err    error
 }
 
 // accept lets the named sources lose as many records as they say.
@@ -71,14 +96,16 @@ func (c *syncCmd) accept(a *app) error {
 
 // sync works one flow off and prints what came of it.
 func (p *program) sync(ctx context.Context, f *bridge.Flow, json bool) error {
-	return p.syncAfter(ctx, f, nil, json)
+	bars, done := p.applying()
+	end := bars.follow(f)
+	report, err := f.Sync(ctx)
+	end()
+	done()
+	return p.tell(f, report, err, json)
 }
 
-// syncAfter is sync right after a poll that ended with polled.
-func (p *program) syncAfter(ctx context.Context, f *bridge.Flow, polled error, json bool) error {
-	finish := p.progress(f)
-	report, err := f.SyncAfter(ctx, polled)
-	finish()
+// tell prints what came of a sync.
+func (p *program) tell(f *bridge.Flow, report bridge.Report, err error, json bool) error {
 	if json {
 		if err := line(p.out, reportJSON{Flow: f.Name, Report: report}); err != nil {
 			return err

@@ -45,10 +45,14 @@ type spoil struct {
 	typ    string
 	body   string
 	edit   func(string) string // instead of body: what becomes of the right answer
+	first  func(*http.Request) // what happens before any answer
 }
 
 func (s spoil) before(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.first != nil {
+			s.first(r)
+		}
 		switch {
 		case s.on == nil || !s.on.Load() || !strings.Contains(r.URL.Path, s.path):
 			next.ServeHTTP(w, r)

@@ -44,7 +44,7 @@ func (c *Client) read(ctx context.Context, r request) (answer *resty.Response, e
 			return wire.Failure{}
 		}
 		// What took all its time is not sent again, whatever the broken body is called: a second try would take it again.
-		return wire.Failure{Again: e.throttled() || e.passing() && time.Since(began) < callTimeout, Busy: e.throttled(), Asked: e.RetryAfter}
+		return wire.Failure{Again: e.throttled() || e.passing() && time.Since(began) < wire.ReadTime, Busy: e.throttled(), Asked: e.RetryAfter}
 	})
 	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		err = fmt.Errorf("%s: %w", r.call, err)
@@ -81,7 +81,7 @@ func (c *Client) once(ctx context.Context, r request, token string) (*resty.Resp
 	if err := c.ready(ctx, r); err != nil {
 		return nil, err
 	}
-	call := c.http.R().SetContext(ctx).SetHeader("Accept", mediaType)
+	call := c.http.R().SetHeader("Accept", mediaType)
 	for name, value := range c.headers {
 		call.SetHeader(name, strings.ReplaceAll(value, "{uuid}", uuid()))
 	}
@@ -92,12 +92,19 @@ func (c *Client) once(ctx context.Context, r request, token string) (*resty.Resp
 	if r.body != nil {
 		call.SetHeader("Content-Type", mediaType).SetBody(r.body)
 	}
-	answer, err := call.Execute(r.method, r.url.String())
-	if err == nil {
-		err = c.refusal(r, answer)
-	} else {
-		err = noAnswer(ctx, r.call, answer, err)
+	limit := callTimeout
+	if r.method == http.MethodGet {
+		limit = wire.ReadTime
 	}
+	limited, done := context.WithTimeout(ctx, limit)
+	defer done()
+	var answer *resty.Response
+	err := c.pace.Watch(func() (err error) {
+		if answer, err = call.SetContext(limited).Execute(r.method, r.url.String()); err != nil {
+			return noAnswer(ctx, r.call, answer, err)
+		}
+		return c.refusal(r, answer)
+	})
 	var failure *Error
 	if errors.As(err, &failure) {
 		failure.change = r.method != http.MethodGet

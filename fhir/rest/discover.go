@@ -29,7 +29,9 @@ var hostPort = regexp.MustCompile(`^[A-Za-z0-9.\-]{1,100}(:[0-9]{1,5})?$`)
 // discover asks the server where it gives tokens. Nothing of ours goes with the question.
 func (t *tokens) discover(ctx context.Context) error {
 	at := t.base.JoinPath(wellKnown)
-	answer, err := t.http.R().SetContext(ctx).SetHeader("Accept", "application/json").Get(at.String())
+	limited, done := context.WithTimeout(ctx, signInTime)
+	defer done()
+	answer, err := t.http.R().SetContext(limited).SetHeader("Accept", "application/json").Get(at.String())
 	if err != nil {
 		return noAnswer(ctx, "smart-configuration", answer, err)
 	}

@@ -89,6 +89,9 @@ func OfPage(err error) bool {
 
 // passing reports whether the same read may succeed a moment later.
 func (e *Error) passing() bool {
+	if _, paused := errors.AsType[*wire.Paused](e.cause); paused {
+		return false
+	}
 	switch e.Status {
 	case 0:
 		return wire.MayPass(e.cause)

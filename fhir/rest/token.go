@@ -29,6 +29,7 @@ const (
 	tokenLife     = 5 * time.Minute
 	maxTokenLife  = 24 * time.Hour
 	skewTolerated = 30 * time.Second
+	signInTime    = 30 * time.Second // of one call
 )
 
 // tokens holds the one access token that all calls share.
@@ -135,7 +136,9 @@ func (t *tokens) post(ctx context.Context) (*resty.Response, error) {
 	if err != nil {
 		return nil, &Error{Call: "token", cause: errSigning}
 	}
-	answer, err := t.http.R().SetContext(ctx).SetHeader("Accept", "application/json").SetFormData(map[string]string{
+	limited, done := context.WithTimeout(ctx, signInTime)
+	defer done()
+	answer, err := t.http.R().SetContext(limited).SetHeader("Accept", "application/json").SetFormData(map[string]string{
 		"grant_type":            "client_credentials",
 		"client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
 		"client_assertion":      signed,
