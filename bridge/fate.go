@@ -104,12 +104,14 @@ func again(w ledger.Work, r ledger.Reason, now time.Time) verdict {
 	return verdict{fate: ledger.Held, reason: r, next: now.Add(backoff(n))}
 }
 
-// once holds a record until its cause changes (tables, describe, an operator); a second failure ends it.
-func once(w ledger.Work, r ledger.Reason) verdict {
-	if tries(w, r.Code) >= 1 {
-		return verdict{fate: ledger.Dead, reason: r}
+// daily holds a record until its cause changes (tables, describe, an operator), and tries it once a day meanwhile: nothing tells when an
+// org's validation rule is switched off.
+func daily(w ledger.Work, r ledger.Reason, now time.Time) verdict {
+	v := again(w, r, now)
+	if v.fate == ledger.Held {
+		v.next = now.Add(24 * time.Hour)
 	}
-	return verdict{fate: ledger.Held, reason: r}
+	return v
 }
 
 func halt(format string, a ...any) verdict {
@@ -147,7 +149,7 @@ func ofClass(e *sfdc.Error, r ledger.Reason, w ledger.Work, now time.Time) verdi
 	switch e.Class() {
 	case sfdc.Data:
 		r.Code = codeData
-		return once(w, r)
+		return daily(w, r, now)
 	case sfdc.Permission:
 		r.Code = codePermission
 		return again(w, r, now)
@@ -173,7 +175,7 @@ func ofClass(e *sfdc.Error, r ledger.Reason, w ledger.Work, now time.Time) verdi
 		return verdict{fate: ledger.Held, reason: r, next: now.Add(lockWait)}
 	case sfdc.Unknown:
 		r.Code = codeUnknownError
-		return once(w, r)
+		return daily(w, r, now)
 	}
 	r.Code = codeTransient
 	return again(w, r, now)

@@ -87,11 +87,12 @@ func TestWhatAFailureOfSalesforceMeans(t *testing.T) {
 		{"the reserve of calls", &sfdc.Error{Code: sfdc.CodeAllocation}, "", 0, "", 0, "the daily calls of Salesforce are used up"},
 		{"maintenance", refusedRow("ORG_IN_MAINTENANCE"), "", 0, "", 0, "in maintenance"},
 		{"the log-in", &sfdc.Error{Call: "token", Status: 400, Code: "invalid_grant"}, "", 0, "", 0, "refuses the log-in"},
-		{"a validation rule", refusedRow("FIELD_CUSTOM_VALIDATION_EXCEPTION"), codeData, 0, ledger.Held, 0, ""},
-		{"a validation rule, again", refusedRow("FIELD_CUSTOM_VALIDATION_EXCEPTION"), codeData, 1, ledger.Dead, 0, ""},
-		{"a picklist", refusedRow("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST"), codeData, 0, ledger.Held, 0, ""},
-		{"a missing field", refusedRow("REQUIRED_FIELD_MISSING"), codeData, 0, ledger.Held, 0, ""},
-		{"a length", refusedRow("STRING_TOO_LONG"), codeData, 0, ledger.Held, 0, ""},
+		{"a validation rule", refusedRow("FIELD_CUSTOM_VALIDATION_EXCEPTION"), codeData, 0, ledger.Held, 24 * time.Hour, ""},
+		{"a validation rule, day after day", refusedRow("FIELD_CUSTOM_VALIDATION_EXCEPTION"), codeData, 6, ledger.Held, 24 * time.Hour, ""},
+		{"a validation rule, the last time", refusedRow("FIELD_CUSTOM_VALIDATION_EXCEPTION"), codeData, 7, ledger.Dead, 0, ""},
+		{"a picklist", refusedRow("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST"), codeData, 0, ledger.Held, 24 * time.Hour, ""},
+		{"a missing field", refusedRow("REQUIRED_FIELD_MISSING"), codeData, 0, ledger.Held, 24 * time.Hour, ""},
+		{"a length", refusedRow("STRING_TOO_LONG"), codeData, 0, ledger.Held, 24 * time.Hour, ""},
 		{"no access to the object", refusedRow("INSUFFICIENT_ACCESS"), codePermission, 0, ledger.Held, time.Minute, ""},
 		{"no access to the object, the last time", refusedRow("INSUFFICIENT_ACCESS"), codePermission, 7, ledger.Dead, 0, ""},
 		{"a duplicate rule", refusedRow("DUPLICATES_DETECTED"), codeDuplicateRule, 0, ledger.Dead, 0, ""},
@@ -105,8 +106,8 @@ func TestWhatAFailureOfSalesforceMeans(t *testing.T) {
 		{"a lock of a row", refusedRow("UNABLE_TO_LOCK_ROW"), codeTransient, 0, ledger.Held, time.Minute, ""},
 		{"a lock of a row, the last time", refusedRow("UNABLE_TO_LOCK_ROW"), codeTransient, 7, ledger.Dead, 0, ""},
 		{"a 500 whose rows were never sent", &sfdc.Error{Call: "describe", Status: 500}, codeTransient, 0, ledger.Held, time.Minute, ""},
-		{"a code that nobody knows", refusedRow("SOMETHING_NEW"), codeUnknownError, 0, ledger.Held, 0, ""},
-		{"a code that nobody knows, again", refusedRow("SOMETHING_NEW"), codeUnknownError, 1, ledger.Dead, 0, ""},
+		{"a code that nobody knows", refusedRow("SOMETHING_NEW"), codeUnknownError, 0, ledger.Held, 24 * time.Hour, ""},
+		{"a code that nobody knows, the last time", refusedRow("SOMETHING_NEW"), codeUnknownError, 7, ledger.Dead, 0, ""},
 	} {
 		v := ofTarget(c.err, failedBefore(c.code, c.attempts), noon)
 		if c.halts != "" {

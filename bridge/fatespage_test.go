@@ -164,6 +164,8 @@ func (o outcomes) tried(words string) bool {
 	switch {
 	case words == "":
 		return none
+	case strings.HasPrefix(words, "once a day"):
+		return after(24*time.Hour) && tables
 	case strings.HasPrefix(words, "every 4 h"):
 		return after(4 * time.Hour)
 	case strings.HasPrefix(words, "every 15 min"):
@@ -172,7 +174,7 @@ func (o outcomes) tried(words string) bool {
 		return after(time.Minute)
 	case o.code == codeUnresolved && !none:
 		return after(time.Minute) && strings.Contains(words, "after the usual waits")
-	case strings.Contains(words, "when the tables change"), strings.Contains(words, "when the source or the tables change"), strings.HasPrefix(words, "once"):
+	case strings.Contains(words, "when the tables change"), strings.Contains(words, "when the source or the tables change"):
 		return none && tables
 	case strings.HasPrefix(words, "when an operator retries"), strings.HasSuffix(words, "or an operator retries"):
 		return none && !tables
@@ -204,7 +206,7 @@ func TestEveryLineOfTheWayBackIsDecidedSo(t *testing.T) {
 	r := &Reconciler{Permits: []Permit{{Operation: "a", Approval: true}}}
 	off, notOn := r.permitted("b")
 	wait, awaits := r.permitted("a")
-	decided := map[string][]ledger.WritebackState{notOn.Code: {off}, awaits.Code: {wait}, codeNotCarried: {ledger.Reported}, codeWithdrawn: {ledger.Refused}}
+	decided := map[string][]ledger.WritebackState{notOn.Code: {off}, awaits.Code: {wait}, codeNotCarried: {ledger.Reported}, codeWithdrawn: {ledger.Refused}, codeSettledSince: {ledger.Refused}}
 	for _, err := range []error{errNotOffered, &rest.Error{Status: 409}, &rest.Error{Status: 400}, errors.New("x"), &rest.Error{Status: 401}, lostUpdate(t, 0)} {
 		f := failure("fhir", "a", err)
 		decided[f.reason.Code] = append(decided[f.reason.Code], f.state)

@@ -248,7 +248,8 @@ func (f *Flow) ReopenHeld(ctx context.Context) (int, error) {
 type Report struct {
 	Result
 	StatusBack int // changes carried back to the source
-	Divergent  int // changes in Salesforce that are reported, waiting or refused
+	Divergent  int // changes in Salesforce that are open
+	Refused    int // of these, what the source refused
 }
 
 // Sync works off what is due: read what was only named, plan, apply, settle, batch after batch, then the way back. A source
@@ -288,7 +289,7 @@ func (f *Flow) SyncAfter(ctx context.Context, polled error) (Report, error) {
 	halted = errors.Join(halted, unfit)
 	if f.Back != nil {
 		back, err := f.Back.Run(ctx)
-		report.StatusBack, report.Divergent = back.Done, back.Divergent
+		report.StatusBack, report.Divergent, report.Refused = back.Done, back.Divergent, back.Refused
 		if unfit == nil || !errors.Is(err, ErrHalted) { // what does not fit is told already
 			halted = errors.Join(halted, err)
 		}

@@ -26,6 +26,7 @@ const (
 	codeNotOffered   = "not-offered"     // the source does not offer the operation now
 	codeRefused      = "refused"         // the source refused it
 	codeWithdrawn    = "withdrawn"       // Salesforce does not ask for it any more
+	codeSettledSince = "settled-since"   // the source had refused it, and the two sides do not differ over it any more
 	codeAwaitsPerson = "awaits-approval" // an operator has to approve it
 )
 
@@ -76,7 +77,11 @@ type Reconciler struct {
 }
 
 // Back sums up one Run.
-type Back struct{ Done, Divergent int }
+type Back struct {
+	Done      int
+	Divergent int // changes that are open; those that the source refused are among them
+	Refused   int // changes that the source refused, while Salesforce goes on asking for them
+}
 
 // Run looks at what changed, proposes what follows from it, and carries what is approved.
 func (r *Reconciler) Run(ctx context.Context) (Back, error) {
@@ -104,8 +109,26 @@ func (r *Reconciler) Run(ctx context.Context) (Back, error) {
 	if err != nil {
 		return Back{Done: done}, err
 	}
-	open, err := r.Ledger.Writebacks(ctx, r.Flow, ledger.Reported, ledger.Waiting, ledger.Approved, ledger.Unclear)
-	return Back{Done: done, Divergent: len(open)}, err
+	open, err := Differing(ctx, r.Ledger, r.Flow)
+	back = Back{Done: done, Divergent: len(open)}
+	for _, w := range open {
+		if w.State == ledger.Refused {
+			back.Refused++
+		}
+	}
+	return back, err
+}
+
+// Differing lists the changes made in Salesforce over which the two sides differ, as far as is known: what is not carried back, and what
+// the source refused while Salesforce goes on asking for it.
+func Differing(ctx context.Context, l *ledger.Ledger, source string) ([]ledger.Writeback, error) {
+	all, err := l.Writebacks(ctx, source, ledger.Reported, ledger.Waiting, ledger.Approved, ledger.Sent, ledger.Unclear, ledger.Refused)
+	return slices.DeleteFunc(all, settled), err
+}
+
+// settled reports whether a change that the source refused is not asked for any more.
+func settled(w ledger.Writeback) bool {
+	return w.State == ledger.Refused && (w.Reason.Code == codeWithdrawn || w.Reason.Code == codeSettledSince)
 }
 
 // notAgain reports whether the very change of a write-back is not sent again: the source refused it, or it was sent without an answer
@@ -117,13 +140,14 @@ func notAgain(w ledger.Writeback) bool {
 	return w.Reason.Code == codeUnknownOutcome
 }
 
-// recheck looks again at what is only reported: the configuration may allow it now, what was missing may have been given, or
-// the two sides may agree by now.
+// recheck looks again at what is only reported, or was refused: the configuration may allow it now, what was missing may have been given,
+// or the two sides may agree by now.
 func (r *Reconciler) recheck(ctx context.Context, o mapping.Object) error {
-	open, err := r.Ledger.Writebacks(ctx, r.Flow, ledger.Reported, ledger.Waiting)
+	open, err := r.Ledger.Writebacks(ctx, r.Flow, ledger.Reported, ledger.Waiting, ledger.Refused)
 	if err != nil {
 		return err
 	}
+	open = slices.DeleteFunc(open, settled)
 	keys := map[string]bool{}
 	for _, w := range open {
 		if w.Object == o.Name {
@@ -145,24 +169,27 @@ func (r *Reconciler) recheck(ctx context.Context, o mapping.Object) error {
 	if err := r.compare(ctx, o, rows); err != nil {
 		return err
 	}
-	return r.withdraw(ctx, open, now)
+	return r.withdraw(ctx, o, open, now)
 }
 
 // withdraw concludes what Salesforce does not ask for any more.
-func (r *Reconciler) withdraw(ctx context.Context, open []ledger.Writeback, now map[string]sobject.Record) error {
+func (r *Reconciler) withdraw(ctx context.Context, o mapping.Object, open []ledger.Writeback, now map[string]sobject.Record) error {
 	for _, w := range open {
 		row, there := now[w.Key]
-		if !there {
+		if w.Object != o.Name || !there && w.State != ledger.Refused {
 			continue
 		}
 		rows, err := r.Ledger.Rows(ctx, w.Object, []string{w.Key})
 		if err != nil {
 			return err
 		}
-		if asked(rows[w.Key], row, w) {
+		if there && asked(rows[w.Key], row, w) {
 			continue
 		}
 		reason := ledger.Reason{Code: codeWithdrawn, Text: "Salesforce does not ask for it any more"}
+		if w.State == ledger.Refused { // it stays known that the source refused it
+			reason = ledger.Reason{Code: codeSettledSince, Text: "the source had refused it; Salesforce does not ask for it any more, or the source has it by now"}
+		}
 		if err := r.Ledger.Conclude(ctx, w.ID, ledger.Refused, reason); err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"refbridge/fhir"
 )
@@ -42,6 +43,7 @@ type Writeback struct {
 	State                                   WritebackState
 	Reason                                  Reason
 	Approved                                string // who, and on what authority
+	Changed                                 time.Time
 }
 
 type writebackRow struct {
@@ -179,7 +181,7 @@ func (l *Ledger) writeback(r *writebackRow) (Writeback, error) {
 	}
 	return Writeback{ID: r.nr, Source: r.source, Ref: fhir.Reference{Type: r.typ, ID: r.id, Version: r.version}, Object: r.object, Key: r.key,
 		Field: r.field, From: b.From, To: b.To, Operation: b.Operation, Digest: b.Digest, Stamp: b.Stamp, State: WritebackState(r.state), Reason: r.reason.reason(),
-		Approved: r.approved}, nil
+		Approved: r.approved, Changed: fromMillis(r.changed)}, nil
 }
 
 // Approve lets a waiting write-back go out. who is the person (or "policy"), authority what allows it (the reference

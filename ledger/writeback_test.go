@@ -29,6 +29,7 @@ func TestTheSameWritebackProposedTwiceIsOneAndTakesTheLatestVersionAndState(t *t
 
 	first, second := proposal("6", "Accepted", Waiting), proposal("6", "Rejected", Waiting)
 	first.ID, second.ID = 1, 2
+	first.Changed, second.Changed = w.now, w.now
 	assert.Equal(t, []Writeback{first, second}, w.writebacks())
 	other, err := w.Writebacks(t.Context(), "fhir")
 	require.NoError(t, err)

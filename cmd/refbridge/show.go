@@ -77,6 +77,7 @@ type entryJSON struct {
 	First    time.Time   `json:"firstSeen"`
 	Changed  time.Time   `json:"changed"`
 	Next     *time.Time  `json:"nextTry,omitempty"`
+	InDoubt  []doubtJSON `json:"inDoubt,omitempty"` // writes of this version whose outcome nobody saw
 }
 
 func entryOf(e ledger.Entry) entryJSON {
@@ -96,6 +97,11 @@ func (c *showCmd) Run(ctx context.Context, p *program) error {
 	}
 	defer a.close()
 	found := false
+	unresolved, err := a.ledger.Unresolved(ctx)
+	if err != nil {
+		return err
+	}
+	doubts := doubtsOf(unresolved)
 	for _, s := range a.cfg.Sources {
 		ref, err := a.reference(ctx, s.Name, c.UBRN)
 		if err != nil {
@@ -110,7 +116,7 @@ func (c *showCmd) Run(ctx context.Context, p *program) error {
 			if err := a.recall(ctx, &e); err != nil {
 				return err
 			}
-			if err := c.entry(p, e); err != nil {
+			if err := c.entry(p, e, doubtsAbout(doubts, s.Name, e.Ref)); err != nil {
 				return err
 			}
 		}
@@ -126,9 +132,11 @@ func (c *showCmd) Run(ctx context.Context, p *program) error {
 	return nil
 }
 
-func (c *showCmd) entry(p *program, e ledger.Entry) error {
+func (c *showCmd) entry(p *program, e ledger.Entry, doubts []doubtJSON) error {
 	if c.JSON {
-		return line(p.out, entryOf(e))
+		j := entryOf(e)
+		j.InDoubt = doubts
+		return line(p.out, j)
 	}
 	printEntry(p.out, e)
 	return nil

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
+	"refbridge/bridge"
 	"refbridge/ledger"
 )
 
@@ -47,6 +49,7 @@ type statementJSON struct {
 	Sources    []freshJSON `json:"sources"`
 	Gone       []entryJSON `json:"goneAtSource"`
 	Open       []entryJSON `json:"open"`
+	InDoubt    []doubtJSON `json:"inDoubt"` // writes whose outcome nobody saw
 	Back       []backJSON  `json:"changesInSalesforce"`
 	Live       []liveJSON  `json:"newInLiveData"`
 }
@@ -60,6 +63,7 @@ type backJSON struct {
 	To        string                `json:"to"`
 	Operation string                `json:"operation,omitempty"`
 	State     ledger.WritebackState `json:"state"`
+	Since     time.Time             `json:"since"` // when it came to that state
 	Reason    *reasonJSON           `json:"reason,omitempty"`
 }
 
@@ -93,12 +97,17 @@ func (a *app) statement(ctx context.Context, p *program, json bool) error {
 	}
 	var back []ledger.Writeback
 	for _, src := range a.cfg.Sources {
-		b, err := a.ledger.Writebacks(ctx, src.Name, ledger.Reported, ledger.Waiting, ledger.Approved, ledger.Sent, ledger.Unclear)
+		b, err := bridge.Differing(ctx, a.ledger, src.Name)
 		if err != nil {
 			return err
 		}
 		back = append(back, b...)
 	}
+	unresolved, err := a.ledger.Unresolved(ctx)
+	if err != nil {
+		return err
+	}
+	doubts := doubtsOf(unresolved)
 	sources, err := a.freshness(ctx, p.now())
 	if err != nil {
 		return err
@@ -107,11 +116,12 @@ func (a *app) statement(ctx context.Context, p *program, json bool) error {
 	if json {
 		j := statementOf(s, open, back)
 		j.Gone = entriesOf(gone)
-		j.Live, j.Sources = live, sources
+		j.Live, j.Sources, j.InDoubt = live, sources, doubts
 		err = line(p.out, j)
 	} else {
 		printGone(p.out, gone)
 		printOpen(p.out, open, back)
+		printDoubts(p.out, doubts)
 		newPrinter(p.out).live(live)
 		printStatement(p.out, s)
 		a.printFreshness(p.out, sources)
@@ -159,7 +169,7 @@ func printGone(w io.Writer, gone []ledger.Entry) {
 
 func backOf(b ledger.Writeback) backJSON {
 	return backJSON{ID: b.ID, Source: b.Source, Ref: b.Ref.String(), Field: b.Field, From: b.From, To: b.To,
-		Operation: b.Operation, State: b.State, Reason: reasonOf(b.Reason)}
+		Operation: b.Operation, State: b.State, Since: b.Changed.UTC(), Reason: reasonOf(b.Reason)}
 }
 
 func printOpen(w io.Writer, open []ledger.Entry, back []ledger.Writeback) {

@@ -116,6 +116,9 @@ func (p *program) tell(f *bridge.Flow, report bridge.Report, err error, json boo
 		if report.Divergent > 0 {
 			fmt.Fprintf(p.out, "%s: %d changes made in Salesforce are open; refbridge statement lists them\n", f.Name, report.Divergent)
 		}
+		if report.Refused > 0 {
+			fmt.Fprintf(p.out, "%s: the source refused %d of them: the two sides differ until somebody puts one right\n", f.Name, report.Refused)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("sync %s: %w", f.Name, err)

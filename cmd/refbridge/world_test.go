@@ -27,13 +27,14 @@ import (
 
 // setting says what world a test wants.
 type setting struct {
-	referrals int      // of e-RS
-	messy     bool     // five of them are troublesome
-	ward      int      // of the FHIR server
-	people    int      // with an Account in Salesforce; 0 = all
-	writeBack string   // YAML below the e-RS source
-	hidden    []string // fields that the org lacks: "ServiceAppointment.StatusReason"
-	spoil     spoil    // answers of e-RS or the FHIR server that are not what they should be
+	referrals int                             // of e-RS
+	messy     bool                            // five of them are troublesome
+	ward      int                             // of the FHIR server
+	people    int                             // with an Account in Salesforce; 0 = all
+	writeBack string                          // YAML below the e-RS source
+	hidden    []string                        // fields that the org lacks: "ServiceAppointment.StatusReason"
+	spoil     spoil                           // answers of e-RS or the FHIR server that are not what they should be
+	org       func(http.Handler) http.Handler // stands before the org; nil: nothing does
 }
 
 // spoil stands between refbridge and its sources. While it is on, what is asked of a path that holds its text is answered with
@@ -101,7 +102,7 @@ func newWorld(t *testing.T, s setting) *world {
 	w.org, err = sfdcsim.New(sfdcsim.Options{Seed: 5, People: people, Hidden: s.hidden})
 	require.NoError(t, err)
 	ward := serving(t, s.spoil.before(w.fhir))
-	e, o := w.ers.Credentials(serving(t, s.spoil.before(w.ers))), w.org.Credentials(serving(t, w.org))
+	e, o := w.ers.Credentials(serving(t, s.spoil.before(w.ers))), w.org.Credentials(serving(t, s.before(w.org)))
 	w.write("ers.pem", string(e.PrivateKeyPEM))
 	w.write("ledger.key", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
 	w.write("patient.key", "a synthetic secret")
@@ -123,6 +124,13 @@ sources:
     refresh: 1ms # every poll reads every live referral again
 %s`, o.BaseURL, o.ClientID, w.fhir.Credentials(ward).BaseURL, e.BaseURL, e.TokenURL, e.ClientID, e.KeyID, s.writeBack))
 	return w
+}
+
+func (s setting) before(org http.Handler) http.Handler {
+	if s.org == nil {
+		return org
+	}
+	return s.org(org)
 }
 
 func serving(t *testing.T, h http.Handler) string {
