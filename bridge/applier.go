@@ -28,7 +28,7 @@ const (
 type upserter interface {
 	Upsert(ctx context.Context, object, keyField string, records []sobject.Record,
 		before func(ctx context.Context, rows []int) error) ([]sfdc.SaveResult, error)
-	Retrieve(ctx context.Context, s sfdc.Selection) ([]sobject.Record, error)
+	Retrieve(ctx context.Context, s ...sfdc.Selection) ([]sobject.Record, error)
 }
 
 // journal is where the applier writes down what it is about to do and what came of it.

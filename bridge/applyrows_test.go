@@ -85,14 +85,14 @@ func (b *bench) Upsert(ctx context.Context, object, keyField string, rows []sobj
 	return out, b.upsert
 }
 
-func (b *bench) Retrieve(ctx context.Context, s sfdc.Selection) ([]sobject.Record, error) {
-	if b.stamps != nil && len(s.Fields) == 0 {
+func (b *bench) Retrieve(ctx context.Context, s ...sfdc.Selection) ([]sobject.Record, error) {
+	if b.stamps != nil && len(s[0].Fields) == 0 {
 		return nil, b.stamps
 	}
-	if b.read != nil && len(s.Fields) > 0 {
+	if b.read != nil && len(s[0].Fields) > 0 {
 		return nil, b.read
 	}
-	return b.shelf.Retrieve(ctx, s)
+	return b.shelf.Retrieve(ctx, s...)
 }
 
 func (b *bench) Intend(_ context.Context, in []ledger.Intent) ([]string, error) {

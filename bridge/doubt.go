@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"refbridge/fhir"
 	"refbridge/ledger"
@@ -20,52 +21,63 @@ func (f *Flow) probe(ctx context.Context) error {
 		return err
 	}
 	now := f.Now()
-	for _, o := range f.Planner.Tables.Objects() {
-		var keys []string
-		for _, in := range open {
-			if in.Object == o.Name && in.Source == f.Name && in.Deadline.Before(now) && !slices.Contains(keys, in.Key) {
-				keys = append(keys, in.Key)
+	late := map[string][]string{} // keys by object
+	for _, in := range open {
+		if in.Source == f.Name && in.Deadline.Before(now) && !slices.Contains(late[in.Object], in.Key) {
+			late[in.Object] = append(late[in.Object], in.Key)
+		}
+	}
+	for len(late) > 0 {
+		some := map[string][]string{}
+		for object, keys := range late {
+			n := min(batchSize, len(keys))
+			if some[object], late[object] = keys[:n], keys[n:]; len(late[object]) == 0 {
+				delete(late, object)
 			}
 		}
-		for chunk := range slices.Chunk(keys, batchSize) {
-			sel := sfdc.Selection{Object: o.Name, KeyField: o.KeyField, Keys: chunk, Fields: o.Fields, Refs: o.Refs}
-			if err := f.probeRows(ctx, sel); err != nil {
-				return err
-			}
+		if err := f.probeRows(ctx, selections(f.Planner.Tables.Objects(), some)); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (f *Flow) probeRows(ctx context.Context, sel sfdc.Selection) error {
+// probeRows reads rows of several objects, in one call, and settles what they show.
+func (f *Flow) probeRows(ctx context.Context, all []sfdc.Selection) error {
 	read := f.Now()
-	found, err := f.Applier.Target.Retrieve(ctx, sel)
+	found, err := f.Applier.Target.Retrieve(ctx, all...)
 	if err != nil {
-		return readRefused(ctx, err, "look for writes of "+sel.Object, read)
+		return readRefused(ctx, err, "look for writes in doubt", read)
 	}
 	there := records{}
 	for _, r := range found {
 		there[recordID(r.Object, r.Key)] = r
 	}
-	rows, err := f.Ledger.Rows(ctx, sel.Object, sel.Keys)
-	if err != nil {
-		return fmt.Errorf("read what is known of %s: %w", sel.Object, err)
-	}
 	var probes []ledger.Probe
-	for _, key := range sel.Keys {
-		have, is := there[recordID(sel.Object, sobject.Key{Value: key})]
-		w := &Write{Object: sel.Object, Key: sobject.Key{Field: sel.KeyField, Value: key}}
-		w.remember(rows[key], read)
-		if is {
-			w.see(rows[key], have)
+	for _, sel := range all {
+		rows, err := f.Ledger.Rows(ctx, sel.Object, sel.Keys)
+		if err != nil {
+			return fmt.Errorf("read what is known of %s: %w", sel.Object, err)
 		}
-		p := ledger.Probe{Source: f.Name, Ref: f.writerOf(rows[key]), Intents: w.closes}
-		if !equalImages(w.before, w.Known) {
-			p.Images = []ledger.Image{w.Known}
+		for _, key := range sel.Keys {
+			w := &Write{Object: sel.Object, Key: sobject.Key{Field: sel.KeyField, Value: key}}
+			probes = append(probes, f.probed(w, rows[key], there, read))
 		}
-		probes = append(probes, p)
 	}
 	return f.Ledger.Probed(ctx, probes)
+}
+
+// probed is what a read shows of one row, which is there or not.
+func (f *Flow) probed(w *Write, row ledger.Row, there records, read time.Time) ledger.Probe {
+	w.remember(row, read)
+	if have, is := there.get(w.Object, w.Key); is {
+		w.see(row, have)
+	}
+	p := ledger.Probe{Source: f.Name, Ref: f.writerOf(row), Intents: w.closes}
+	if !equalImages(w.before, w.Known) {
+		p.Images = []ledger.Image{w.Known}
+	}
+	return p
 }
 
 // writerOf returns which version of this flow meant an open write of a row. A row that several sources share may have others' too.

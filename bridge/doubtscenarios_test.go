@@ -251,12 +251,12 @@ type between struct {
 	once func()
 }
 
-func (b *between) Retrieve(ctx context.Context, s sfdc.Selection) ([]sobject.Record, error) {
-	if b.once != nil && s.Object == referral {
+func (b *between) Retrieve(ctx context.Context, s ...sfdc.Selection) ([]sobject.Record, error) {
+	if b.once != nil && s[0].Object == referral {
 		b.once()
 		b.once = nil
 	}
-	return b.Client.Retrieve(ctx, s)
+	return b.Client.Retrieve(ctx, s...)
 }
 
 func TestDoubtRule09_AnEditBetweenPlanAndCallIsComparedAnew(t *testing.T) {

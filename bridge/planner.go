@@ -26,7 +26,7 @@ type normaliser interface {
 
 // target is what the planner asks of Salesforce. It cannot write.
 type target interface {
-	Retrieve(ctx context.Context, s sfdc.Selection) ([]sobject.Record, error)
+	Retrieve(ctx context.Context, s ...sfdc.Selection) ([]sobject.Record, error)
 	FindParents(ctx context.Context, l sfdc.Lookup, keys []string) (map[string][]string, error)
 	Deleted(ctx context.Context, s sfdc.Selection) ([]sobject.Record, error)
 }

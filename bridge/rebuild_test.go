@@ -217,11 +217,11 @@ func (f *failingTarget) ask() error {
 	return nil
 }
 
-func (f *failingTarget) Retrieve(ctx context.Context, s sfdc.Selection) ([]sobject.Record, error) {
+func (f *failingTarget) Retrieve(ctx context.Context, s ...sfdc.Selection) ([]sobject.Record, error) {
 	if err := f.ask(); err != nil {
 		return nil, err
 	}
-	return f.Client.Retrieve(ctx, s)
+	return f.Client.Retrieve(ctx, s...)
 }
 
 func (f *failingTarget) Changed(ctx context.Context, s sfdc.Selection, since time.Time, prefix string) ([]sobject.Record, error) {

@@ -90,14 +90,16 @@ func set(in map[string]sobject.Record, id string, fields map[string]sobject.Valu
 	in[id] = r
 }
 
-func (s *shelf) Retrieve(_ context.Context, sel sfdc.Selection) ([]sobject.Record, error) {
-	if s.broken != nil && (s.only == "" || s.only == sel.Object) {
-		return nil, s.broken
-	}
+func (s *shelf) Retrieve(_ context.Context, all ...sfdc.Selection) ([]sobject.Record, error) {
 	var out []sobject.Record
-	for _, key := range sel.Keys {
-		if r, ok := s.rows[sel.Object+" "+key]; ok {
-			out = append(out, r)
+	for _, sel := range all {
+		if s.broken != nil && (s.only == "" || s.only == sel.Object) {
+			return nil, s.broken
+		}
+		for _, key := range sel.Keys {
+			if r, ok := s.rows[sel.Object+" "+key]; ok {
+				out = append(out, r)
+			}
 		}
 	}
 	return out, nil

@@ -18,57 +18,71 @@ const maxRows = 2_000_000
 
 var nextPattern = mustOnce(`^/services/data/v[0-9]+\.[0-9]+/query/[A-Za-z0-9_-]{1,200}$`)
 
-// query runs SOQL statements as subrequests of POST /composite, which keeps them out of URLs, and hands the rows of each page to
-// use, which keeps nothing of them: then one page is in memory at a time.
-func (c *Client) query(ctx context.Context, call string, queries []string, use func([]fhir.Node) error) error {
-	return c.queryAs(ctx, call, "query", queries, use)
+// soqlQuery is one SOQL statement. use is given the rows of each page and keeps nothing of them: then one page is in memory at a time.
+type soqlQuery struct {
+	call string // what an error is about
+	text string
+	use  func([]fhir.Node) error
 }
 
-// queryAs is query by a resource: "query", or "queryAll", which gives deleted rows too.
-func (c *Client) queryAs(ctx context.Context, call, resource string, queries []string, use func([]fhir.Node) error) error {
+// query runs SOQL statements as subrequests of POST /composite, which keeps them out of URLs; resource is "query", or "queryAll", which
+// gives deleted rows too.
+func (c *Client) query(ctx context.Context, resource string, queries []soqlQuery) error {
 	for batch := range slices.Chunk(queries, queriesPerCall) {
 		body, err := c.composite(resource, batch)
 		if err != nil {
-			return fmt.Errorf("%s: %w", call, err)
+			return fmt.Errorf("%s: %w", callOf(batch), err)
 		}
 		var pages []page
-		r := request{call: call, method: http.MethodPost, path: c.base + "/composite", body: body}
+		r := request{call: callOf(batch), method: http.MethodPost, path: c.base + "/composite", body: body}
 		err = c.read(ctx, r, func(root fhir.Node) (err error) {
-			pages, err = compositePages(call, root, len(batch))
+			pages, err = compositePages(batch, root)
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		if err := c.usePages(ctx, call, pages, use); err != nil {
-			return err
+		for i, q := range batch {
+			first := pages[i]
+			pages[i] = page{}
+			if err := c.usePages(ctx, q, first); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-func (c *Client) usePages(ctx context.Context, call string, pages []page, use func([]fhir.Node) error) error {
-	for i := range pages {
-		p := pages[i]
-		pages[i] = page{}
-		way := paging{seen: map[string]bool{}}
-		for {
-			if err := way.take(call, p); err != nil {
-				return err
-			}
-			if err := use(p.rows); err != nil {
-				return err
-			}
-			if p.next == "" {
-				break
-			}
-			var err error
-			if p, err = c.following(ctx, call, p.next); err != nil {
-				return err
-			}
+// callOf names a call of several statements.
+func callOf(batch []soqlQuery) string {
+	var others []string
+	for _, q := range batch {
+		if q.call != batch[0].call && !slices.Contains(others, q.call) {
+			others = append(others, q.call)
 		}
 	}
-	return nil
+	if len(others) == 0 {
+		return batch[0].call
+	}
+	return fmt.Sprintf("%s and %d more", batch[0].call, len(others))
+}
+
+func (c *Client) usePages(ctx context.Context, q soqlQuery, p page) (err error) {
+	way := paging{seen: map[string]bool{}}
+	for {
+		if err := way.take(q.call, p); err != nil {
+			return err
+		}
+		if err := q.use(p.rows); err != nil {
+			return err
+		}
+		if p.next == "" {
+			return nil
+		}
+		if p, err = c.following(ctx, q.call, p.next); err != nil {
+			return err
+		}
+	}
 }
 
 // following reads the page at nextRecordsUrl, which holds a cursor and nothing of the query.
@@ -125,11 +139,11 @@ type subrequest struct {
 	ReferenceID string `json:"referenceId"`
 }
 
-func (c *Client) composite(resource string, queries []string) ([]byte, error) {
+func (c *Client) composite(resource string, queries []soqlQuery) ([]byte, error) {
 	var subs []subrequest
 	for i, q := range queries {
 		subs = append(subs, subrequest{Method: http.MethodGet, ReferenceID: referenceID(i),
-			URL: c.base + "/" + resource + "?q=" + url.QueryEscape(q)})
+			URL: c.base + "/" + resource + "?q=" + url.QueryEscape(q.text)})
 	}
 	return json.Marshal(map[string]any{"allOrNone": false, "compositeRequest": subs})
 }
@@ -143,24 +157,24 @@ type page struct {
 }
 
 // compositePages finds the answers by referenceId: their order is not promised. One refused query fails the call.
-func compositePages(call string, root fhir.Node, n int) ([]page, error) {
+func compositePages(batch []soqlQuery, root fhir.Node) ([]page, error) {
 	found := map[string]fhir.Node{}
 	for sub := range root.Get("compositeResponse").Items() {
 		found[sub.Get("referenceId").Text()] = sub
 	}
 	var pages []page
-	for i := range n {
+	for i, q := range batch {
 		sub := found[referenceID(i)]
 		status, err := strconv.Atoi(sub.Get("httpStatusCode").Text())
 		if err != nil || status < 100 || status > 599 { // printed, so nothing but a status
-			return nil, unreadable(call, "a subrequest without an answer")
+			return nil, unreadable(q.call, "a subrequest without an answer")
 		}
 		if status != http.StatusOK {
-			e := &Error{Call: call, Status: status}
+			e := &Error{Call: q.call, Status: status}
 			readFaults(e, sub.Get("body"))
 			return nil, e
 		}
-		p, err := readPage(call, sub.Get("body"))
+		p, err := readPage(q.call, sub.Get("body"))
 		if err != nil {
 			return nil, err
 		}

@@ -40,27 +40,33 @@ type Lookup struct {
 	Where  map[string]string // further fields and the values that they must have
 }
 
-// Retrieve reads records by external key, in no particular order; keys that no record has are simply not there.
-// Fields stand in the order of s.Fields, empty ones as Null. Keys travel in request bodies only. A field that the
-// user may not see is an *Error with CodeField that names all of them.
-func (c *Client) Retrieve(ctx context.Context, s Selection) ([]sobject.Record, error) {
-	call := "retrieve " + s.Object
-	if len(s.Keys) == 0 {
-		return nil, nil
+// Retrieve reads records by external key, in no particular order; keys that no record has are simply not there. Several selections, of an
+// object each, share their calls. Fields stand in the order of a selection's Fields, empty ones as Null. Keys travel in request bodies
+// only. A field that the user may not see is an *Error with CodeField that names all of them.
+func (c *Client) Retrieve(ctx context.Context, selections ...Selection) ([]sobject.Record, error) {
+	var out rows
+	var queries []soqlQuery
+	for _, s := range selections {
+		call := "retrieve " + s.Object
+		if len(s.Keys) == 0 {
+			continue
+		}
+		cols, err := c.columns(ctx, call, s)
+		if err != nil {
+			return nil, err
+		}
+		for chunk := range keyChunks(s.Keys) {
+			text, err := selectFrom(s.Object, cols.names()...).in(s.KeyField, chunk).text()
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", call, err)
+			}
+			queries = append(queries, soqlQuery{call, text, out.take(cols)})
+		}
 	}
-	cols, err := c.columns(ctx, call, s)
-	if err != nil {
+	if err := c.query(ctx, "query", queries); err != nil {
 		return nil, err
 	}
-	var queries []string
-	for chunk := range keyChunks(s.Keys) {
-		q, err := selectFrom(s.Object, cols.names()...).in(s.KeyField, chunk).text()
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", call, err)
-		}
-		queries = append(queries, q)
-	}
-	return c.records(ctx, cols, queries)
+	return out.records, nil
 }
 
 // Deleted reads those of the records that somebody deleted and that still are in the recycle bin (15 days, or until it is emptied):
@@ -75,15 +81,19 @@ func (c *Client) Deleted(ctx context.Context, s Selection) ([]sobject.Record, er
 	if err != nil {
 		return nil, err
 	}
-	var queries []string
+	var out rows
+	var queries []soqlQuery
 	for chunk := range keyChunks(s.Keys) {
-		q, err := selectFrom(s.Object, cols.names()...).isTrue("IsDeleted").in(s.KeyField, chunk).text()
+		text, err := selectFrom(s.Object, cols.names()...).isTrue("IsDeleted").in(s.KeyField, chunk).text()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", call, err)
 		}
-		queries = append(queries, q)
+		queries = append(queries, soqlQuery{call, text, out.take(cols)})
 	}
-	return c.recordsAs(ctx, "queryAll", cols, queries)
+	if err := c.query(ctx, "queryAll", queries); err != nil {
+		return nil, err
+	}
+	return out.records, nil
 }
 
 // DeletedUnder is Deleted for every key that starts with a prefix, with the fields of the selection.
@@ -97,7 +107,7 @@ func (c *Client) DeletedUnder(ctx context.Context, s Selection, keyPrefix string
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", call, err)
 	}
-	return c.recordsAs(ctx, "queryAll", cols, []string{q})
+	return c.records(ctx, "queryAll", cols, q)
 }
 
 // Changed reads the records that were modified at or after since and whose key starts with keyPrefix, oldest first.
@@ -116,7 +126,7 @@ func (c *Client) Changed(ctx context.Context, s Selection, since time.Time, keyP
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", call, err)
 	}
-	return c.records(ctx, cols, []string{q})
+	return c.records(ctx, "query", cols, q)
 }
 
 // FindParents gives for each key the distinct parents of the rows that hold it, sorted; a key that no row holds is
@@ -135,7 +145,8 @@ func (c *Client) FindParents(ctx context.Context, l Lookup, keys []string) (map[
 	if err := invisible(call, d, needed...); err != nil {
 		return nil, err
 	}
-	var queries []string
+	found := newParents(l, keys)
+	var queries []soqlQuery
 	for chunk := range keyChunks(keys) {
 		q := selectFrom(l.Object, l.Field, l.Parent).in(l.Field, chunk)
 		for _, field := range where {
@@ -145,10 +156,9 @@ func (c *Client) FindParents(ctx context.Context, l Lookup, keys []string) (map[
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", call, err)
 		}
-		queries = append(queries, text)
+		queries = append(queries, soqlQuery{call, text, found.add})
 	}
-	found := newParents(l, keys)
-	if err := c.query(ctx, call, queries, found.add); err != nil {
+	if err := c.query(ctx, "query", queries); err != nil {
 		return nil, err
 	}
 	return found.sorted(), nil
@@ -191,24 +201,28 @@ func (p parents) sorted() map[string][]string {
 	return p.found
 }
 
-func (c *Client) records(ctx context.Context, cols columns, queries []string) ([]sobject.Record, error) {
-	return c.recordsAs(ctx, "query", cols, queries)
-}
+// rows collects records.
+type rows struct{ records []sobject.Record }
 
-func (c *Client) recordsAs(ctx context.Context, resource string, cols columns, queries []string) ([]sobject.Record, error) {
-	var out []sobject.Record
-	err := c.queryAs(ctx, cols.call, resource, queries, func(rows []fhir.Node) error {
-		for _, row := range rows {
-			r, err := cols.record(row)
+// take returns what makes records of the rows of a query.
+func (r *rows) take(cols columns) func([]fhir.Node) error {
+	return func(page []fhir.Node) error {
+		for _, row := range page {
+			record, err := cols.record(row)
 			if err != nil {
 				return err
 			}
-			out = append(out, r)
+			r.records = append(r.records, record)
 		}
 		return nil
-	})
-	if err != nil {
+	}
+}
+
+// records runs one statement.
+func (c *Client) records(ctx context.Context, resource string, cols columns, text string) ([]sobject.Record, error) {
+	var out rows
+	if err := c.query(ctx, resource, []soqlQuery{{cols.call, text, out.take(cols)}}); err != nil {
 		return nil, err
 	}
-	return out, nil
+	return out.records, nil
 }
