@@ -207,9 +207,12 @@ func (s Source) LongestPoll() time.Duration {
 	return d
 }
 
-// FromDay gives the day from which a first poll asks, the zero time for everything.
-func (s Source) FromDay() time.Time {
-	t, _ := time.Parse(time.DateOnly, s.From)
+// FromDay returns when the day begins from which a first poll asks, in the time zone of the file; the zero time for everything.
+func (c *Config) FromDay(s Source) time.Time {
+	if s.From == "" {
+		return time.Time{}
+	}
+	t, _ := time.ParseInLocation(time.DateOnly, s.From, c.location)
 	return t
 }
 

@@ -68,8 +68,7 @@ func TestAWholeFileIsReadAsItStands(t *testing.T) {
 	assert.Equal(t, []WriteBack{{Operation: "A013", UseCase: "review 7", Approval: "none"}}, c.Sources[0].WriteBack)
 	assert.False(t, c.Sources[0].TestPatients)
 	assert.True(t, c.Sources[1].TestPatients)
-	assert.Equal(t, time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC), c.Sources[1].FromDay())
-	assert.True(t, c.Sources[0].FromDay().IsZero(), "no day: everything")
+	assert.True(t, c.FromDay(c.Sources[0]).IsZero(), "no day: everything")
 	assert.Equal(t, 15*time.Minute, c.Sources[1].LongestWait())
 }
 
@@ -276,4 +275,13 @@ func TestASecretIsReadOrNamesWhatIsWrong(t *testing.T) {
 	none, err := Secret("").RSA()
 	require.NoError(t, err)
 	assert.Nil(t, none)
+}
+
+func TestFinding_code_T13_ADayBeginsInTheTimeZoneOfTheFile(t *testing.T) {
+	c, err := Parse("/etc/refbridge/refbridge.yaml", []byte(whole), onlySeven)
+	require.NoError(t, err)
+	assert.Equal(t, "2026-06-30T23:00:00Z", c.FromDay(c.Sources[1]).UTC().Format(time.RFC3339), "1 July in Europe/London")
+	c, err = Parse("/etc/refbridge/refbridge.yaml", []byte("time_zone: UTC\n"+strings.Replace(whole, "time_zone: Europe/London\n", "", 1)), onlySeven)
+	require.NoError(t, err)
+	assert.Equal(t, "2026-07-01T00:00:00Z", c.FromDay(c.Sources[1]).UTC().Format(time.RFC3339))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,13 +29,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func crash(path, at string) error {
-	ctx := context.Background()
-	l, err := Open(ctx, Options{Path: path, Key: testKey(), Now: start})
-	if err != nil {
-		return err
-	}
-	l.hook = func(point string) {
+// die ends the process at a point, as a power cut would.
+func die(at string) func(point string) {
+	return func(point string) {
 		if point == at {
 			self, err := os.FindProcess(os.Getpid())
 			if err == nil {
@@ -43,6 +40,23 @@ func crash(path, at string) error {
 			}
 		}
 	}
+}
+
+func crash(path, at string) error {
+	ctx := context.Background()
+	if strings.HasPrefix(at, "version ") {
+		db, err := openSQLite(path, false)
+		if err != nil {
+			return err
+		}
+		_, err = db.Exec(`PRAGMA cache_size = 1`) // changed pages go to the log before their transaction ends
+		return errors.Join(err, migrate(ctx, db, schema, migration{now: start(), reached: die(at)}))
+	}
+	l, err := Open(ctx, Options{Path: path, Key: testKey(), Now: start})
+	if err != nil {
+		return err
+	}
+	l.hook = die(at)
 	return errors.Join(l.Spend(ctx, "a008", "2026-03-29", 2), intend(ctx, l, crashIntents()), l.Settle(ctx, crashSettlements()))
 }
 

@@ -361,7 +361,7 @@ func TestALedgerOpensOrSaysWhatFailed(t *testing.T) {
 	w := newWorld(t)
 	f := w.fused()
 	for name, act := range map[string]func() error{
-		"migrate":       func() error { return migrate(t.Context(), w.write, schema, start()) },
+		"migrate":       func() error { return migrate(t.Context(), w.write, schema, migration{now: start()}) },
 		"checkSchema":   func() error { return checkSchema(t.Context(), w.read) },
 		"ensureDataKey": func() error { return ensureDataKey(t.Context(), w.write, testKey(), start()) },
 		"unwrap":        func() error { _, err := unwrap(t.Context(), w.read, testKey()); return err },

@@ -97,7 +97,7 @@ func (l *Ledger) become(ctx context.Context, o Options) (err error) {
 	if l.write, err = openSQLite(o.Path, false); err != nil {
 		return err
 	}
-	if err := migrate(ctx, l.write, schema, l.now()); err != nil {
+	if err := migrate(ctx, l.write, schema, migration{now: l.now(), reached: l.reached}); err != nil {
 		return err
 	}
 	if err := ensureDataKey(ctx, l.write, o.Key, l.now()); err != nil {

@@ -274,7 +274,7 @@ func TestAMigrationThatFailsHalfWayLeavesTheVersionBefore(t *testing.T) {
 	steps := func() ([]string, error) {
 		return []string{"CREATE TABLE a (x BIGINT);", "CREATE TABLE b (x BIGINT); INSERT INTO nowhere VALUES (1);"}, nil
 	}
-	require.ErrorContains(t, migrate(t.Context(), db, steps, start()), "migrate to version 2")
+	require.ErrorContains(t, migrate(t.Context(), db, steps, migration{now: start()}), "migrate to version 2")
 
 	version, err := schemaVersion(t.Context(), db)
 	require.NoError(t, err)

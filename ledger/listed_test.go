@@ -162,7 +162,7 @@ func TestFinding_values_O11_ALedgerOfTheSchemaBeforeTakesWorklistsIn(t *testing.
 		all, err := schema()
 		return all[:6], err
 	}
-	require.NoError(t, migrate(t.Context(), db, before, start()))
+	require.NoError(t, migrate(t.Context(), db, before, migration{now: start()}))
 	require.NoError(t, db.Close())
 	require.NoError(t, os.Chmod(path, 0o600))
 	w := &world{t: t, path: path, now: start()}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -33,7 +34,7 @@ func schema() ([]string, error) {
 
 // migrate brings a database up to date, one transaction a version: a crash leaves the version before, whole. A newer
 // database is refused.
-func migrate(ctx context.Context, db *sql.DB, schema func() ([]string, error), now time.Time) error {
+func migrate(ctx context.Context, db *sql.DB, schema func() ([]string, error), m migration) error {
 	steps, err := schema()
 	if err != nil {
 		return err
@@ -50,26 +51,55 @@ func migrate(ctx context.Context, db *sql.DB, schema func() ([]string, error), n
 		return fmt.Errorf("%w: it has version %d, this program %d: use the newer program", ErrSchema, has, len(steps))
 	}
 	for v := has + 1; v <= len(steps); v++ {
-		if err := migrateTo(ctx, db, v, steps[v-1], now); err != nil {
+		if err := m.to(ctx, db, v, steps[v-1]); err != nil {
 			return fmt.Errorf("migrate to version %d: %w", v, err)
 		}
 	}
 	return nil
 }
 
-func migrateTo(ctx context.Context, db *sql.DB, version int, text string, now time.Time) error {
+// migration is what one migration needs to know.
+type migration struct {
+	now     time.Time
+	reached func(point string) // tests end the process here; nil: nobody asks
+}
+
+// to makes one step.
+func (m migration) to(ctx context.Context, db *sql.DB, version int, text string) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
-	if _, err := tx.ExecContext(ctx, text); err != nil {
+	for n, statement := range statements(text) {
+		m.at(version, n)
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return err
+		}
+	}
+	m.at(version, len(statements(text)))
+	if _, err := tx.ExecContext(ctx, `INSERT INTO schema_version (version, applied) VALUES ($1, $2)`, version, toMillis(m.now)); err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO schema_version (version, applied) VALUES ($1, $2)`, version, toMillis(now)); err != nil {
-		return err
-	}
+	m.at(version, len(statements(text))+1)
 	return tx.Commit()
+}
+
+// at tells that so many statements of a step are made.
+func (m migration) at(version, made int) {
+	if m.reached != nil {
+		m.reached(fmt.Sprintf("version %d, %d made", version, made))
+	}
+}
+
+// statements are those of a step.
+func statements(text string) (out []string) {
+	for part := range strings.SplitSeq(text, ";\n") {
+		if strings.TrimSpace(part) != "" {
+			out = append(out, part)
+		}
+	}
+	return out
 }
 
 // checkSchema refuses a database that is not exactly of this program's version: a reader cannot migrate.

@@ -105,3 +105,16 @@ func bareWildcards(pattern string) int {
 	}
 	return n
 }
+
+func TestFinding_code_T7_AFirstQueryNamesNoDateThatSOQLDoesNotKnow(t *testing.T) {
+	for at, want := range map[time.Time]string{
+		{}: "1700-01-01T00:00:00.000Z",
+		time.Date(1699, 12, 31, 23, 59, 59, 0, time.UTC):      "1700-01-01T00:00:00.000Z",
+		time.Date(1700, 1, 1, 0, 0, 1, 0, time.UTC):           "1700-01-01T00:00:01.000Z",
+		time.Date(2026, 1, 31, 12, 0, 0, 1_999_999, time.UTC): "2026-01-31T12:00:00.001Z",
+	} {
+		text, err := selectFrom("Account", "Id").since("SystemModstamp", at).text()
+		require.NoError(t, err)
+		assert.Equal(t, "SELECT Id FROM Account WHERE SystemModstamp >= "+want, text)
+	}
+}

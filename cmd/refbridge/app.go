@@ -289,7 +289,7 @@ func (a *app) fromFHIR(p *program, src config.Source, mode access, f *bridge.Flo
 		return err
 	}
 	bases := client.Bases() // the last one is what the server calls itself
-	source := &bridge.FHIRServer{Client: client, Base: bases[len(bases)-1], PageSize: src.PageSize, From: src.FromDay(), Now: p.now, Logger: a.logger}
+	source := &bridge.FHIRServer{Client: client, Base: bases[len(bases)-1], PageSize: src.PageSize, From: a.cfg.FromDay(src), Now: p.now, Logger: a.logger}
 	f.Poller, f.Source, f.Planner.Source = source, source, source
 	back.Source, back.Invoke = source, source
 	return nil

@@ -50,11 +50,9 @@ func doubtsAbout(all []doubtJSON, source string, ref fhir.Reference) []doubtJSON
 func printDoubts(w io.Writer, all []doubtJSON) {
 	for _, d := range all {
 		fmt.Fprintf(w, "in doubt: %s of %s %s\n    %s\n", d.Write, d.Object, d.Key, wrap(fmt.Sprintf("for %s %s, sent %s; nobody saw the answer, and it may still take effect until %s: %s",
-			d.Source, d.Ref, local(d.Since), local(d.Until), strings.Join(d.Fields, ", ")), 4))
+			d.Source, d.Ref, exactly(d.Since), exactly(d.Until), strings.Join(d.Fields, ", ")), 4))
 	}
 	if len(all) > 0 {
 		fmt.Fprintln(w)
 	}
 }
-
-func local(t time.Time) string { return t.Local().Format("2 Jan 2006 15:04:05") }

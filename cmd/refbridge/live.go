@@ -133,7 +133,10 @@ func since(t time.Time, before int) string {
 	return out
 }
 
-func moment(t time.Time) string { return t.Local().Format("2 Jan 2006 15:04") }
+func moment(t time.Time) string { return t.Local().Format("2 Jan 2006 15:04 MST") }
+
+// exactly is moment to the second.
+func exactly(t time.Time) string { return t.Local().Format("2 Jan 2006 15:04:05 MST") }
 
 // codeText gives a code with its system.
 func codeText(c mapping.UnlistedCode) string {

@@ -24,13 +24,14 @@ import (
 
 // The exit codes of every command; each command's help lists the ones that it uses.
 const (
-	exitDone        = 0
-	exitError       = 1
-	exitChanges     = 2   // plan: there is something to do
-	exitOverdue     = 4   // statement: it balances, and a source was not read in time
-	exitUsage       = 64  // the command line is wrong
-	exitLocked      = 75  // another refbridge writes to this ledger
-	exitInterrupted = 130 // by a signal, before it was through
+	exitDone          = 0
+	exitError         = 1
+	exitChanges       = 2   // plan: there is something to do
+	exitRecordsFailed = 3   // mapping: some records, lines or entries could not be read
+	exitOverdue       = 4   // statement: it balances, and a source was not read in time
+	exitUsage         = 64  // the command line is wrong
+	exitLocked        = 75  // another refbridge writes to this ledger
+	exitInterrupted   = 130 // by a signal, before it was through
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }

@@ -18,9 +18,6 @@ import (
 	"refbridge/mapping/batch"
 )
 
-// exitRecordsFailed is for commands that went through, with records that could not be mapped.
-const exitRecordsFailed = 3
-
 type mappingRunCmd struct {
 	Tables  string `help:"Folder of the tables; without it those of the configuration, else the built-in ones." placeholder:"DIR" type:"path"`
 	In      string `default:"-" help:"Resources, one a line: a file, a folder of files, or - for standard input." placeholder:"FILE|DIR|-"`

@@ -153,7 +153,7 @@ func printEntry(w io.Writer, e ledger.Entry) {
 	if e.Attempts > 1 {
 		fmt.Fprintf(w, " after %d attempts", e.Attempts)
 	}
-	fmt.Fprintf(w, ", %s\n", e.Changed.Local().Format("2 Jan 2006 15:04"))
+	fmt.Fprintf(w, ", %s\n", moment(e.Changed))
 	if e.Reason.Code != "" {
 		fmt.Fprintf(w, "    %s\n", wrap(e.Reason.Text+" ["+e.Reason.Code+"]", 4))
 		if e.Reason.Rule != "" || e.Reason.Field != "" {
@@ -166,12 +166,12 @@ func printEntry(w io.Writer, e ledger.Entry) {
 	switch {
 	case e.Fate == ledger.Applied && !e.Next.IsZero():
 		fmt.Fprintf(w, "    mapped again %s, when a name, an address or a number in it comes into use or is not in use any more\n",
-			e.Next.Local().Format("2 Jan 2006 15:04"))
+			moment(e.Next))
 	case e.Fate != ledger.Held && e.Fate != ledger.Unknown:
 	case e.Next.Equal(ledger.Never()):
 		fmt.Fprintf(w, "    waits for a change of tables, of the source, or refbridge retry\n")
 	default:
-		fmt.Fprintf(w, "    next try %s\n", e.Next.Local().Format("2 Jan 2006 15:04"))
+		fmt.Fprintf(w, "    next try %s\n", moment(e.Next))
 	}
 }
 
@@ -215,7 +215,7 @@ func printRow(w io.Writer, row ledger.Row) {
 			what = "create"
 		}
 		fmt.Fprintf(w, "    in doubt: %s of %s %s (%s) since %s; it may still take effect until %s\n", what, in.Object, shortHash(in.Key),
-			in.Ref, in.Created.Local().Format("2 Jan 2006 15:04:05"), in.Deadline.Local().Format("2 Jan 2006 15:04:05"))
+			in.Ref, exactly(in.Created), exactly(in.Deadline))
 	}
 }
 

@@ -201,22 +201,29 @@ func (c *retryCmd) Run(ctx context.Context, p *program) error {
 	}
 	defer a.close()
 	opened := 0
-	for _, f := range a.flows {
+	failed := forEach(a.flows, func(f *bridge.Flow) error {
 		n, err := c.reopen(ctx, a, f)
-		if err != nil {
+		if opened += n; n == 0 || err != nil {
 			return err
 		}
-		if opened += n; n == 0 {
-			continue
-		}
-		if err := p.sync(ctx, f, c.JSON); err != nil {
-			return err
-		}
+		return p.sync(ctx, f, c.JSON)
+	})
+	if failed != nil {
+		return failed
 	}
 	if opened == 0 {
 		return hinted{errors.New("nothing to retry"), "refbridge statement lists what is held"}
 	}
 	return nil
+}
+
+// forEach does the same for each of several, whatever becomes of the others.
+func forEach[T any](all []T, do func(T) error) error {
+	var failed error
+	for _, one := range all {
+		failed = errors.Join(failed, do(one))
+	}
+	return failed
 }
 
 func (c *retryCmd) reopen(ctx context.Context, a *app, f *bridge.Flow) (int, error) {
@@ -254,10 +261,7 @@ func (c *backfillCmd) Run(ctx context.Context, p *program) error {
 	if (c.UBRNs == "") == c.From.IsZero() || c.UBRNs != "" && !c.To.IsZero() {
 		return misused("backfill takes --ubrns, or --from", "refbridge backfill --help shows both")
 	}
-	if c.To.IsZero() {
-		c.To = p.now()
-	}
-	if c.UBRNs == "" && !c.To.After(c.From) {
+	if c.UBRNs == "" && !c.To.IsZero() && !c.To.After(c.From) {
 		return misused("--to is not after --from", "--from 2026-01-01 --to 2026-02-01 is January")
 	}
 	a, err := p.open(ctx, writing)
@@ -270,7 +274,7 @@ func (c *backfillCmd) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	if server, ok := f.Poller.(*bridge.FHIRServer); ok {
-		err = f.Window(ctx, server, c.From, c.To)
+		err = f.Window(ctx, server, dayIn(c.From, a.cfg.Location()), c.until(p, a.cfg.Location()))
 	} else {
 		err = c.sight(ctx, f)
 	}
@@ -278,6 +282,19 @@ func (c *backfillCmd) Run(ctx context.Context, p *program) error {
 		return fmt.Errorf("backfill %s: %w", f.Name, err)
 	}
 	return p.sync(ctx, f, c.JSON)
+}
+
+// until returns the end of the period that is asked for: now, unless a day is named.
+func (c *backfillCmd) until(p *program, zone *time.Location) time.Time {
+	if c.To.IsZero() {
+		return p.now()
+	}
+	return dayIn(c.To, zone)
+}
+
+// dayIn returns when a day of a flag, which knows no zone, begins in a zone.
+func dayIn(day time.Time, zone *time.Location) time.Time {
+	return time.Date(day.Year(), day.Month(), day.Day(), 0, 0, 0, 0, zone)
 }
 
 // flow gives the one source that is meant: of kind ers for UBRNs, of kind fhir for a period.
