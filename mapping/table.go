@@ -246,10 +246,10 @@ func (r *Reader) source(from, transforms *yaml.Node, variables []string) Source 
 	if len(s.Transforms) == 0 {
 		return s
 	}
-	switch s.Transforms[len(s.Transforms)-1].Name {
-	case "utc":
+	switch last := s.Transforms[len(s.Transforms)-1]; {
+	case last.Name == "utc" && !last.seconds:
 		s.kind = sobject.DateTime
-	case "date":
+	case last.Name == "date":
 		s.kind = sobject.Date
 	}
 	return s

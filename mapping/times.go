@@ -37,15 +37,19 @@ type reading struct {
 	end  bool // as the end of a period: its last second, not its first moment
 	utc  bool // a day is one in UTC; a month or year says nothing
 	noon bool // a day is its noon in UTC, which is the same day from 12 hours west to 11 hours east; a month or year says nothing
+
+	seconds bool // written to the second
 }
 
 // utcTransform: utc returns instants in UTC, to the millisecond. R4 lets a dateTime stop at the day, month or year: such a
 // one becomes its first moment in Europe/London, so 2026-06-15 becomes 2026-06-14T23:00:00.000Z. The end of a Period includes all of
 // its day, month or year (datatypes.html#Period): utc(end) returns the last second of it, 2026-06-15T22:59:59.000Z. utc(UTC) takes a
 // day to begin at midnight UTC, as systems do that know no zone, and returns nothing for a month or a year; utc(UTC, end) its last second.
+// utc(seconds) returns a text without a fraction, for the body of an API that takes none; it goes with the other words.
 func utcTransform(args []string) (Transform, error) {
 	t := Transform{Name: "utc"}
-	how := reading{end: slices.Contains(args, "end"), utc: slices.Contains(args, "UTC"), noon: slices.Equal(args, []string{"noon"})}
+	args, seconds := without(args, "seconds")
+	how := reading{seconds: seconds, end: slices.Contains(args, "end"), utc: slices.Contains(args, "UTC"), noon: slices.Equal(args, []string{"noon"})}
 	known := 0
 	for _, set := range []bool{how.end, how.utc, how.noon} {
 		if set {
@@ -53,9 +57,9 @@ func utcTransform(args []string) (Transform, error) {
 		}
 	}
 	if known != len(args) {
-		return t, fmt.Errorf("utc takes nothing in brackets, end for the end of a period, noon for a day that is no moment, or UTC for days that begin at midnight UTC")
+		return t, fmt.Errorf("utc takes nothing in brackets, end for the end of a period, noon for a day that is no moment, UTC for days that begin at midnight UTC, or seconds to write no fraction")
 	}
-	t.End = how.end
+	t.End, t.seconds = how.end, seconds
 	t.dated(func(m *Mapper, s string) (string, *trouble) { return m.utc(s, how) })
 	return t, nil
 }
@@ -74,7 +78,19 @@ func (m *Mapper) utc(s string, how reading) (string, *trouble) {
 	}
 	from := len(m.texts)
 	m.texts = at.Append(m.texts)
+	if how.seconds {
+		m.texts = append(m.texts[:len(m.texts)-len(".000Z")], 'Z')
+	}
 	return m.computed(from), nil
+}
+
+// without returns a list without a word, and whether the word stood in it.
+func without(list []string, word string) ([]string, bool) {
+	i := slices.Index(list, word)
+	if i < 0 {
+		return list, false
+	}
+	return slices.Delete(slices.Clone(list), i, i+1), true
 }
 
 // partial reads a date without a time; it is false where that says nothing, or is none.

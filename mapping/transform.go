@@ -18,14 +18,15 @@ import (
 // A transform turns what a path gave into what a field takes. The list is closed: a table names a transform, it
 // cannot write one. Each is documented with an example in docs/tables.md.
 type Transform struct {
-	Name   string
-	Text   string // as written: truncate(255, hold)
-	End    bool   // it reads a date as the end of a period: utc(end)
-	Part   bool   // a month or a year alone stands as it is: date(partial)
-	times  bool   // it works on dates and times
-	takes  string // FHIR type of the structures that it works on (FHIR.Coding), or anything; empty: it works on texts
-	apply  func(*Mapper, fhirpath.Collection) (fhirpath.Collection, *trouble)
-	single func(*Mapper, string) (string, *trouble) // the same for a single text; nil where it works on more than texts
+	Name    string
+	Text    string // as written: truncate(255, hold)
+	End     bool   // it reads a date as the end of a period: utc(end)
+	seconds bool   // utc(seconds): a text, as a time is written to the millisecond
+	Part    bool   // a month or a year alone stands as it is: date(partial)
+	times   bool   // it works on dates and times
+	takes   string // FHIR type of the structures that it works on (FHIR.Coding), or anything; empty: it works on texts
+	apply   func(*Mapper, fhirpath.Collection) (fhirpath.Collection, *trouble)
+	single  func(*Mapper, string) (string, *trouble) // the same for a single text; nil where it works on more than texts
 }
 
 // trouble is a fault that does not know its place yet.

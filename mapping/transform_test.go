@@ -20,6 +20,10 @@ func TestTransformsDoWhatTheDocumentSays(t *testing.T) {
 		{"utc(noon)", "x", `"2026-06-15"`, "2026-06-15T12:00:00.000Z"},
 		{"utc(noon)", "x", `"2026-06"`, ""},
 		{"utc(end)", "x", `"2026-06-15"`, "2026-06-15T22:59:59.000Z"},
+		{"utc(seconds)", "x", `"2026-06-15"`, "2026-06-14T23:00:00Z"},
+		{"utc(seconds)", "x", `"2013-12-10T09:00:00.123+01:00"`, "2013-12-10T08:00:00Z"},
+		{"utc(end, seconds)", "x", `"2026-06-15"`, "2026-06-15T22:59:59Z"},
+		{"utc(seconds, noon)", "x", `"2026-06-15"`, "2026-06-15T12:00:00Z"},
 		{"utc(UTC, end)", "x", `"2026-06-15"`, "2026-06-15T23:59:59.000Z"},
 		{"utc(UTC, end)", "x", `"2026-06"`, ""},
 		{"date", "x", `"2026-06-14T23:30:00Z"`, "2026-06-15"},
@@ -218,4 +222,17 @@ func TestDatesWithoutATimeBeginInBritain(t *testing.T) {
 		require.NoError(t, err, src)
 		assert.Equal(t, want, reveal(t, mapped(t, out, "ClinicalServiceRequest").Record, "DateSigned"), src)
 	}
+}
+
+func TestFinding_values_O13_ABodyGetsATimeWithoutAFraction(t *testing.T) {
+	table := "object: X__c\nsource: Basic\nkey: {field: K__c, from: id}\nrows:\n" +
+		"  - {field: F__c, from: extension.value, transform: utc(seconds)}\n  - {field: G__c, from: extension.value, transform: utc}\n"
+	set, err := Load(fstest.MapFS{"x.yaml": {Data: []byte(table)}}, Options{PatientKey: testKey})
+	require.NoError(t, err)
+	out, err := set.Map(Input{Focus: resource(t, basic(`"2013-12-10T09:00:00Z"`)), Variables: map[string]string{"source": "s"}})
+	require.NoError(t, err)
+	assert.Equal(t, "2013-12-10T09:00:00Z", reveal(t, out.Records[0].Record, "F__c"))
+	assert.Equal(t, "2013-12-10T09:00:00.000Z", reveal(t, out.Records[0].Record, "G__c"))
+	_, err = Load(fstest.MapFS{"x.yaml": {Data: []byte(strings.Replace(table, "utc(seconds)", "utc(seconds, seconds)", 1))}}, Options{PatientKey: testKey})
+	assert.Error(t, err)
 }
