@@ -70,12 +70,12 @@ func (q *soql) startsWith(field, prefix string) *soql {
 }
 
 // earliest is the first dateTime that a condition may name (SOQL and SOSL Reference, "Date Formats and Date Literals").
-var earliest = time.Date(1700, 1, 1, 0, 0, 0, 0, time.UTC)
+func earliest() time.Time { return time.Date(1700, 1, 1, 0, 0, 0, 0, time.UTC) }
 
 // since compares with an instant, to the millisecond as Salesforce keeps it.
 func (q *soql) since(field string, at time.Time) *soql {
-	if at.Before(earliest) {
-		at = earliest
+	if at.Before(earliest()) {
+		at = earliest()
 	}
 	q.condition(field, " >= ")
 	q.b.WriteString(at.UTC().Truncate(time.Millisecond).Format("2006-01-02T15:04:05.000Z"))
