@@ -10,13 +10,14 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 	_ "time/tzdata" // containers have no zone files
 
 	"go.yaml.in/yaml/v3"
+
+	"refbridge/config/pattern"
 )
 
 // Config is the whole file.
@@ -118,8 +119,8 @@ func (f Faults) Error() string {
 var ErrNoFile = errors.New("no configuration file")
 
 var (
-	namePattern   = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
-	secretPattern = regexp.MustCompile(`^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$`)
+	namePattern   = pattern.MustOnce(`^[a-z][a-z0-9-]{0,30}$`)
+	secretPattern = pattern.MustOnce(`^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$`)
 )
 
 // Schedule checks a schedule in cron syntax for a time zone.
@@ -304,7 +305,7 @@ func (c *Config) check(w *walker) {
 }
 
 func (s Source) check(w *walker, at string) {
-	if !namePattern.MatchString(s.Name) {
+	if !namePattern().MatchString(s.Name) {
 		w.fault(at+".name", "not a source name", "lower-case letters, digits and hyphens; it stands in keys in Salesforce")
 	}
 	w.oneOf(at+".kind", s.Kind, "ers", "fhir")
@@ -409,7 +410,7 @@ func (w *walker) secret(at string, s Secret, required bool) {
 	switch {
 	case s == "" && required:
 		w.fault(at, last(at)+" is missing", "a reference: env:NAME or file:PATH")
-	case s != "" && !secretPattern.MatchString(string(s)):
+	case s != "" && !secretPattern().MatchString(string(s)):
 		// The value itself is not repeated: it may be the secret.
 		w.fault(at, last(at)+" is not a reference", "secrets do not stand in this file; write env:NAME or file:PATH")
 	}

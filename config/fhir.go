@@ -8,15 +8,16 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"regexp"
 	"strings"
+
+	"refbridge/config/pattern"
 )
 
 // scopePattern is a list of scopes as RFC 6749 3.3 writes it.
-var scopePattern = regexp.MustCompile(`^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$`)
+var scopePattern = pattern.MustOnce(`^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$`)
 
 // hostPattern is a host, or a host and a port.
-var hostPattern = regexp.MustCompile(`^[A-Za-z0-9.\-]{1,100}(:[0-9]{1,5})?$`)
+var hostPattern = pattern.MustOnce(`^[A-Za-z0-9.\-]{1,100}(:[0-9]{1,5})?$`)
 
 // checkFHIR checks what is said of FHIR servers alone.
 func (s Source) checkFHIR(w *walker, at string) {
@@ -30,12 +31,12 @@ func (s Source) checkFHIR(w *walker, at string) {
 	case s.TokenHost == "":
 	case s.TokenURL != "":
 		w.fault(at+".token_host", "token_host and token_url exclude each other", "with token_url the server is not asked where it gives tokens")
-	case !hostPattern.MatchString(s.TokenHost):
+	case !hostPattern().MatchString(s.TokenHost):
 		w.fault(at+".token_host", "not a host", "for example login.your-trust.example, or login.your-trust.example:8443")
 	}
 	w.url(at+".public_base_url", s.PublicURL, false)
 	w.oneOf(at+".scope_version", s.ScopeVersion, "v1", "v2")
-	if s.Scope != "" && !scopePattern.MatchString(s.Scope) {
+	if s.Scope != "" && !scopePattern().MatchString(s.Scope) {
 		w.fault(at+".scope", "not a list of scopes", "with one space between them, for example system/ServiceRequest.rs system/Patient.rs")
 	}
 	if s.Scope != "" && w.lines[at+".scope_version"] != 0 {

@@ -9,12 +9,12 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
 	_ "time/tzdata" // the London day must be known on machines without a time zone database
 
+	"refbridge/config/pattern"
 	"refbridge/fhir"
 	"refbridge/wire"
 )
@@ -128,7 +128,7 @@ func (c *Client) Worklist(ctx context.Context, service string, list List) ([]byt
 	if list != ReferralsForReview && list != AppointmentSlotIssues {
 		return nil, errors.New("worklist: only REFERRALS_FOR_REVIEW and APPOINTMENT_SLOT_ISSUES are for applications")
 	}
-	if !servicePattern.MatchString(service) || c.ration == nil {
+	if !servicePattern().MatchString(service) || c.ration == nil {
 		return nil, errors.New("worklist: a numeric service id and a ration are needed")
 	}
 	a, err := c.do(ctx, call{
@@ -171,9 +171,9 @@ func (c *Client) WorklistsLeft(ctx context.Context, service string) (int, error)
 }
 
 var (
-	servicePattern = regexp.MustCompile(`^[0-9]{1,20}$`)
-	ubrnPattern    = regexp.MustCompile(`^[0-9]{12}$`)
-	versionPattern = regexp.MustCompile(`^[0-9]{1,18}$`)
+	servicePattern = pattern.MustOnce(`^[0-9]{1,20}$`)
+	ubrnPattern    = pattern.MustOnce(`^[0-9]{12}$`)
+	versionPattern = pattern.MustOnce(`^[0-9]{1,18}$`)
 )
 
 func worklistBody(service string, list List) []byte {
@@ -242,7 +242,7 @@ func (c *Client) Actions(ctx context.Context, ref fhir.Reference) ([]string, err
 }
 
 func referral(ref fhir.Reference) error {
-	if ref.Type != "ReferralRequest" || !ubrnPattern.MatchString(ref.ID) {
+	if ref.Type != "ReferralRequest" || !ubrnPattern().MatchString(ref.ID) {
 		return errors.New("not a reference to a ReferralRequest with a UBRN of 12 digits")
 	}
 	return nil
@@ -252,7 +252,7 @@ func versioned(ref fhir.Reference) error {
 	if err := referral(ref); err != nil {
 		return err
 	}
-	if !versionPattern.MatchString(ref.Version) {
+	if !versionPattern().MatchString(ref.Version) {
 		return errors.New("the version that was read is needed")
 	}
 	return nil

@@ -154,7 +154,7 @@ func lastSegment(uri string) string { return uri[strings.LastIndexByte(uri, '/')
 
 // unversioned drops the "-1" with which the names of NHS's STU3 definitions end.
 func unversioned(name string) string {
-	if at := strings.LastIndexByte(name, '-'); at > 0 && versionPattern.MatchString(name[at+1:]) {
+	if at := strings.LastIndexByte(name, '-'); at > 0 && versionPattern().MatchString(name[at+1:]) {
 		return name[:at]
 	}
 	return name

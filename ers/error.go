@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"refbridge/config/pattern"
 	"refbridge/fhir"
 	"refbridge/wire"
 )
@@ -90,7 +90,7 @@ func (q call) broken(a answer, err error) *Error {
 }
 
 // codePattern has no digits on purpose: whatever else stands where a code should, it is no NHS number.
-var codePattern = regexp.MustCompile(`^[A-Za-z][A-Za-z_-]{1,63}$`)
+var codePattern = pattern.MustOnce(`^[A-Za-z][A-Za-z_-]{1,63}$`)
 
 // codes finds the machine-readable codes of an error body: an OperationOutcome (STU3 or R4), an OAuth error, or the
 // gateway's own {"fault":…}, for which it gives GATEWAY_FAULT. Everything else, text, HTML or nothing, gives none.
@@ -118,7 +118,7 @@ func codes(body []byte) []string {
 }
 
 func appendCode(to []string, n fhir.Node) []string {
-	if n.Kind() != fhir.String || !codePattern.MatchString(n.Text()) || slices.Contains(to, n.Text()) {
+	if n.Kind() != fhir.String || !codePattern().MatchString(n.Text()) || slices.Contains(to, n.Text()) {
 		return to
 	}
 	return append(to, strings.Clone(n.Text()))

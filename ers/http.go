@@ -8,12 +8,12 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/go-resty/resty/v2"
 
+	"refbridge/config/pattern"
 	"refbridge/fhir"
 	"refbridge/wire"
 )
@@ -46,12 +46,12 @@ type answer struct {
 	body   []byte
 }
 
-var requestIDPattern = regexp.MustCompile(`^[0-9A-Za-z]+(-[0-9A-Za-z]+)+$`)
+var requestIDPattern = pattern.MustOnce(`^[0-9A-Za-z]+(-[0-9A-Za-z]+)+$`)
 
 // requestID gives X-Request-ID where it looks like one (groups with hyphens, so never an NHS number).
 func (a answer) requestID() string {
 	id := a.header.Get("X-Request-ID")
-	if len(id) > 64 || !requestIDPattern.MatchString(id) {
+	if len(id) > 64 || !requestIDPattern().MatchString(id) {
 		return ""
 	}
 	return id
@@ -95,7 +95,7 @@ func (q call) stopped(cause error) error {
 	return &Error{Call: q.name, Reason: "stopped while waiting for the answer", write: true, cause: cause}
 }
 
-var mediaPattern = regexp.MustCompile(`^[a-z]+/[a-z.+-]+$`)
+var mediaPattern = pattern.MustOnce(`^[a-z]+/[a-z.+-]+$`)
 
 // readable refuses a 2xx answer that is not JSON, such as the page of a captive portal.
 func (q call) readable(a answer) error {
@@ -103,7 +103,7 @@ func (q call) readable(a answer) error {
 	switch {
 	case err == nil && (media == "application/fhir+json" || media == "application/json" || media == "application/json+fhir"):
 		return nil
-	case err != nil || !mediaPattern.MatchString(media):
+	case err != nil || !mediaPattern().MatchString(media):
 		media = "no content type"
 	}
 	return q.fault(a, fmt.Sprintf("%s instead of JSON, %d bytes", media, len(a.body)))

@@ -100,7 +100,7 @@ type normaliser struct {
 
 func (n *normaliser) serviceRequest() r4.ServiceRequest {
 	n.ubrn = n.word(n.root.Get("id"))
-	if n.root.Get("id").Kind() != fhir.String || !ubrnPattern.MatchString(n.ubrn) {
+	if n.root.Get("id").Kind() != fhir.String || !ubrnPattern().MatchString(n.ubrn) {
 		n.fail(n.root.Get("id"), "not a UBRN of 12 digits")
 	}
 	state := n.stateExtension() // first: status depends on it

@@ -64,7 +64,7 @@ func worklistEntry(e fhir.Node) (fhir.Reference, error) {
 func listedVersion(entry fhir.Node) string {
 	for ext := range entry.Get("extension").Items() {
 		version := part(ext, "referralRequestVersion").Get("valueInteger").Text()
-		if versionPattern.MatchString(version) {
+		if versionPattern().MatchString(version) {
 			return version
 		}
 	}

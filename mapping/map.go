@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"refbridge/config/pattern"
 	"refbridge/fhir"
 	"refbridge/fhir/fhirpath"
 	"refbridge/sfdc/sobject"
@@ -96,7 +97,7 @@ func sourcePath(n fhir.Node) string {
 }
 
 // pathShape is what the names of elements and the numbers of items make.
-var pathShape = mustOnce(`^(\._?[A-Za-z][A-Za-z0-9]{0,63}|\[[0-9]+\])*$`)
+var pathShape = pattern.MustOnce(`^(\._?[A-Za-z][A-Za-z0-9]{0,63}|\[[0-9]+\])*$`)
 
 const maxKey = 255
 

@@ -1,9 +1,9 @@
 package mapping
 
 import (
-	"regexp"
 	"strings"
 
+	"refbridge/config/pattern"
 	"refbridge/fhir"
 )
 
@@ -13,14 +13,14 @@ import (
 // something of what they read. So is one whose Bundle, or entry there, has a modifier: it is about what stands in it.
 
 // quotedText finds the texts that a path writes down.
-var quotedText = regexp.MustCompile(`'([^']*)'`)
+var quotedText = pattern.MustOnce(`'([^']*)'`)
 
 // readModifiers notes the modifiers that a path names: the URLs beside modifierExtension or implicitRules in it.
 func (r *Reader) readModifiers(src string) {
 	if !strings.Contains(src, "modifierExtension") && !strings.Contains(src, "implicitRules") {
 		return
 	}
-	for _, found := range quotedText.FindAllStringSubmatch(src, -1) {
+	for _, found := range quotedText().FindAllStringSubmatch(src, -1) {
 		r.modifiers = append(r.modifiers, found[1])
 	}
 }

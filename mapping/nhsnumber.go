@@ -1,15 +1,15 @@
 package mapping
 
 import (
-	"regexp"
 	"strings"
 
+	"refbridge/config/pattern"
 	"refbridge/fhir"
 )
 
 var (
-	digitRun   = regexp.MustCompile(`[0-9]+`)
-	digitBreak = regexp.MustCompile(`^[^0-9A-Za-z]{1,3}$`)
+	digitRun   = pattern.MustOnce(`[0-9]+`)
+	digitBreak = pattern.MustOnce(`^[^0-9A-Za-z]{1,3}$`)
 )
 
 // NHSNumbers gives where valid NHS numbers stand in a text, each as the byte offsets of its begin and end: exactly ten digits, in one
@@ -20,8 +20,10 @@ func NHSNumbers(s string) [][2]int {
 		return nil
 	}
 	var out [][2]int
-	runs := digitRun.FindAllStringIndex(s, -1)
-	joined := func(i int) bool { return i > 0 && i < len(runs) && digitBreak.MatchString(s[runs[i-1][1]:runs[i][0]]) }
+	runs := digitRun().FindAllStringIndex(s, -1)
+	joined := func(i int) bool {
+		return i > 0 && i < len(runs) && digitBreak().MatchString(s[runs[i-1][1]:runs[i][0]])
+	}
 	dotted := func(i int) bool { return joined(i) && s[runs[i-1][1]:runs[i][0]] == "." }
 	for i := 0; i < len(runs); i++ {
 		digits, dots, last := runs[i][1]-runs[i][0], true, i

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -13,6 +12,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"refbridge/config/pattern"
 	"refbridge/config/spelling"
 	"refbridge/fhir/fhirpath"
 )
@@ -23,7 +23,7 @@ import (
 // MaxFile is the largest table, in bytes.
 const MaxFile = 1 << 20
 
-var yamlLine = regexp.MustCompile(`line (\d+): ?`)
+var yamlLine = pattern.MustOnce(`line (\d+): ?`)
 
 // Reader reads one YAML file strictly and collects what is wrong with it: names that nobody knows, names twice, empty values.
 type Reader struct {

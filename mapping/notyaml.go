@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"refbridge/config/pattern"
 )
 
 // What is wrong with a file that is not YAML, for people who do not know YAML. The parser gives up somewhere behind the fault,
@@ -27,7 +28,7 @@ func (r *Reader) syntax(err error) {
 	line := firstUnread(r.Lines)
 	b := diagnosis(r.Lines, line)
 	if b.message == "" {
-		b.message = yamlLine.ReplaceAllString(strings.TrimPrefix(err.Error(), "yaml: "), "")
+		b.message = yamlLine().ReplaceAllString(strings.TrimPrefix(err.Error(), "yaml: "), "")
 		b.hint = `a FHIRPath that starts with % or ', or holds ": " or " #", stands in double quotes`
 	}
 	p := Place{File: r.File, Line: line + 1, Column: max(b.column, 1)}
@@ -65,9 +66,9 @@ func reads(lines []string) bool {
 }
 
 // valueAt is a line up to its value: the indentation, dashes, and a name.
-var valueAt = regexp.MustCompile(`^\s*(?:- +)*(?:[A-Za-z0-9_.$-]+: +)?`)
+var valueAt = pattern.MustOnce(`^\s*(?:- +)*(?:[A-Za-z0-9_.$-]+: +)?`)
 
-var loneWord = regexp.MustCompile(`^[A-Za-z]+$`)
+var loneWord = pattern.MustOnce(`^[A-Za-z]+$`)
 
 // diagnosis says what is wrong with a line, the lines above it being right; nothing where it does not know.
 func diagnosis(lines []string, line int) broken {
@@ -79,10 +80,10 @@ func diagnosis(lines []string, line int) broken {
 	if fit := fitting(lines, line, len(indent)); fit != "" {
 		return broken{len(indent) + 1, fmt.Sprintf("a line indented by %d cannot stand here", len(indent)), fit}
 	}
-	if word := strings.TrimSpace(string(text)); loneWord.MatchString(word) {
+	if word := strings.TrimSpace(string(text)); loneWord().MatchString(word) {
 		return broken{len(text) + 1, "a name without a colon", "write " + word + ":"}
 	}
-	from := len([]rune(valueAt.FindString(string(text))))
+	from := len([]rune(valueAt().FindString(string(text))))
 	b := valueFault(text[from:])
 	b.column += from
 	return b

@@ -3,10 +3,10 @@ package mapping
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
+	"refbridge/config/pattern"
 	"refbridge/fhir"
 	"refbridge/sfdc/sobject"
 )
@@ -80,14 +80,14 @@ func (b Body) mapped() Mapped {
 	return m
 }
 
-var itemNumber = regexp.MustCompile(`\[\d+\]`)
+var itemNumber = pattern.MustOnce(`\[\d+\]`)
 
 // FieldName gives the name of a field, or the path of a body's value as a table writes it: performers[].fields.Name.
 func FieldName(name string) string {
 	if !strings.HasSuffix(name, "]") && !strings.Contains(name, "].") {
 		return name
 	}
-	return itemNumber.ReplaceAllString(name, "[]")
+	return itemNumber().ReplaceAllString(name, "[]")
 }
 
 // Makes gives what a table makes: an object, or the name of a body.

@@ -1,9 +1,7 @@
 package mapping
 
 import (
-	"regexp"
 	"strings"
-	"sync"
 )
 
 // The shapes of names and codes, by hand: a pattern that counts up to 80 letters is a program of as many steps, which takes longer to
@@ -90,9 +88,4 @@ func isKey(s string) bool {
 // PlainCode reports whether a text looks like a code: letters, digits and little else, without white space.
 func PlainCode(s string) bool {
 	return shaped(s, isAlphanumeric, func(c byte) bool { return isKeyPart(c) || c == '.' }, 0, 64)
-}
-
-// mustOnce compiles a pattern when it is first asked for: one that counts letters takes longer than the start of most commands.
-func mustOnce(pattern string) func() *regexp.Regexp {
-	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
 }

@@ -2,13 +2,13 @@ package mapping
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"refbridge/config/pattern"
 	"refbridge/fhir/fhirpath"
 	"refbridge/sfdc/sobject"
 )
@@ -16,7 +16,7 @@ import (
 // BuiltIn are the variables that every path may use; the caller of Map sets them.
 func BuiltIn() []string { return []string{"source", "run", "patientMode", "system"} }
 
-var callShape = regexp.MustCompile(`^\s*([A-Za-z]+)\s*(?:\(([^()]*)\))?\s*$`)
+var callShape = pattern.MustOnce(`^\s*([A-Za-z]+)\s*(?:\(([^()]*)\))?\s*$`)
 
 // ValidObjectName tells whether a name can be that of an object or a field of Salesforce.
 func ValidObjectName(name string) bool { return isObjectName(name) }
@@ -269,7 +269,7 @@ func (r *Reader) transform(n *yaml.Node) Transform {
 	if text == "" {
 		return Transform{}
 	}
-	m := callShape.FindStringSubmatch(text)
+	m := callShape().FindStringSubmatch(text)
 	if m == nil {
 		r.found("transform", n, fmt.Sprintf("%q is not a transform", Short(text)), "write name or name(argument, argument)")
 		return Transform{}

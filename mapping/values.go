@@ -8,6 +8,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"refbridge/config/pattern"
 	"refbridge/sfdc/sobject"
 )
 
@@ -261,7 +262,7 @@ func (v *ValueTable) unknown(at Place, c Coding, shown bool) Fault {
 }
 
 // systemShape is what a message may repeat. A text that a source put where a code belongs is not shown.
-var systemShape = mustOnce(`^(https?://|urn:)[A-Za-z0-9._:/#\-]{1,200}$`)
+var systemShape = pattern.MustOnce(`^(https?://|urn:)[A-Za-z0-9._:/#\-]{1,200}$`)
 
 // ShowCode gives a code for a message: one that could be about a person by its length alone.
 func ShowCode(code string) string {

@@ -2,10 +2,10 @@ package mapping
 
 import (
 	"iter"
-	"regexp"
 	"slices"
 	"strings"
 
+	"refbridge/config/pattern"
 	"refbridge/fhir"
 	"refbridge/fhir/fhirpath"
 )
@@ -328,7 +328,7 @@ func (w *Watcher) result(p *Path, items fhirpath.Collection, transforms []Transf
 	}
 }
 
-var variableName = regexp.MustCompile(`%([A-Za-z][A-Za-z0-9]*)`)
+var variableName = pattern.MustOnce(`%([A-Za-z][A-Za-z0-9]*)`)
 
 // named gives the named values that a path uses. They stand above it, so that none uses itself.
 func (w *Watcher) named(p *Path) []*Let {
@@ -336,7 +336,7 @@ func (w *Watcher) named(p *Path) []*Let {
 	if known {
 		return out
 	}
-	for _, m := range variableName.FindAllStringSubmatch(p.Text, -1) {
+	for _, m := range variableName().FindAllStringSubmatch(p.Text, -1) {
 		for i := range w.m.table.Lets {
 			if l := &w.m.table.Lets[i]; l.Name == m[1] && !slices.Contains(out, l) {
 				out = append(out, l)

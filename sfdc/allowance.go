@@ -2,11 +2,12 @@ package sfdc
 
 import (
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"refbridge/config/pattern"
 )
 
 const (
@@ -16,7 +17,7 @@ const (
 	concurrency = "ConcurrentRequests"
 )
 
-var usagePattern = regexp.MustCompile(`(?i)\b(per-app-)?api-usage=(\d{1,9})/(\d{1,9})`)
+var usagePattern = pattern.MustOnce(`(?i)\b(per-app-)?api-usage=(\d{1,9})/(\d{1,9})`)
 
 // allowance keeps the daily allocation of calls, so that refbridge never takes the share that the trust's own people
 // and other systems need.
@@ -35,7 +36,7 @@ type usage struct{ used, limit int }
 
 // note reads Sforce-Limit-Info: "api-usage=10018/100000; per-app-api-usage=17/250(appName=refbridge)".
 func (a *allowance) note(h http.Header) {
-	found := usagePattern.FindAllStringSubmatch(strings.Join(h.Values("Sforce-Limit-Info"), ";"), -1)
+	found := usagePattern().FindAllStringSubmatch(strings.Join(h.Values("Sforce-Limit-Info"), ";"), -1)
 	if len(found) == 0 {
 		return
 	}

@@ -13,13 +13,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"regexp"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-resty/resty/v2"
 
+	"refbridge/config/pattern"
 	"refbridge/wire"
 )
 
@@ -30,7 +30,7 @@ const (
 	answerLimit    = 32 << 20          // bytes, decompressed
 )
 
-var versionPattern = regexp.MustCompile(`^v[1-9][0-9]{1,2}\.0$`)
+var versionPattern = pattern.MustOnce(`^v[1-9][0-9]{1,2}\.0$`)
 
 // Config says where Salesforce is and who signs in.
 type Config struct {
@@ -112,7 +112,7 @@ func (c Config) check() error {
 	add(c.Key != nil && c.ClientSecret != "", "a client secret and a key: only one of them can sign in")
 	add(c.Key != nil && c.Username == "", "a key needs the username that it signs in")
 	add(c.Key != nil && c.Key.N.BitLen() < 2048, "the key has fewer than 2048 bits")
-	add(!versionPattern.MatchString(c.Version), `API version is not written like "v66.0"`)
+	add(!versionPattern().MatchString(c.Version), `API version is not written like "v66.0"`)
 	add(c.Reserve < 0 || c.Reserve >= 1, "reserve of calls is not between 0 and 1")
 	return errors.Join(faults...)
 }

@@ -50,7 +50,7 @@ func (d describes) put(object string, now time.Time, desc sobject.Description) {
 // Describe gives an object's fields as the signed-in user sees them: a field without field-level security is absent.
 // It is asked for once and kept for 24 h. The call may use the reserve.
 func (c *Client) Describe(ctx context.Context, object string) (sobject.Description, error) {
-	if !identifierPattern.MatchString(object) || strings.Contains(object, ".") {
+	if !identifierPattern().MatchString(object) || strings.Contains(object, ".") {
 		return sobject.Description{}, fmt.Errorf("describe: %w", errIdentifier)
 	}
 	return c.described(ctx, object, describedFor)
@@ -58,7 +58,7 @@ func (c *Client) Describe(ctx context.Context, object string) (sobject.Descripti
 
 // DescribeAgain is Describe for somebody who found the answer wanting: one older than five minutes is asked for again.
 func (c *Client) DescribeAgain(ctx context.Context, object string) (sobject.Description, error) {
-	if !identifierPattern.MatchString(object) || strings.Contains(object, ".") {
+	if !identifierPattern().MatchString(object) || strings.Contains(object, ".") {
 		return sobject.Description{}, fmt.Errorf("describe: %w", errIdentifier)
 	}
 	return c.described(ctx, object, absentFor)
@@ -132,7 +132,7 @@ func (c *Client) wrongVersion(ctx context.Context, refused *Error) error {
 		}
 	}
 	why := "this org does not serve " + ours
-	if newest := "v" + list[len(list)-1].Version; versionPattern.MatchString(newest) {
+	if newest := "v" + list[len(list)-1].Version; versionPattern().MatchString(newest) {
 		why += ", its newest is " + newest
 	}
 	return &Error{Call: refused.Call, Code: CodeVersion, why: why + "; set api_version"}
@@ -142,7 +142,7 @@ func (c *Client) wrongVersion(ctx context.Context, refused *Error) error {
 func invisible(call string, d sobject.Description, fields ...string) error {
 	var missing []string
 	for _, f := range fields {
-		if _, ok := d.Field(f); !ok && fieldPattern.MatchString(f) {
+		if _, ok := d.Field(f); !ok && fieldPattern().MatchString(f) {
 			missing = append(missing, f)
 		} else if !ok {
 			missing = append(missing, "a field whose name is not a Salesforce name")

@@ -72,7 +72,7 @@ func encodeField(f sobject.FieldType, v sobject.Value) (name string, value []byt
 func encodeRef(f sobject.FieldType, v sobject.Value) ([]byte, bool) {
 	to := v.To()
 	if f.RelationshipName == "" || !slices.Contains(f.ReferenceTo, to.Object) || v.Key() == "" ||
-		!utf8.ValidString(v.Key()) || !identifierPattern.MatchString(to.Field) || strings.Contains(to.Field, ".") {
+		!utf8.ValidString(v.Key()) || !identifierPattern().MatchString(to.Field) || strings.Contains(to.Field, ".") {
 		return nil, false
 	}
 	value := []byte{'{'}
@@ -96,7 +96,7 @@ func fits(typ string, v sobject.Value) bool {
 	case "datetime":
 		return v.Kind() == sobject.DateTime
 	case "reference", "id":
-		return v.Kind() == sobject.Text && idPattern.MatchString(v.Reveal())
+		return v.Kind() == sobject.Text && idPattern().MatchString(v.Reveal())
 	}
 	return v.Kind() != sobject.Number || json.Valid([]byte(v.Reveal()))
 }

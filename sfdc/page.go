@@ -10,13 +10,14 @@ import (
 	"strconv"
 	"strings"
 
+	"refbridge/config/pattern"
 	"refbridge/fhir"
 )
 
 // maxRows is how many rows one query may have: more than any trust has referrals, and few enough to hold their keys.
 const maxRows = 2_000_000
 
-var nextPattern = mustOnce(`^/services/data/v[0-9]+\.[0-9]+/query/[A-Za-z0-9_-]{1,200}$`)
+var nextPattern = pattern.MustOnce(`^/services/data/v[0-9]+\.[0-9]+/query/[A-Za-z0-9_-]{1,200}$`)
 
 // soqlQuery is one SOQL statement. use is given the rows of each page and keeps nothing of them: then one page is in memory at a time.
 type soqlQuery struct {

@@ -4,14 +4,14 @@ import (
 	"bytes"
 	"io"
 	"net/http"
-	"regexp"
 	"strings"
 
+	"refbridge/config/pattern"
 	"refbridge/fhir"
 	"refbridge/wire"
 )
 
-var compositePattern = regexp.MustCompile(`^/services/data/v[0-9]+\.[0-9]+/composite/?$`)
+var compositePattern = pattern.MustOnce(`^/services/data/v[0-9]+\.[0-9]+/composite/?$`)
 
 // ReadOnly lets GET, the token call and a POST /composite of GETs pass, and nothing else (wire.ReadOnly). It reads the very body that it
 // sends.
@@ -24,7 +24,7 @@ func ReadOnly(next http.RoundTripper) http.RoundTripper {
 
 // gets lets a composite of GETs pass, with a body of its own: the first was read.
 func gets(r *http.Request) (*http.Request, bool) {
-	if r.Method != http.MethodPost || !compositePattern.MatchString(r.URL.Path) || r.Body == nil || r.Header.Get("Content-Encoding") != "" ||
+	if r.Method != http.MethodPost || !compositePattern().MatchString(r.URL.Path) || r.Body == nil || r.Header.Get("Content-Encoding") != "" ||
 		wire.Overrides(r) {
 		return nil, false
 	}

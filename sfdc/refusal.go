@@ -1,28 +1,27 @@
 package sfdc
 
 import (
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/go-resty/resty/v2"
 
+	"refbridge/config/pattern"
 	"refbridge/fhir"
 	"refbridge/wire"
 )
 
 var (
-	codePattern  = mustOnce(`^[A-Za-z](?:[0-9]{0,2}[A-Za-z_]){0,79}[0-9]{0,2}$`)
-	fieldPattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*){0,2}$`)
-	idPattern    = regexp.MustCompile(`^[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?$`)
+	codePattern  = pattern.MustOnce(`^[A-Za-z](?:[0-9]{0,2}[A-Za-z_]){0,79}[0-9]{0,2}$`)
+	fieldPattern = pattern.MustOnce(`^[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*){0,2}$`)
+	idPattern    = pattern.MustOnce(`^[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?$`)
 
 	// INVALID_FIELD says only in its text that a field is there and cannot stand in a WHERE.
-	unfilterable = regexp.MustCompile(`(?i)can(?: ?not|'t) be filtered`)
+	unfilterable = pattern.MustOnce(`(?i)can(?: ?not|'t) be filtered`)
 
 	// DUPLICATE_VALUE says only in its text which field it is about and whose value is in the way.
-	clashPattern = regexp.MustCompile(`duplicate value found: ([A-Za-z][A-Za-z0-9_]*) duplicates value on record with id: ([A-Za-z0-9]{15,18})\b`)
+	clashPattern = pattern.MustOnce(`duplicate value found: ([A-Za-z][A-Za-z0-9_]*) duplicates value on record with id: ([A-Za-z0-9]{15,18})\b`)
 )
 
 // refusal is the error of an answer with a status that is not 2xx.
@@ -51,17 +50,17 @@ func readFaults(e *Error, body fhir.Node) {
 			}
 		}
 		for field := range fault.Get("fields").Items() {
-			if fieldPattern.MatchString(field.Text()) && field.Kind() == fhir.String {
+			if fieldPattern().MatchString(field.Text()) && field.Kind() == fhir.String {
 				e.Fields = append(e.Fields, strings.Clone(field.Text()))
 			}
 		}
 		e.Matches = append(e.Matches, matches(fault.Get("duplicateResult"))...)
 	}
 	e.Detail = fhir.Private(strings.Join(texts, "; "))
-	if e.Code == "INVALID_FIELD" && unfilterable.MatchString(e.Detail.Reveal()) {
+	if e.Code == "INVALID_FIELD" && unfilterable().MatchString(e.Detail.Reveal()) {
 		e.why = "a field of the query cannot be filtered; one that Shield encrypts can be, if its encryption is deterministic"
 	}
-	if clash := clashPattern.FindStringSubmatch(e.Detail.Reveal()); clash != nil && e.Code == "DUPLICATE_VALUE" {
+	if clash := clashPattern().FindStringSubmatch(e.Detail.Reveal()); clash != nil && e.Code == "DUPLICATE_VALUE" {
 		if !slices.Contains(e.Fields, clash[1]) {
 			e.Fields = append(e.Fields, clash[1])
 		}
@@ -84,15 +83,10 @@ func matches(result fhir.Node) []string {
 	var out []string
 	for rule := range result.Get("matchResults").Items() {
 		for match := range rule.Get("matchRecords").Items() {
-			if id := match.Get("record").Get("Id").Text(); idPattern.MatchString(id) && !slices.Contains(out, id) {
+			if id := match.Get("record").Get("Id").Text(); idPattern().MatchString(id) && !slices.Contains(out, id) {
 				out = append(out, strings.Clone(id))
 			}
 		}
 	}
 	return out
-}
-
-// mustOnce compiles a pattern when it is first asked for: one that counts letters takes longer than the start of most commands.
-func mustOnce(pattern string) func() *regexp.Regexp {
-	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
 }

@@ -3,14 +3,15 @@ package sfdc
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"refbridge/config/pattern"
 )
 
 // A SOQL identifier: a field, or a field of the record that a relationship points to.
-var identifierPattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*)?$`)
+var identifierPattern = pattern.MustOnce(`^[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*)?$`)
 
 var (
 	errIdentifier = errors.New("not a Salesforce name")
@@ -100,7 +101,7 @@ func (q *soql) condition(field, operator string) {
 }
 
 func (q *soql) name(s string) {
-	if !identifierPattern.MatchString(s) {
+	if !identifierPattern().MatchString(s) {
 		q.fail(fmt.Errorf("%w (%d characters)", errIdentifier, len(s)))
 	}
 	q.b.WriteString(s)

@@ -67,7 +67,7 @@ type row struct {
 func (c *Client) Upsert(ctx context.Context, object, keyField string, records []sobject.Record,
 	before func(ctx context.Context, rows []int) error) ([]SaveResult, error) {
 	for _, name := range []string{object, keyField} {
-		if !identifierPattern.MatchString(name) || strings.Contains(name, ".") {
+		if !identifierPattern().MatchString(name) || strings.Contains(name, ".") {
 			return nil, fmt.Errorf("upsert: object or key field: %w", errIdentifier)
 		}
 	}
@@ -283,7 +283,7 @@ func (u *upsert) read(a answer, rows []row) {
 func (u *upsert) readRow(status int, result fhir.Node, r row) {
 	success, id := result.Get("success"), result.Get("id").Text()
 	switch {
-	case success.Text() == "true" && success.Kind() == fhir.Bool && idPattern.MatchString(id):
+	case success.Text() == "true" && success.Kind() == fhir.Bool && idPattern().MatchString(id):
 		u.results[r.at] = SaveResult{ID: strings.Clone(id), Created: result.Get("created").Text() == "true", Attempts: u.results[r.at].Attempts}
 		u.answered([]row{r}, Saved)
 	case success.Text() == "false" && success.Kind() == fhir.Bool:

@@ -7,15 +7,15 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"regexp"
 	"strings"
 
+	"refbridge/config/pattern"
 	"refbridge/fhir"
 )
 
 var (
-	ubrnPattern = regexp.MustCompile(`\b\d{12}\b`)
-	nhsPattern  = regexp.MustCompile(`(?:\b|_)\d{3}[ -]?\d{3}[ -]?\d{4}(?:\b|_)`)
+	ubrnPattern = pattern.MustOnce(`\b\d{12}\b`)
+	nhsPattern  = pattern.MustOnce(`(?:\b|_)\d{3}[ -]?\d{3}[ -]?\d{4}(?:\b|_)`)
 )
 
 // newLogger gives the operational log: no personal data, and a keyed token in the place of each UBRN, which show accepts.
@@ -47,8 +47,8 @@ func textOf(v slog.Value) string {
 }
 
 func redact(s string, key []byte) string {
-	s = ubrnPattern.ReplaceAllStringFunc(s, func(ubrn string) string { return ubrnToken(ubrn, key) })
-	return nhsPattern.ReplaceAllStringFunc(s, func(n string) string {
+	s = ubrnPattern().ReplaceAllStringFunc(s, func(ubrn string) string { return ubrnToken(ubrn, key) })
+	return nhsPattern().ReplaceAllStringFunc(s, func(n string) string {
 		if _, err := fhir.ParseNHSNumber(strings.Trim(n, "_")); err != nil {
 			return n
 		}

@@ -25,7 +25,7 @@ func floors() map[string]int {
 		"ers": 2, "pds": 2, "mapping": 2, "sfdc/metadata": 2,
 		"fhir/rest": 1, "fhir/fhirpath": 1, "fhir/ndjson": 1, "sfdc": 1, "ledger": 1,
 		"fhir": 0, "sfdc/sobject": 0, "config": 0, "wire": 0,
-		"config/spelling": -1,
+		"config/pattern": -1, "config/spelling": -1,
 	}
 }
 

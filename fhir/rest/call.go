@@ -8,12 +8,12 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/go-resty/resty/v2"
 
+	"refbridge/config/pattern"
 	"refbridge/fhir"
 	"refbridge/wire"
 )
@@ -164,12 +164,12 @@ func isJSON(contentType string) bool {
 		strings.HasSuffix(media, "+json")
 }
 
-var knownMedia = regexp.MustCompile(`^[a-z]{1,20}/[a-z.+\-]{1,30}$`)
+var knownMedia = pattern.MustOnce(`^[a-z]{1,20}/[a-z.+\-]{1,30}$`)
 
 // notFHIR says what came instead of FHIR, by type and length.
 func notFHIR(call string, answer *resty.Response) *Error {
 	media, _, _ := mime.ParseMediaType(answer.Header().Get("Content-Type"))
-	if !knownMedia.MatchString(media) {
+	if !knownMedia().MatchString(media) {
 		media = "no known type"
 	}
 	why := fmt.Errorf("%w (%s, %d bytes)", ErrNotFHIR, media, len(answer.Body()))

@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 
+	"refbridge/config/pattern"
 	"refbridge/wire"
 )
 
@@ -24,7 +24,7 @@ var (
 )
 
 // hostPort is a host, or a host and a port.
-var hostPort = regexp.MustCompile(`^[A-Za-z0-9.\-]{1,100}(:[0-9]{1,5})?$`)
+var hostPort = pattern.MustOnce(`^[A-Za-z0-9.\-]{1,100}(:[0-9]{1,5})?$`)
 
 // discover asks the server where it gives tokens. Nothing of ours goes with the question.
 func (t *tokens) discover(ctx context.Context) error {

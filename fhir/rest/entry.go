@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"refbridge/config/pattern"
 	"refbridge/fhir"
 )
 
@@ -26,9 +27,9 @@ var (
 
 	errModified = errors.New("a modifier of the page or of the entry changes what the resource means")
 
-	typePattern = mustOnce(`^[A-Z][A-Za-z]{1,63}$`)
-	idPattern   = mustOnce(`^[A-Za-z0-9\-.]{1,64}$`)
-	tenDigits   = mustOnce(`(?:[0-9][\-.]*){10}`)
+	typePattern = pattern.MustOnce(`^[A-Z][A-Za-z]{1,63}$`)
+	idPattern   = pattern.MustOnce(`^[A-Za-z0-9\-.]{1,64}$`)
+	tenDigits   = pattern.MustOnce(`(?:[0-9][\-.]*){10}`)
 )
 
 // Entry is one entry of a search page. Where Err is set the entry cannot be used; its neighbours can.

@@ -4,14 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	samply "github.com/samply/golang-fhir-models/fhir-models/fhir"
 
+	"refbridge/config/pattern"
 	"refbridge/fhir"
 	"refbridge/wire"
 )
@@ -107,12 +106,12 @@ func (e *Error) throttled() bool { return e.cause == nil && wire.Busy(e.Status, 
 
 // codePattern: what may be shown as a code. A run of seven digits could be a piece of somebody's number.
 var (
-	codePattern = mustOnce(`^[A-Za-z][A-Za-z0-9_.\-]{0,63}$`)
-	longNumber  = regexp.MustCompile(`[0-9]{7}`)
+	codePattern = pattern.MustOnce(`^[A-Za-z][A-Za-z0-9_.\-]{0,63}$`)
+	longNumber  = pattern.MustOnce(`[0-9]{7}`)
 )
 
 func showable(code string) bool {
-	return codePattern().MatchString(code) && !longNumber.MatchString(code)
+	return codePattern().MatchString(code) && !longNumber().MatchString(code)
 }
 
 type issue struct {
@@ -184,9 +183,4 @@ func codesOf(list []issue) []string {
 		}
 	}
 	return out
-}
-
-// mustOnce compiles a pattern when it is first asked for: one that counts letters takes longer than the start of most commands.
-func mustOnce(pattern string) func() *regexp.Regexp {
-	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+
+	"refbridge/config/pattern"
 )
 
 // ErrForeignLink is wrapped where a page's next link leads to another origin or out of the base path. Nothing was
@@ -23,11 +25,11 @@ func elsewhere(part string, base, link *url.URL) error {
 		foreign(part+"; it leads to "+hostOf(link)+", base_url is "+hostOf(base)))
 }
 
-var hostPattern = mustOnce(`^[A-Za-z0-9.\-:\[\]]{1,100}$`)
+var hostPattern = pattern.MustOnce(`^[A-Za-z0-9.\-:\[\]]{1,100}$`)
 
 // hostOf returns scheme, host and port, as far as they can be shown.
 func hostOf(u *url.URL) string {
-	if u.Scheme != "https" && u.Scheme != "http" || !hostPattern().MatchString(u.Host) || longNumber.MatchString(u.Host) {
+	if u.Scheme != "https" && u.Scheme != "http" || !hostPattern().MatchString(u.Host) || longNumber().MatchString(u.Host) {
 		return "an address that is not shown"
 	}
 	return u.Scheme + "://" + u.Host

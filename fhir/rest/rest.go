@@ -133,7 +133,7 @@ func checkSignIn(c Config) (faults []error) {
 	if c.TokenURL == "" && c.ClientID == "" && c.KeyID == "" && noKey(c.Key) {
 		return nil
 	}
-	if c.TokenHost != "" && (c.TokenURL != "" || !hostPort.MatchString(c.TokenHost)) {
+	if c.TokenHost != "" && (c.TokenURL != "" || !hostPort().MatchString(c.TokenHost)) {
 		faults = append(faults, errors.New("token host is no host, or stands beside a token URL"))
 	}
 	if _, err := wire.SecureURL(c.TokenURL); c.TokenURL != "" && err != nil {

@@ -4,11 +4,11 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
-	"regexp"
 	"strings"
 	"time"
 	"unicode"
 
+	"refbridge/config/pattern"
 	"refbridge/fhir"
 	"refbridge/mapping"
 )
@@ -163,11 +163,11 @@ func onlyDigits(r rune) rune {
 }
 
 // dateShape is a date, dateTime or instant of FHIR (https://hl7.org/fhir/R4/datatypes.html): nothing else may stand behind the day.
-var dateShape = regexp.MustCompile(`^(\d{4})(-\d{2})?(-\d{2})?(T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+\-]\d{2}:\d{2})?)?$`)
+var dateShape = pattern.MustOnce(`^(\d{4})(-\d{2})?(-\d{2})?(T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+\-]\d{2}:\d{2})?)?$`)
 
 // moved shifts a date by whole days; time, zone and precision stay as they are written. What is no date stays none.
 func moved(was string, days int) string {
-	m := dateShape.FindStringSubmatch(was)
+	m := dateShape().FindStringSubmatch(was)
 	layout := "2006-01-02"
 	if m != nil {
 		layout = layout[:len(m[1])+len(m[2])+len(m[3])]

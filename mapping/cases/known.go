@@ -69,7 +69,7 @@ func publishedWord(word string) bool {
 		return true
 	}
 	said := func(text string) bool {
-		return slices.Contains(strings.FieldsFunc(fold(hump.ReplaceAllString(text, "$1 $2")), notLetter), word)
+		return slices.Contains(strings.FieldsFunc(fold(hump().ReplaceAllString(text, "$1 $2")), notLetter), word)
 	}
 	for name, codes := range knownElements() {
 		if said(name) || slices.ContainsFunc(codes, said) {

@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"refbridge/config/pattern"
 	"refbridge/fhir"
 	"refbridge/mapping"
 	"refbridge/sfdc/sobject"
@@ -27,12 +27,12 @@ type Made struct {
 // ErrName is wrapped where the name of a case holds what is personal in the record: it becomes the name of a file.
 var ErrName = errors.New("the name of the case holds something personal")
 
-var notFileName = regexp.MustCompile(`[^a-z0-9]+`)
+var notFileName = pattern.MustOnce(`[^a-z0-9]+`)
 
 // Make makes a case of a record: with invented values in place of personal ones, expecting what the tables give
 // today. It has been read back and holds when it is returned.
 func Make(s *mapping.Set, name string, in mapping.Sample, key []byte) (Made, error) {
-	made := Made{Name: strings.Trim(notFileName.ReplaceAllString(strings.ToLower(name), "-"), "-")}
+	made := Made{Name: strings.Trim(notFileName().ReplaceAllString(strings.ToLower(name), "-"), "-")}
 	if made.Name == "" {
 		return made, fmt.Errorf("the name of the case has no letter or digit")
 	}
@@ -199,9 +199,9 @@ func valueNode(v sobject.Value, records []mapping.Mapped, depth int) *yaml.Node 
 	return n
 }
 
-var hashShape = regexp.MustCompile(`^[0-9a-f]{32,}$`)
+var hashShape = pattern.MustOnce(`^[0-9a-f]{32,}$`)
 
-func hashed(key string) bool { return hashShape.MatchString(key) }
+func hashed(key string) bool { return hashShape().MatchString(key) }
 
 // The nodes of a YAML file. nodeText quotes what YAML would take for something else than a text, but for true and false.
 func nodeText(text string) *yaml.Node {

@@ -3,10 +3,10 @@ package cases
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
+	"refbridge/config/pattern"
 	"refbridge/mapping"
 )
 
@@ -17,12 +17,12 @@ var ErrPersonal = errors.New("something personal may have remained")
 const noElement = "(a name that no element has)"
 
 var (
-	mailShape = regexp.MustCompile(`[^\s@/]+@[^\s@/]+\.[a-z]`)
+	mailShape = pattern.MustOnce(`[^\s@/]+@[^\s@/]+\.[a-z]`)
 	// postcodeShape finds a UK postcode, with or without its space.
-	postcodeShape = mustOnce(`(?i)(?:^|[^a-z0-9])[a-z]{1,2}\d[a-z\d]?[ _.+\-]?\d[a-z]{2}(?:$|[^a-z0-9])`)
+	postcodeShape = pattern.MustOnce(`(?i)(?:^|[^a-z0-9])[a-z]{1,2}\d[a-z\d]?[ _.+\-]?\d[a-z]{2}(?:$|[^a-z0-9])`)
 	// postcodeAlone is a code that is one: the second part has none of the letters C, I, K, M, O and V.
-	postcodeAlone = regexp.MustCompile(`(?i)^[a-z]{1,2}\d[a-z\d]?\d[abd-hjlnp-uw-z]{2}$`)
-	hump          = regexp.MustCompile(`([a-z])([A-Z])`)
+	postcodeAlone = pattern.MustOnce(`(?i)^[a-z]{1,2}\d[a-z\d]?\d[abd-hjlnp-uw-z]{2}$`)
+	hump          = pattern.MustOnce(`([a-z])([A-Z])`)
 )
 
 // remains looks for what may be personal in all that was kept: the words of a name in a code, an identifier in a system.

@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode"
 
+	"refbridge/config/pattern"
 	"refbridge/mapping"
 )
 
@@ -170,9 +171,9 @@ func (s *secrets) located(what, was string) {
 
 var (
 	// afterTitle is who a free text calls Mr, Dr and so on.
-	afterTitle = mustOnce(`\b(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Rev|Sir|MR|MRS|MISS|DR|PROF)\.? +((?:\p{Lu}[\p{L}'’\-]*\s*){1,4})`)
+	afterTitle = pattern.MustOnce(`\b(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Rev|Sir|MR|MRS|MISS|DR|PROF)\.? +((?:\p{Lu}[\p{L}'’\-]*\s*){1,4})`)
 	// capitals are words one after the other that begin with a capital.
-	capitals = mustOnce(`\p{Lu}[\p{Ll}'’\-]+(?: +\p{Lu}[\p{Ll}'’\-]+)+`)
+	capitals = pattern.MustOnce(`\p{Lu}[\p{Ll}'’\-]+(?: +\p{Lu}[\p{Ll}'’\-]+)+`)
 )
 
 // told collects the names in a text, as far as they look like names. What people read of a code is no free text: there Cardiology
@@ -195,7 +196,7 @@ func (s *secrets) told(was string, free bool) {
 
 // in tells what of the secrets a kept text holds, or of which personal shape it is; empty: nothing.
 func (s *secrets) in(text string, k kind) string {
-	spaced := fold(hump.ReplaceAllString(text, "$1 $2"))
+	spaced := fold(hump().ReplaceAllString(text, "$1 $2"))
 	text = fold(text)
 	t := searched{text: text, compact: compact(text), words: append(strings.FieldsFunc(text, notLetter), strings.FieldsFunc(spaced, notLetter)...),
 		tokens: strings.FieldsFunc(text, func(r rune) bool { return notLetter(r) && onlyDigits(r) < 0 })}
@@ -237,7 +238,7 @@ func (s *secrets) figures(t searched, k kind) string {
 	switch {
 	case k != concept && mapping.HoldsNHSNumber(t.text):
 		return "NHS number"
-	case mailShape.MatchString(t.text):
+	case mailShape().MatchString(t.text):
 		return "mail address"
 	case (k == address || k == published || k == title) && postcodeShape().MatchString(t.text),
 		slices.ContainsFunc(s.postcodes, func(code string) bool { return strings.Contains(t.compact, code) }):

@@ -3,10 +3,10 @@ package cases
 import (
 	"bytes"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
+	"refbridge/config/pattern"
 	"refbridge/fhir"
 	"refbridge/fhir/fhirpath"
 	"refbridge/mapping"
@@ -150,7 +150,7 @@ const notCode = "code or url"
 
 // keep leaves a text that has the shape of a code or of a system; another becomes what stands in its place.
 func (s *synthesiser) keep(text string, k kind, shaped bool, otherwise string) string {
-	if !shaped || k != concept && mapping.HoldsNHSNumber(text) || postcodeAlone.MatchString(text) {
+	if !shaped || k != concept && mapping.HoldsNHSNumber(text) || postcodeAlone().MatchString(text) {
 		s.note(notCode, text)
 		return otherwise
 	}
@@ -181,7 +181,7 @@ func resourceOf(n fhir.Node) fhir.Node {
 	return p
 }
 
-var uuidShape = regexp.MustCompile(`(?i)^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+var uuidShape = pattern.MustOnce(`(?i)^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // pretty gives the JSON of resources for a file: one as it is, several as a Bundle, in which references lead to an entry in the way of
 // FHIR: by the UUID that is its id, or as Type/id below one base.
@@ -199,7 +199,7 @@ func (s *synthesiser) pretty(list []fhir.Resource) []byte {
 		switch {
 		case r.ID() == "":
 			full = "urn:uuid:" + s.shape("00000000-0000-4000-8000-000000000000", i)
-		case uuidShape.MatchString(r.ID()):
+		case uuidShape().MatchString(r.ID()):
 			full = "urn:uuid:" + r.ID()
 		}
 		fmt.Fprintf(&b, `{"fullUrl":%q,"resource":%s}`, full, r.Raw())

@@ -3,22 +3,21 @@ package cases
 import (
 	"bytes"
 	"encoding/json"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 
+	"refbridge/config/pattern"
 	"refbridge/fhir"
 	"refbridge/fhir/fhirpath"
 	"refbridge/mapping"
 )
 
 var (
-	urlShape     = mustOnce(`^((https?://|urn:)[A-Za-z0-9._:/#|\-]{1,200}|[A-Za-z][A-Za-z0-9\-_]{0,63})$`)
-	versionShape = mustOnce(`^[A-Za-z0-9.:/_\-]{1,80}$`)
-	shortVersion = regexp.MustCompile(`^[A-Za-z0-9.]{1,8}$`)
-	timeOfDay    = regexp.MustCompile(`^\d{2}:\d{2}(:\d{2})?(\.\d{1,9})?$`)
-	mimeShape    = mustOnce(`^(application|audio|font|image|message|model|multipart|text|video)/[a-z0-9][a-z0-9.+\-]{0,63}(; ?charset=[A-Za-z0-9\-]{1,20})?$`)
+	urlShape     = pattern.MustOnce(`^((https?://|urn:)[A-Za-z0-9._:/#|\-]{1,200}|[A-Za-z][A-Za-z0-9\-_]{0,63})$`)
+	versionShape = pattern.MustOnce(`^[A-Za-z0-9.:/_\-]{1,80}$`)
+	shortVersion = pattern.MustOnce(`^[A-Za-z0-9.]{1,8}$`)
+	timeOfDay    = pattern.MustOnce(`^\d{2}:\d{2}(:\d{2})?(\.\d{1,9})?$`)
+	mimeShape    = pattern.MustOnce(`^(application|audio|font|image|message|model|multipart|text|video)/[a-z0-9][a-z0-9.+\-]{0,63}(; ?charset=[A-Za-z0-9\-]{1,20})?$`)
 )
 
 // text gives what stands in place of a text.
@@ -80,7 +79,7 @@ func (s *synthesiser) typed(n fhir.Node, name, was string) string {
 		return s.keep(was, code, mimeShape().MatchString(was), "application/octet-stream")
 	case typ == "code" || name == "code":
 		return s.keep(was, codeOf(n), mapping.PlainCode(was), "CODE")
-	case name == "versionId" && shortVersion.MatchString(was) && !postcodeAlone.MatchString(was):
+	case name == "versionId" && shortVersion().MatchString(was) && !postcodeAlone().MatchString(was):
 		return s.keeps(was, code)
 	case name == "versionId":
 		s.note("version", was)
@@ -95,7 +94,7 @@ func (s *synthesiser) typed(n fhir.Node, name, was string) string {
 	case typ == "date" || typ == "dateTime" || typ == "instant":
 		s.note("date", was)
 		return moved(was, s.days)
-	case typ == "time" && timeOfDay.MatchString(was):
+	case typ == "time" && timeOfDay().MatchString(was):
 		return was
 	case typ == "uri" || typ == "url" || typ == "oid" || typ == "uuid":
 		s.note("address on the web", was)
@@ -115,7 +114,7 @@ func (s *synthesiser) typed(n fhir.Node, name, was string) string {
 func display(of fhir.Node, was string) string {
 	text := of.Text()
 	number := codeOf(of) != concept && mapping.HoldsNHSNumber(text)
-	if mapping.TextLength(was) > 60 || !mapping.PlainCode(text) || number || postcodeAlone.MatchString(text) {
+	if mapping.TextLength(was) > 60 || !mapping.PlainCode(text) || number || postcodeAlone().MatchString(text) {
 		return placeholder(mapping.TextLength(was))
 	}
 	return "Display of " + text
@@ -208,7 +207,7 @@ func (s *synthesiser) reference(was string) string {
 		s.keeps(ref.Type, code)
 	}
 	version := ref.Version
-	if version != "" && (!shortVersion.MatchString(version) || postcodeAlone.MatchString(version)) {
+	if version != "" && (!shortVersion().MatchString(version) || postcodeAlone().MatchString(version)) {
 		version = s.shaped(version)
 	} else if version != "" {
 		s.keeps(version, code)
@@ -289,9 +288,4 @@ func indented(raw []byte) []byte {
 	}
 	b.WriteByte('\n')
 	return b.Bytes()
-}
-
-// mustOnce compiles a pattern when it is first asked for: one that counts letters takes longer than the start of most commands.
-func mustOnce(pattern string) func() *regexp.Regexp {
-	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
 }

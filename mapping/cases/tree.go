@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"refbridge/config/pattern"
 	"refbridge/fhir"
 	"refbridge/mapping"
 )
@@ -28,7 +28,7 @@ func appendJSON(dst []byte, tree any) []byte {
 	return bytes.TrimSpace(b.Bytes())
 }
 
-var jsonNumber = regexp.MustCompile(`^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$`)
+var jsonNumber = pattern.MustOnce(`^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$`)
 
 // tree gives what a YAML node holds. Dates are texts as in FHIR, and so is what only YAML takes for a number (01).
 func (r *reader) tree(n *yaml.Node) any {
@@ -55,7 +55,7 @@ func (r *reader) tree(n *yaml.Node) any {
 		return nil
 	case tag == "!!bool":
 		return strings.EqualFold(n.Value, "true")
-	case (tag == "!!int" || tag == "!!float") && jsonNumber.MatchString(n.Value):
+	case (tag == "!!int" || tag == "!!float") && jsonNumber().MatchString(n.Value):
 		return json.Number(n.Value)
 	}
 	return n.Value
@@ -99,12 +99,12 @@ type pathStep struct {
 	index int // -1: the member itself
 }
 
-var stepShape = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*)(?:\[(\d{1,4})\]|\('([^']+)'\))?(?:\.|$)`)
+var stepShape = pattern.MustOnce(`^([A-Za-z_][A-Za-z0-9_]*)(?:\[(\d{1,4})\]|\('([^']+)'\))?(?:\.|$)`)
 
 func pathSteps(text string) ([]pathStep, bool) {
 	var out []pathStep
 	for text != "" {
-		m := stepShape.FindStringSubmatch(text)
+		m := stepShape().FindStringSubmatch(text)
 		if m == nil {
 			return nil, false
 		}

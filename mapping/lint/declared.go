@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"regexp"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"refbridge/config/pattern"
 	"refbridge/mapping"
 	"refbridge/sfdc/sobject"
 )
@@ -117,14 +117,14 @@ func (l *linter) beside(fsys fs.FS) error {
 }
 
 // inType is what the decoder says of our Go types.
-var inType = regexp.MustCompile(` (in|into) (type )?lint\.\w+`)
+var inType = pattern.MustOnce(` (in|into) (type )?lint\.\w+`)
 
 func readDeclared(src []byte) (declared, error) {
 	var own declared
 	d := yaml.NewDecoder(strings.NewReader(string(src)))
 	d.KnownFields(true)
 	if err := d.Decode(&own); err != nil {
-		return own, fmt.Errorf("read %s: %s", mapping.SnapshotFile, inType.ReplaceAllString(strings.TrimPrefix(err.Error(), "yaml: "), ""))
+		return own, fmt.Errorf("read %s: %s", mapping.SnapshotFile, inType().ReplaceAllString(strings.TrimPrefix(err.Error(), "yaml: "), ""))
 	}
 	for _, o := range own.Objects {
 		unnamed := func(f declaredField) bool { return !mapping.ValidObjectName(f.Name) || f.Type == "" }

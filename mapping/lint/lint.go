@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"refbridge/config/pattern"
 	"refbridge/config/spelling"
 	"refbridge/mapping"
 )
@@ -284,12 +284,12 @@ func readSource(name string, src []byte) *sourceText {
 }
 
 // tableKey is a line of a table that may not be YAML as a whole.
-var tableKey = regexp.MustCompile(`^(object|body|values):(\s|$)`)
+var tableKey = pattern.MustOnce(`^(object|body|values):(\s|$)`)
 
 // table tells whether the text is meant to be a table, or to hold value tables.
 func (s *sourceText) table() bool {
 	if s.root == nil {
-		return slices.ContainsFunc(s.lines, tableKey.MatchString)
+		return slices.ContainsFunc(s.lines, tableKey().MatchString)
 	}
 	return slices.ContainsFunc([]string{"object", "body", "values"}, func(key string) bool { return memberOf(s.root, key) != nil })
 }

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 
+	"refbridge/config/pattern"
 	"refbridge/config/spelling"
 	"refbridge/fhir/fhirpath"
 	"refbridge/mapping"
@@ -38,14 +38,14 @@ func (l *linter) paths(t *mapping.Table) *expander {
 }
 
 // variable finds the variables of a path, beside its texts and comments.
-var variable = regexp.MustCompile(`(?s)'(?:[^'\\]|\\.)*'|//[^\n]*|/\*.*?\*/|%(\w+)`)
+var variable = pattern.MustOnce(`(?s)'(?:[^'\\]|\\.)*'|//[^\n]*|/\*.*?\*/|%(\w+)`)
 
 // unusedLets looks at every text of the file, as a path with a fault reads its names too.
 func (l *linter) unusedLets(t *mapping.Table) {
 	read := map[string]bool{}
 	if s := l.report.sources[t.File]; s != nil {
 		for _, n := range s.scalars {
-			for _, m := range variable.FindAllStringSubmatch(n.Value, -1) {
+			for _, m := range variable().FindAllStringSubmatch(n.Value, -1) {
 				read[m[1]] = true
 			}
 		}

@@ -3,11 +3,11 @@ package lint
 import (
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
 
+	"refbridge/config/pattern"
 	"refbridge/fhir"
 	"refbridge/mapping"
 )
@@ -160,7 +160,7 @@ func printable(s string) string {
 	}, s)
 }
 
-var tenDigits = regexp.MustCompile(`[0-9]{3}[ \-]?[0-9]{3}[ \-]?[0-9]{4}`)
+var tenDigits = pattern.MustOnce(`[0-9]{3}[ \-]?[0-9]{3}[ \-]?[0-9]{4}`)
 
 // identity tells whether a run of digits is a valid NHS number that stands alone.
 func identity(s string, span []int) bool {
@@ -175,7 +175,7 @@ func identity(s string, span []int) bool {
 // masked hides what may be an NHS number, character for character.
 func masked(s string) string {
 	out := []byte(s)
-	for _, span := range tenDigits.FindAllStringIndex(s, -1) {
+	for _, span := range tenDigits().FindAllStringIndex(s, -1) {
 		if identity(s, span) {
 			copy(out[span[0]:span[1]], strings.Repeat("#", span[1]-span[0]))
 		}
@@ -195,7 +195,7 @@ func (l *linter) concepts(s *sourceText) []string {
 	}
 	for _, n := range s.scalars {
 		if strings.Contains(n.Value, mapping.SystemSNOMED) {
-			out = append(out, tenDigits.FindAllString(n.Value, -1)...)
+			out = append(out, tenDigits().FindAllString(n.Value, -1)...)
 		}
 	}
 	return slices.DeleteFunc(out, func(code string) bool { return !mapping.SNOMEDConcept(code) })
@@ -205,7 +205,7 @@ func (l *linter) concepts(s *sourceText) []string {
 func (l *linter) identities(s *sourceText) {
 	concepts := l.concepts(s)
 	for i, line := range s.lines {
-		for _, span := range tenDigits.FindAllStringIndex(line, -1) {
+		for _, span := range tenDigits().FindAllStringIndex(line, -1) {
 			if identity(line, span) && !slices.Contains(concepts, line[span[0]:span[1]]) {
 				at := mapping.Place{File: s.name, Line: i + 1, Column: len([]rune(line[:span[0]])) + 1}
 				l.warn("nhs-number", at, "", "the number may be a patient's NHS number", "tables are no place for patients: take it out")

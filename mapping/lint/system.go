@@ -1,12 +1,12 @@
 package lint
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"refbridge/config/pattern"
 	"refbridge/fhir"
 	"refbridge/mapping"
 )
@@ -31,13 +31,13 @@ func systemsOfNHS(sets *codeSets) []string {
 }
 
 // address is a URL that stands alone or in quotes.
-var address = regexp.MustCompile(`(?:^|['"])(https?://[^'"\s]+)(?:$|['"])`)
+var address = pattern.MustOnce(`(?:^|['"])(https?://[^'"\s]+)(?:$|['"])`)
 
 // systems warns of systems that are written almost like one of the NHS: they match nothing, and nobody is told.
 func (l *linter) systems(s *sourceText) {
 	known := systemsOfNHS(l.sets)
 	for _, n := range s.scalars {
-		for _, m := range address.FindAllStringSubmatchIndex(n.Value, -1) {
+		for _, m := range address().FindAllStringSubmatchIndex(n.Value, -1) {
 			url := n.Value[m[2]:m[3]]
 			if slices.Contains(known, url) {
 				continue

@@ -8,10 +8,10 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
+	"refbridge/config/pattern"
 	"refbridge/mapping"
 	"refbridge/sfdc/sobject"
 )
@@ -167,14 +167,14 @@ func count(into map[holdID]*Hold, faults mapping.Faults) {
 	}
 }
 
-var lengths = regexp.MustCompile(`\b[0-9]+ (characters|values)\b`)
+var lengths = pattern.MustOnce(`\b[0-9]+ (characters|values)\b`)
 
 // reason gives the message of a fault without the length of the value that it was about: the same reason for all.
 func reason(f mapping.Fault) string {
 	if f.Kind != mapping.TooLong && f.Kind != mapping.BadValue {
 		return f.Message
 	}
-	return lengths.ReplaceAllString(f.Message, "n $1")
+	return lengths().ReplaceAllString(f.Message, "n $1")
 }
 
 func reasons(faults mapping.Faults) []string {

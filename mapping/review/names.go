@@ -1,15 +1,15 @@
 package review
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
+	"refbridge/config/pattern"
 	"refbridge/mapping"
 )
 
 // variable is a %name in a path, or a text in quotes, in which a % is none.
-var variable = regexp.MustCompile(`'(?:[^'\\]|\\.)*'|%([A-Za-z][A-Za-z0-9]*)`)
+var variable = pattern.MustOnce(`'(?:[^'\\]|\\.)*'|%([A-Za-z][A-Za-z0-9]*)`)
 
 // builtIn gives the variables that refbridge sets, with others that the tables use and do not give.
 func builtIn(tables []table) []named {
@@ -62,7 +62,7 @@ func namesIn(t *mapping.Table, w *mapping.Row) []named {
 	}
 	var out []named
 	for _, p := range paths {
-		for _, m := range variable.FindAllStringSubmatch(p.Text, -1) {
+		for _, m := range variable().FindAllStringSubmatch(p.Text, -1) {
 			n := nameOf(t, m[1])
 			if n.Words != "" && !slices.Contains(out, n) {
 				out = append(out, n)
