@@ -176,8 +176,11 @@ const (
 
 func (w wanted) fits(c Resource) fit {
 	full := c.FullURL()
-	at, err := ParseReference(full)
-	restful := err == nil && at.Base != ""
+	var at Reference
+	if full != "" {
+		at, _ = ParseReference(full)
+	}
+	restful := at.Base != ""
 	sameName := w.literal && c.Type() == w.ref.Type && c.ID() == w.ref.ID
 	sameURL := full != "" && w.url != "" && sameURL(full, w.url)
 	switch {
