@@ -110,7 +110,7 @@ func NamesOf(names ...string) *Names {
 	for size < 4*len(names) {
 		size *= 2
 	}
-	s := &Names{slots: make([]uint16, size)}
+	s := &Names{slots: make([]uint16, size), names: make([]Name, 0, len(names))}
 	for i, name := range names {
 		n := NameOf(name)
 		s.names = append(s.names, n)

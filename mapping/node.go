@@ -129,8 +129,11 @@ func (r *Reader) Mapping(n *yaml.Node, what string, allowed ...string) map[strin
 func misspelt(n *yaml.Node, out map[string]*yaml.Node, allowed []string) (meant []string) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i].Value
+		if slices.Contains(allowed, key) {
+			continue
+		}
 		name := spelling.Nearest(key, allowed)
-		if name == "" || slices.Contains(allowed, key) || out[name] != nil {
+		if name == "" || out[name] != nil {
 			continue
 		}
 		meant = append(meant, name)

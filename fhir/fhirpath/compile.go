@@ -234,7 +234,7 @@ func (c *compiler) member(t *tree, in shape, limit int) (op, shape) {
 	m := newMember(t.name, limit)
 	c.walked(t, walkStep{kind: memberStep, member: m})
 	if in.types == nil || slices.ContainsFunc(in.types, abstract) {
-		if !m.known && !jsonName(t.name) || t.name == "resourceType" {
+		if !elementNamed(t.name) && !jsonName(t.name) || t.name == "resourceType" {
 			return c.noElement(t, "no resource has an element "+t.name, c.elementHint(t.name, elementNames()))
 		}
 		return m.run, shape{loose: in.loose, many: in.many}

@@ -164,18 +164,24 @@ func fitting(t typeID, n fhir.Node) typeID {
 	return t
 }
 
-// names is what the model knows under one element name, over all types.
+// names is what the model knows under the name of a choice, over all types; nothing for other elements.
 type names struct {
-	known    bool
-	suffixes []string // for a choice: the types as they stand behind the name in JSON, sorted
-	doubtful []string // names of the choice in JSON that are plain names of another element too (reasonReference)
+	suffixes []string    // the types as they stand behind the name in JSON, sorted
+	doubtful []string    // names of the choice in JSON that are plain names of another element too (reasonReference)
+	inJSON   *fhir.Names // the names of the choice in JSON, and those of their extensions
 }
 
-// elementsByName has the elements of all types by their names.
-var elementsByName = mustOnce(func() map[string][]elementRow {
-	out := make(map[string][]elementRow, len(modelElements)/2)
-	for _, e := range modelElements {
-		out[e.name] = append(out[e.name], e)
+// choicesByName has the choices of all types by their names. What is known of one is worked out when a path first has it.
+var choicesByName = mustOnce(func() map[string]func() names {
+	types := map[string][]typeID{}
+	for i := range modelElements {
+		if e := &modelElements[i]; e.count > 0 {
+			types[e.name] = append(types[e.name], e.types()...)
+		}
+	}
+	out := make(map[string]func() names, len(types))
+	for name, of := range types {
+		out[name] = mustOnce(func() names { return choiceOf(name, of) })
 	}
 	return out
 })
@@ -183,32 +189,38 @@ var elementsByName = mustOnce(func() map[string][]elementRow {
 // mustOnce makes something when it is first asked for, once.
 func mustOnce[T any](f func() T) func() T { return sync.OnceValue(f) }
 
-// named collects what is known under an element name.
+// named returns what is known under the name of an element.
 func named(name string) names {
+	if choice := choicesByName()[name]; choice != nil {
+		return choice()
+	}
+	return names{}
+}
+
+// choiceOf collects what is known of a choice that has these types.
+func choiceOf(name string, types []typeID) names {
 	var n names
-	var types []typeID
-	for _, e := range elementsByName()[name] {
-		n.known = true
-		if e.count == 0 {
-			continue
-		}
-		types = append(types, e.types()...)
-	}
-	if types == nil {
-		return n
-	}
-	slices.Sort(types)
-	for _, t := range slices.Compact(types) {
+	for _, t := range types {
 		n.suffixes = append(n.suffixes, capital(t.name()))
 	}
 	slices.Sort(n.suffixes)
 	n.suffixes = slices.Compact(n.suffixes)
-	for _, s := range n.suffixes {
-		if elementsByName()[name+s] != nil {
-			n.doubtful = append(n.doubtful, name+s)
+	for i := range modelElements {
+		if other := modelElements[i].name; strings.HasPrefix(other, name) && slices.Contains(n.suffixes, other[len(name):]) {
+			n.doubtful = append(n.doubtful, other)
 		}
 	}
+	var all []string
+	for _, s := range n.suffixes {
+		all = append(all, name+s, "_"+name+s)
+	}
+	n.inJSON = fhir.NamesOf(all...)
 	return n
+}
+
+// elementNamed reports whether any type has an element of the name.
+func elementNamed(name string) bool {
+	return slices.ContainsFunc(modelElements[:], func(e elementRow) bool { return e.name == name })
 }
 
 // jsonName tells whether a name is the JSON spelling of a choice (valueCoding).

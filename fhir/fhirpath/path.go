@@ -20,16 +20,8 @@ type member struct {
 }
 
 func newMember(name string, limit int) *member {
-	m := &member{name: name, limit: limit, names: named(name), plain: fhir.NameOf(name), under: fhir.NameOf("_" + name)}
-	if m.suffixes == nil {
-		return m
-	}
-	var all []string
-	for _, s := range m.suffixes {
-		all = append(all, name+s, "_"+name+s)
-	}
-	m.choices = fhir.NamesOf(all...)
-	return m
+	known := named(name)
+	return &member{name: name, limit: limit, names: known, choices: known.inJSON, plain: fhir.NameOf(name), under: fhir.NameOf("_" + name)}
 }
 
 // may tells whether ofType() behind a choice can be answered by the name that it has in JSON.
