@@ -195,8 +195,8 @@ func (w *Row) chosen(choices []string) Faults {
 	check(w.otherwise)
 	if w.Values != nil {
 		check(w.Values.rest)
-		for i := range w.Values.Codes {
-			check(w.Values.Codes[i].is)
+		for i := range w.Values.listed {
+			check(w.Values.listed[i].to)
 		}
 	}
 	return faults

@@ -152,7 +152,7 @@ func (t *Transform) dated(f func(*Mapper, string) (string, *trouble)) {
 
 // noInstant is the trouble with an element of type instant that holds less than one; nil where it holds one, or is of another type.
 func noInstant(i fhirpath.Item) *trouble {
-	if len(i.Text()) > len(time.DateOnly) || i.Type() != "FHIR.instant" {
+	if len(i.Text()) > len(time.DateOnly) || !i.OfType("instant") {
 		return nil
 	}
 	return &trouble{BadValue, fmt.Sprintf("a text of %d characters is not a FHIR instant", utf8.RuneCountInString(i.Text())),

@@ -22,6 +22,7 @@ type ValueTable struct {
 	Unlisted   string         // hold, keep, none, or "" where other holds the value
 	Other      sobject.Value  // of unlisted: {to: …}
 	Codes      []CodeRow      // as written
+	listed     []listed       // parallel to Codes: what a look-up reads of them
 	byCode     map[string]int // the place of the last row of a code
 	columns    []string       // of a table that gives several values for a code; to is the first of them
 	views      []*ValueTable  // parallel to columns: the table with one of its values, named table.column
@@ -31,14 +32,19 @@ type ValueTable struct {
 // Coding is a code of a code system; an element of type code has no system.
 type Coding struct{ System, Code string }
 
-// CodeRow is one code of a value table. What a look-up reads stands together.
+// CodeRow is one code of a value table.
 type CodeRow struct {
 	Coding
-	before  int      // the place of the row before with the same code, -1 where there is none
-	is      constant // to
 	To      sobject.Value
 	Purpose string
 	Place
+}
+
+// listed is what a look-up reads of a row. It stands apart from the rest, so that a table of some hundred codes stays in the cache.
+type listed struct {
+	system string
+	to     constant
+	before int // the place of the row before with the same code, -1 where there is none
 }
 
 // constant is a value that a table writes down, ready to be used.
@@ -94,7 +100,8 @@ func (r *Reader) valueTable(name, n *yaml.Node) *ValueTable {
 	}
 	codes := r.List(m["codes"], "codes")
 	for _, t := range append([]*ValueTable{v}, v.views...) {
-		t.Codes, t.byCode = make([]CodeRow, 0, len(codes)), make(map[string]int, len(codes))
+		t.Codes, t.listed = make([]CodeRow, 0, len(codes)), make([]listed, 0, len(codes))
+		t.byCode = make(map[string]int, len(codes))
 	}
 	for _, item := range codes {
 		r.codeRow(v, item, system)
@@ -154,12 +161,13 @@ func (r *Reader) codeRow(v *ValueTable, n *yaml.Node, system string) {
 }
 
 func (v *ValueTable) add(row CodeRow, to sobject.Value) {
-	row.To, row.is, row.before = to, constantOf(to), -1
-	if have, listed := v.byCode[v.spelt(row.Code)]; listed {
-		row.before = have
+	row.To = to
+	l := listed{row.System, constantOf(to), -1}
+	if have, again := v.byCode[v.spelt(row.Code)]; again {
+		l.before = have
 	}
 	v.byCode[v.spelt(row.Code)] = len(v.Codes)
-	v.Codes = append(v.Codes, row)
+	v.Codes, v.listed = append(v.Codes, row), append(v.listed, l)
 }
 
 // constant gives the value that a table writes down: an unquoted true or false is a checkbox, all else is text.
@@ -190,20 +198,20 @@ func (v *ValueTable) Find(c Coding) (CodeRow, bool) {
 
 // index gives the place of a code in Codes, -1 where there is none.
 func (v *ValueTable) index(c Coding) int {
-	last, listed := v.byCode[v.spelt(c.Code)]
-	if !listed {
+	last, known := v.byCode[v.spelt(c.Code)]
+	if !known {
 		return -1
 	}
 	anywhere, same := -1, true
-	for at := last; at >= 0; at = v.Codes[at].before {
-		row := &v.Codes[at]
-		if row.System == c.System {
+	for at := last; at >= 0; at = v.listed[at].before {
+		row := &v.listed[at]
+		if row.system == c.System {
 			return at
 		}
-		if row.System == "" {
+		if row.system == "" {
 			anywhere = at
 		}
-		same = same && (at == last || row.To.Equal(v.Codes[last].To))
+		same = same && (at == last || v.Codes[at].To.Equal(v.Codes[last].To))
 	}
 	if c.System == "" && same {
 		return last
@@ -215,7 +223,7 @@ func (v *ValueTable) index(c Coding) int {
 func (v *ValueTable) lookup(codings []Coding) (constant, bool) {
 	for _, c := range codings {
 		if at := v.index(c); at >= 0 {
-			return v.Codes[at].is, true
+			return v.listed[at].to, true
 		}
 	}
 	switch v.Unlisted {

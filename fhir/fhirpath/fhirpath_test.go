@@ -140,6 +140,9 @@ func TestTypesFollowTheModelAndElseTheJSON(t *testing.T) {
 		require.NoError(t, err, expression)
 		require.Len(t, got, 1, expression)
 		assert.Equal(t, want, got[0].Type(), expression)
+		name, element := strings.CutPrefix(want, "FHIR.")
+		assert.Equal(t, element, got[0].OfType(name), expression)
+		assert.False(t, got[0].OfType("instants"), expression)
 	}
 }
 

@@ -170,6 +170,17 @@ func (i Item) Type() string {
 	return "FHIR." + guess(i.node)
 }
 
+// OfType reports whether the item is an element of a type of FHIR, such as instant, as Type names it.
+func (i Item) OfType(name string) bool {
+	if i.kind != nodeKind || !i.node.Exists() {
+		return false
+	}
+	if t := typeOf(i.node); t != 0 {
+		return t.name() == name
+	}
+	return guess(i.node) == name
+}
+
 // guess names the type of a node that the model does not know.
 func guess(n fhir.Node) string {
 	switch n.Kind() {

@@ -10,9 +10,9 @@ import (
 // member is the step to an element.
 type member struct {
 	plain   fhir.Name
-	under   fhir.Name   // of the extensions of a primitive: _name
 	choices *fhir.Names // of a choice: its names in JSON, and those of their extensions
 	want    *wantedType // of a choice in a walk: the only type that is wanted
+	under   fhir.Name   // of the extensions of a primitive: _name
 	exact   fhir.Name   // then: its name in JSON
 	limit   int         // how many items are wanted at most, 0 for all
 	name    string
