@@ -177,7 +177,10 @@ func TestWhatIsPlannedForARowInDoubtThatIsNotThere(t *testing.T) {
 		require.NoError(t, err, c.name)
 		assert.Equal(t, c.fate, out.Steps[0].Fate, c.name)
 		assert.Equal(t, c.does, out.Steps[0].Outcome(), c.name)
-		assert.Len(t, out.Steps[0].Writes[0].closes, c.closes, c.name)
+		w := out.Steps[0].Writes[0]
+		assert.Len(t, w.closes, c.closes, c.name)
+		assert.Equal(t, s.removed[theCSR].ID, w.Known.Record.ID, "%s: what is known of it is what was seen of it", c.name)
+		assert.Equal(t, c.fate == ledger.Dead, w.Known.Deleted, c.name)
 	}
 }
 

@@ -29,9 +29,18 @@ func (c *comparison) gone(ctx context.Context, s *Step) error {
 		return c.buried(ctx, s, old)
 	}
 	for _, row := range old {
+		if s.produces(row) || (owner{row.Source, row.Ref}) != ownerOf(s) {
+			continue // another source record may have it by now
+		}
+		if valueless(row) {
+			if err := c.unknownRow(ctx, s, row); err != nil {
+				return err
+			}
+			continue
+		}
 		fields := c.planner.Tables.Gone(likely(row))
-		if len(fields) == 0 || s.produces(row) || (owner{row.Source, row.Ref}) != ownerOf(s) {
-			continue // nothing to be marked, or another source record has it by now
+		if len(fields) == 0 {
+			continue // nothing to be marked
 		}
 		if err := c.drop(ctx, s, row, fields); err != nil {
 			return err
@@ -42,6 +51,31 @@ func (c *comparison) gone(ctx context.Context, s *Step) error {
 
 func (s *Step) produces(row ledger.Row) bool {
 	return slices.ContainsFunc(s.Writes, func(w *Write) bool { return w.Object == row.Object && w.Key.Value == row.Key })
+}
+
+// valueless reports whether nothing is known of a row but that it may be there: an older refbridge kept no values of what it meant.
+func valueless(row ledger.Row) bool {
+	return (!row.Known || row.Image.Unseen) && !slices.ContainsFunc(row.Open, func(in ledger.Intent) bool { return in.Meant.Object != "" }) && len(row.Open) > 0
+}
+
+// unknownRow looks for a row of which nothing is known, and that the source does not have any more. Where it is there, a person must say what
+// becomes of it: whether it is ours is not known.
+func (c *comparison) unknownRow(ctx context.Context, s *Step, row ledger.Row) error {
+	read := c.planner.Now()
+	rows, err := c.planner.Target.Retrieve(ctx, selections(c.planner.Tables.Objects(), map[string][]string{row.Object: {row.Key}})...)
+	if err != nil {
+		return c.planner.refused(ctx, err, "read what is there")
+	}
+	w := &Write{Action: Same, Object: row.Object, Key: sobject.Key{Value: row.Key}}
+	w.remember(row, read)
+	if len(rows) == 1 && len(c.planner.Tables.Gone(rows[0])) > 0 {
+		w.Key, w.Have, w.Image.ID = rows[0].Key, rows[0], rows[0].ID
+		w.see(row, rows[0])
+		s.holdFirst(ledger.Reason{Code: codeUnclearValue, Text: row.Object + " " + row.Key + " may have been made by a write of an older refbridge " +
+			"whose outcome nobody saw, and the source does not have it any more; look at it in Salesforce, and mark it there"}, c.planner.Now().Add(nextRun))
+	}
+	s.Writes = append(s.Writes, w)
+	return nil
 }
 
 // likely returns a row as it most likely is: its image, or without one what was meant last.

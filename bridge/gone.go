@@ -74,6 +74,12 @@ func (c *comparison) buried(ctx context.Context, s *Step, rows []ledger.Row) err
 		if !c.planner.Tables.Marks(row.Object) {
 			continue // shared records are not the deleted one's
 		}
+		if valueless(row) {
+			if err := c.unknownRow(ctx, s, row); err != nil {
+				return err
+			}
+			continue
+		}
 		read := c.planner.Now()
 		like := likely(row)
 		like.Fields = fieldsOf(row)
