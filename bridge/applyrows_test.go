@@ -324,6 +324,7 @@ func TestWhatIsSettledOfAStep(t *testing.T) {
 		{"held, while the lane halts", Step{Fate: ledger.Held, Reason: held, Next: noon}, ErrHalted, ledger.Held, noon},
 		{"held, with a flag that was not written before the lane halted", Step{Fate: ledger.Held, Reason: held, Next: noon, Ahead: []*Write{{Object: csrType}}}, ErrHalted, "", time.Time{}},
 		{"held, with a flag, and the lane goes on", Step{Fate: ledger.Held, Reason: held, Next: noon, Ahead: []*Write{{Object: csrType}}}, nil, ledger.Held, noon},
+		{"held, with a flag that was written before the lane halted", Step{Fate: ledger.Held, Reason: held, Next: noon, Ahead: []*Write{{Object: csrType, Action: Update}}}, ErrHalted, ledger.Held, noon},
 		{"dead", Step{Fate: ledger.Dead}, nil, ledger.Dead, time.Time{}},
 		{"superseded", Step{Fate: ledger.Superseded}, nil, ledger.Superseded, time.Time{}},
 		{"unknown", Step{Fate: ledger.Unknown}, nil, ledger.Unknown, time.Time{}},
@@ -338,7 +339,10 @@ func TestWhatIsSettledOfAStep(t *testing.T) {
 	} {
 		b := &bench{}
 		c.step.Work = work
-		run := applying{Applier: &Applier{Journal: b, Now: func() time.Time { return noon }}, plan: Plan{Steps: []*Step{&c.step}}}
+		run := applying{Applier: &Applier{Journal: b, Now: func() time.Time { return noon }}, plan: Plan{Steps: []*Step{&c.step}}, stopped: map[*Write]bool{}}
+		for _, w := range c.step.Ahead {
+			run.stopped[w] = w.Action == Update // written before the lane halted
+		}
 		res, err := run.settle(t.Context(), c.halted)
 		assert.Equal(t, c.halted, err, c.name)
 		got := settlementOf(b.settled, work.Ref)
