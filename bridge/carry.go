@@ -51,38 +51,85 @@ func (r *Reconciler) one(ctx context.Context, w ledger.Writeback) (ledger.Writeb
 		return ledger.Reported, ofMapping(err, ledger.Work{}).reason, nil
 	case err != nil:
 		return "", ledger.Reason{}, err
-	case d.doubt:
-		return "", ledger.Reason{}, nil // nothing is carried while the record is in doubt
-	case d.agreed && w.State != ledger.Approved:
-		return ledger.Done, ledger.Reason{}, nil // sent before, and the source has it by now
-	case d.op.Name == "" || digestOf(d.op) != w.Digest:
-		// Not what was approved any more. What Salesforce asks for now has a row of its own.
-		return ledger.Refused, ledger.Reason{Code: codeWithdrawn, Text: "Salesforce does not ask for it any more"}, r.proposeAgain(ctx, d)
-	}
-	if state, reason := r.permitted(d.op.Name); state == ledger.Reported {
-		return state, reason, nil
 	}
 	held, err := r.held(ctx, w.Ref)
-	if err != nil || undecided(held, "") {
-		return "", ledger.Reason{}, err // a person chooses between both sides first
-	}
-	version, moved, err := r.moved(ctx, w)
-	switch {
-	case stopped(ctx, err):
+	if err != nil {
 		return "", ledger.Reason{}, err
-	case err != nil:
-		return unread(w, err, r.Now())
-	case w.State != ledger.Approved && version.Version != w.Ref.Version:
-		return ledger.Reported, ledger.Reason{Code: codeUnknownOutcome, Text: "it was sent once, nobody saw the answer, and the source has changed " +
-			"since: compare both sides; an edit in Salesforce sends it anew"}, nil
-	case moved && len(held) > 0: // the new one is known, and waits for something else
-		return "", ledger.Reason{}, nil
-	case moved:
-		// The user acted on an older state. The new one is synced first; then both sides are compared again.
-		return "", ledger.Reason{}, r.sight(ctx, w.Ref)
 	}
-	d.op.On = version
-	return r.send(ctx, w, d)
+	n := r.before(w, d, held)
+	if n.do == readSource {
+		version, moved, err := r.moved(ctx, w)
+		switch {
+		case stopped(ctx, err):
+			return "", ledger.Reason{}, err
+		case err != nil:
+			return unread(w, err, r.Now())
+		}
+		d.op.On = version
+		n = after(w, held, version.Version, moved)
+	}
+	switch n.do {
+	case compareAgain:
+		return n.state, n.reason, r.proposeAgain(ctx, d)
+	case syncFirst:
+		return n.state, n.reason, r.sight(ctx, w.Ref)
+	case sendNow:
+		return r.send(ctx, w, d)
+	}
+	return n.state, n.reason, nil
+}
+
+// backNext is what becomes of a write-back now.
+type backNext struct {
+	state  ledger.WritebackState // empty: it stays as it is
+	reason ledger.Reason
+	do     backDo
+}
+
+// backDo is what is done for a write-back next.
+type backDo int
+
+const (
+	nothing      backDo = iota
+	readSource          // it is still asked for: what the source says now decides
+	compareAgain        // what the record asks for instead is noted
+	syncFirst           // the source has changed: its news is synced, then both sides are compared again
+	sendNow
+)
+
+// before judges a write-back by what Salesforce asks for now.
+func (r *Reconciler) before(w ledger.Writeback, d decided, held []ledger.Entry) backNext {
+	switch {
+	case d.doubt:
+		return backNext{} // nothing is carried while the record is in doubt
+	case d.agreed && w.State != ledger.Approved:
+		return backNext{state: ledger.Done} // sent before, and the source has it by now
+	case d.op.Name == "" || digestOf(d.op) != w.Digest:
+		// Not what was approved any more. What Salesforce asks for now has a row of its own.
+		return backNext{ledger.Refused, ledger.Reason{Code: codeWithdrawn, Text: "Salesforce does not ask for it any more"}, compareAgain}
+	}
+	if state, reason := r.permitted(d.op.Name); state == ledger.Reported {
+		return backNext{state: state, reason: reason}
+	}
+	if undecided(held, "") {
+		return backNext{} // a person chooses between both sides first
+	}
+	return backNext{do: readSource}
+}
+
+// after judges a write-back that is asked for by what the source says now: its version, and whether its content is another than what
+// was last synced.
+func after(w ledger.Writeback, held []ledger.Entry, version string, moved bool) backNext {
+	switch {
+	case w.State != ledger.Approved && version != w.Ref.Version:
+		return backNext{state: ledger.Reported, reason: ledger.Reason{Code: codeUnknownOutcome, Text: "it was sent once, nobody saw the answer, and the source has changed " +
+			"since: compare both sides; an edit in Salesforce sends it anew"}}
+	case moved && len(held) > 0: // the new one is known, and waits for something else
+		return backNext{}
+	case moved:
+		return backNext{do: syncFirst}
+	}
+	return backNext{do: sendNow}
 }
 
 func (r *Reconciler) send(ctx context.Context, w ledger.Writeback, d decided) (ledger.WritebackState, ledger.Reason, error) {
@@ -151,9 +198,17 @@ func (r *Reconciler) decideAgain(ctx context.Context, w ledger.Writeback) (decid
 		return decided{}, r.halted(ctx, err, "retrieve "+o.Name)
 	}
 	known, err := r.Ledger.Rows(ctx, w.Object, []string{w.Key})
-	row := known[w.Key]
-	if err != nil || len(rows) != 1 || len(row.Open) == 0 && (!row.Known || row.Image.Unseen) {
+	if err != nil {
 		return decided{}, err
+	}
+	return r.asksFor(w, o, known[w.Key], rows)
+}
+
+// asksFor is what a row asks for now. rows is what Salesforce has of it. Where that is nothing, or nobody knows what refbridge wrote
+// there, it asks for nothing.
+func (r *Reconciler) asksFor(w ledger.Writeback, o mapping.Object, row ledger.Row, rows []sobject.Record) (decided, error) {
+	if len(rows) != 1 || len(row.Open) == 0 && (!row.Known || row.Image.Unseen) {
+		return decided{}, nil
 	}
 	d := decided{object: o, fields: r.Tables.BackFields(o.Name), row: row, now: rows[0], doubt: len(row.Open) > 0}
 	is, _ := rows[0].Get(w.Field)
