@@ -109,7 +109,7 @@ func TestHowFarAWatchIs(t *testing.T) {
 		{"the newest again", []sobject.Record{row("a", -60), row("b", 0)}, at(0)},
 		{"a newer one", []sobject.Record{row("a", -60), row("b", 5)}, at(5)},
 	} {
-		_, next := seen{newest: at(0), looked: at(0)}.news(c.listed, at(60))
+		_, next := newsOf(t, seen{newest: at(0), looked: at(0)}, c.listed, at(60))
 		assert.True(t, c.newest.Equal(next.newest), "%s: %s", c.about, next.newest)
 		assert.True(t, at(60).Equal(next.looked), c.about)
 	}

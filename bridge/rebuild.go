@@ -108,24 +108,26 @@ func (f *Flow) rebuilt(ctx context.Context, rows int) error {
 func (r *rebuild) object(ctx context.Context, o mapping.Object) error {
 	f := r.flow
 	sel := sfdc.Selection{Object: o.Name, KeyField: o.KeyField, Refs: o.Refs}
-	listed, err := f.Recovery.Target.Changed(ctx, sfdc.Selection{Object: o.Name, KeyField: o.KeyField}, time.Time{}, f.Name+".")
+	there := map[string]bool{}
+	var failed error // of the ledger, or judged
+	err := f.Recovery.Target.Changed(ctx, sfdc.Selection{Object: o.Name, KeyField: o.KeyField}, time.Time{}, f.Name+".", func(page []sobject.Record) error {
+		for chunk := range slices.Chunk(page, batchSize) {
+			sel.Keys, sel.Fields = nil, o.Fields
+			for _, row := range chunk {
+				sel.Keys = append(sel.Keys, row.Key.Value)
+				there[row.Key.Value] = true
+			}
+			if failed = r.some(ctx, sel); failed != nil {
+				return failed
+			}
+		}
+		return nil
+	})
+	if failed != nil {
+		return failed
+	}
 	if err != nil {
 		return readRefused(ctx, err, "list rows of "+o.Name, f.Now())
-	}
-	there := map[string]bool{}
-	for chunk := range slices.Chunk(listed, batchSize) {
-		sel.Keys, sel.Fields = nil, o.Fields
-		for _, row := range chunk {
-			sel.Keys = append(sel.Keys, row.Key.Value)
-			there[row.Key.Value] = true
-		}
-		rows, err := f.Recovery.Target.Retrieve(ctx, sel)
-		if err != nil {
-			return readRefused(ctx, err, "read rows of "+o.Name, f.Now())
-		}
-		if err := r.takeOver(ctx, rows, false); err != nil {
-			return err
-		}
 	}
 	sel.Keys, sel.Fields = nil, parentFields(o)
 	gone, err := f.Recovery.Target.DeletedUnder(ctx, sel, f.Name+".")
@@ -133,6 +135,15 @@ func (r *rebuild) object(ctx context.Context, o mapping.Object) error {
 		return readRefused(ctx, err, "list deleted rows of "+o.Name, f.Now())
 	}
 	return r.takeOver(ctx, slices.DeleteFunc(gone, func(row sobject.Record) bool { return there[row.Key.Value] }), true)
+}
+
+// some takes over the rows with some keys.
+func (r *rebuild) some(ctx context.Context, sel sfdc.Selection) error {
+	rows, err := r.flow.Recovery.Target.Retrieve(ctx, sel)
+	if err != nil {
+		return readRefused(ctx, err, "read rows of "+sel.Object, r.flow.Now())
+	}
+	return r.takeOver(ctx, rows, false)
 }
 
 // parentFields are those fields of an object that point to a record of ours.

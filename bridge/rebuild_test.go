@@ -224,11 +224,11 @@ func (f *failingTarget) Retrieve(ctx context.Context, s ...sfdc.Selection) ([]so
 	return f.Client.Retrieve(ctx, s...)
 }
 
-func (f *failingTarget) Changed(ctx context.Context, s sfdc.Selection, since time.Time, prefix string) ([]sobject.Record, error) {
+func (f *failingTarget) Changed(ctx context.Context, s sfdc.Selection, since time.Time, prefix string, take func([]sobject.Record) error) error {
 	if err := f.ask(); err != nil {
-		return nil, err
+		return err
 	}
-	return f.Client.Changed(ctx, s, since, prefix)
+	return f.Client.Changed(ctx, s, since, prefix, take)
 }
 
 func (f *failingTarget) DeletedUnder(ctx context.Context, s sfdc.Selection, prefix string) ([]sobject.Record, error) {

@@ -33,7 +33,7 @@ const (
 // watcher gives what changed in Salesforce.
 type watcher interface {
 	target
-	Changed(ctx context.Context, s sfdc.Selection, since time.Time, keyPrefix string) ([]sobject.Record, error)
+	Changed(ctx context.Context, s sfdc.Selection, since time.Time, keyPrefix string, take func([]sobject.Record) error) error
 }
 
 // reader reads the current version of a record at its source, whole, with the version that was read.

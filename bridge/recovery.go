@@ -31,7 +31,7 @@ type recoveryTarget interface {
 
 // lister lists rows by the beginning of their keys: those that are there, and those that somebody deleted.
 type lister interface {
-	Changed(ctx context.Context, s sfdc.Selection, since time.Time, keyPrefix string) ([]sobject.Record, error)
+	Changed(ctx context.Context, s sfdc.Selection, since time.Time, keyPrefix string, take func([]sobject.Record) error) error
 	DeletedUnder(ctx context.Context, s sfdc.Selection, keyPrefix string) ([]sobject.Record, error)
 }
 
@@ -235,17 +235,24 @@ func (f *Flow) fresh(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
+// errEnough ends a list of rows of which the first says all.
+var errEnough = errors.New("enough")
+
 // rowsThere reports whether Salesforce has a row under the lane's keys that the ledger does not know.
 func (f *Flow) rowsThere(ctx context.Context) (bool, error) {
 	for _, o := range f.Planner.Tables.Objects() {
-		rows, err := f.Recovery.Target.Changed(ctx, sfdc.Selection{Object: o.Name, KeyField: o.KeyField}, time.Time{}, f.Name+".")
-		if err != nil {
-			return false, readRefused(ctx, err, "list rows of "+o.Name, f.Now())
-		}
-		if len(rows) == 0 {
+		oldest := ""
+		err := f.Recovery.Target.Changed(ctx, sfdc.Selection{Object: o.Name, KeyField: o.KeyField}, time.Time{}, f.Name+".", func(rows []sobject.Record) error {
+			oldest = rows[0].Key.Value
+			return errEnough
+		})
+		if oldest == "" && err == nil {
 			continue
 		}
-		known, err := f.Ledger.Rows(ctx, o.Name, []string{rows[0].Key.Value})
+		if !errors.Is(err, errEnough) {
+			return false, readRefused(ctx, err, "list rows of "+o.Name, f.Now())
+		}
+		known, err := f.Ledger.Rows(ctx, o.Name, []string{oldest})
 		if err != nil || len(known) == 0 {
 			return err == nil, err
 		}

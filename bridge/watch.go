@@ -67,37 +67,63 @@ func (s seen) until() time.Time {
 	return s.newest.Add(-time.Second)
 }
 
-// news returns the keys of the listed rows that have to be read, and how far the watch is then. Rows are listed by their stamps,
-// oldest first. Where the overlap is not as it was (a late commit, a row edited since, one that is gone), all of it is read.
-func (s seen) news(listed []sobject.Record, now time.Time) ([]string, seen) {
-	next := s
-	next.looked = now.UTC().Truncate(time.Second)
-	if n := len(listed); n > 0 && listed[n-1].Modified.After(s.newest) {
-		next.newest = listed[n-1].Modified
+// look takes the listed rows, oldest first, and says which have to be read. It remembers those near the newest, and those of the last
+// overlap until it is past them: one that is not as it was (a late commit, a row edited since, one that is gone) is read whole.
+type look struct {
+	last    seen
+	newest  time.Time
+	overlap []sobject.Record // of the last look, as it is now
+	decided bool             // whether the overlap is as it was
+	recent  []sobject.Record
+}
+
+func (s seen) look() *look { return &look{last: s, newest: s.newest, decided: s.overlap == ""} }
+
+// take returns the keys of those rows of a page that have to be read.
+func (l *look) take(page []sobject.Record) (keys []string) {
+	for _, row := range page {
+		if row.Modified.After(l.newest) {
+			l.newest = row.Modified
+		}
+		l.recent = append(l.recent, row)
+		if !l.decided && !row.Modified.After(l.last.until()) {
+			l.overlap = append(l.overlap, row)
+			continue
+		}
+		keys = append(append(keys, l.decide()...), row.Key.Value)
 	}
-	next.overlap = stampsOf(within(listed, next.since(), next.until()))
-	fresh := listed
-	if s.overlap != "" && stampsOf(within(listed, s.since(), s.until())) == s.overlap {
-		fresh = listed[len(within(listed, time.Time{}, s.until())):]
+	l.recent = within(l.recent, l.newest.Add(-watchOverlap), l.newest)
+	return keys
+}
+
+// decide returns the keys of the last overlap where it is not as it was.
+func (l *look) decide() (keys []string) {
+	if !l.decided && stampsOf(within(l.overlap, l.last.since(), l.last.until())) != l.last.overlap {
+		for _, row := range l.overlap {
+			keys = append(keys, row.Key.Value)
+		}
 	}
-	keys := make([]string, len(fresh))
-	for i, row := range fresh {
-		keys[i] = row.Key.Value
-	}
+	l.decided, l.overlap = true, nil
+	return keys
+}
+
+// end returns what is left to read when nothing more is listed, and how far the watch is then.
+func (l *look) end(now time.Time) ([]string, seen) {
+	keys := l.decide()
+	next := l.last
+	next.looked, next.newest = now.UTC().Truncate(time.Second), l.newest
+	next.overlap = stampsOf(within(l.recent, next.since(), next.until()))
 	return keys, next
 }
 
 // within returns the rows stamped between two moments, both included.
-func within(listed []sobject.Record, from, to time.Time) []sobject.Record {
-	first := slices.IndexFunc(listed, func(r sobject.Record) bool { return !r.Modified.Before(from) })
-	if first < 0 {
-		return nil
+func within(listed []sobject.Record, from, to time.Time) (out []sobject.Record) {
+	for _, row := range listed {
+		if !row.Modified.Before(from) && !row.Modified.After(to) {
+			out = append(out, row)
+		}
 	}
-	end := first
-	for end < len(listed) && !listed[end].Modified.After(to) {
-		end++
-	}
-	return listed[first:end]
+	return out
 }
 
 func stampsOf(rows []sobject.Record) string {
@@ -116,23 +142,39 @@ func (r *Reconciler) watch(ctx context.Context, o mapping.Object) error {
 	if err != nil {
 		return err
 	}
-	before := parseSeen(text)
-	listed, err := r.Target.Changed(ctx, sfdc.Selection{Object: o.Name, KeyField: o.KeyField}, before.since(), r.Flow+".")
+	l := parseSeen(text).look()
+	var failed error // of what was listed
+	read := func(keys []string) error {
+		for chunk := range slices.Chunk(keys, planBatch) {
+			if failed = r.changed(ctx, o, chunk); failed != nil {
+				return failed
+			}
+		}
+		return nil
+	}
+	err = r.Target.Changed(ctx, sfdc.Selection{Object: o.Name, KeyField: o.KeyField}, l.last.since(), r.Flow+".",
+		func(page []sobject.Record) error { return read(l.take(page)) })
+	if failed != nil {
+		return failed
+	}
 	if err != nil {
 		return r.halted(ctx, err, "list changes of "+o.Name)
 	}
-	keys, next := before.news(listed, r.Now())
-	for chunk := range slices.Chunk(keys, planBatch) {
-		rows, err := r.Target.Retrieve(ctx, sfdc.Selection{Object: o.Name, KeyField: o.KeyField, Keys: chunk, Fields: o.Fields, Refs: o.Refs})
-		if err != nil {
-			return r.halted(ctx, err, "read changes of "+o.Name)
-		}
-		if err := r.compare(ctx, o, rows); err != nil {
-			return err
-		}
+	keys, next := l.end(r.Now())
+	if err := read(keys); err != nil {
+		return err
 	}
 	if next.newest.IsZero() {
 		return nil
 	}
 	return r.Ledger.SetCursor(ctx, r.Flow, ledger.Cursor{Name: name, Value: next.String()})
+}
+
+// changed compares rows that changed.
+func (r *Reconciler) changed(ctx context.Context, o mapping.Object, keys []string) error {
+	rows, err := r.Target.Retrieve(ctx, sfdc.Selection{Object: o.Name, KeyField: o.KeyField, Keys: keys, Fields: o.Fields, Refs: o.Refs})
+	if err != nil {
+		return r.halted(ctx, err, "read changes of "+o.Name)
+	}
+	return r.compare(ctx, o, rows)
 }

@@ -1,10 +1,12 @@
 package bridge
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"refbridge/sfdc/sobject"
 )
@@ -20,9 +22,37 @@ func rowsAt(stamps ...any) []sobject.Record {
 	return out
 }
 
+// newsOf is what a look says of the listed rows, in whatever pages they come.
+func newsOf(t *testing.T, s seen, listed []sobject.Record, now time.Time) (keys []string, next seen) {
+	t.Helper()
+	for size := 1; size <= len(listed)+1; size++ {
+		l := s.look()
+		var got []string
+		for page := range slices.Chunk(listed, size) {
+			got = append(got, l.take(page)...)
+		}
+		rest, end := l.end(now)
+		if got = append(got, rest...); size == 1 {
+			keys, next = got, end
+			continue
+		}
+		assert.Equal(t, keys, got, "pages of %d", size)
+		assert.Equal(t, next, end, "pages of %d", size)
+	}
+	return keys, next
+}
+
+func TestFinding_code_T15_ALookRemembersOnlyWhatIsNearTheNewestRow(t *testing.T) {
+	l := seen{}.look()
+	for second := 0; second < 100_000; second++ {
+		l.take(rowsAt("k", second))
+		require.LessOrEqual(t, len(l.recent)+len(l.overlap), 301, "five minutes of rows, one a second")
+	}
+}
+
 func TestFinding_cost_P9_TheNextLookReadsWhatIsNewsAndNothingElse(t *testing.T) {
 	noon := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
-	_, first := seen{}.news(rowsAt("a", 0, "b", 60, "c", 120), noon.Add(5*time.Minute))
+	_, first := newsOf(t, seen{}, rowsAt("a", 0, "b", 60, "c", 120), noon.Add(5*time.Minute))
 	assert.Equal(t, first, parseSeen(first.String()))
 	for _, c := range []struct {
 		name   string
@@ -37,13 +67,13 @@ func TestFinding_cost_P9_TheNextLookReadsWhatIsNewsAndNothingElse(t *testing.T) 
 		{"an edit of a row became visible late, and the newest stays", rowsAt("b", 60, "a", 90, "c", 120), []string{"b", "a", "c"}},
 		{"a row was deleted", rowsAt("a", 0, "c", 120), []string{"a", "c"}},
 	} {
-		keys, next := first.news(c.listed, noon.Add(10*time.Minute))
+		keys, next := newsOf(t, first, c.listed, noon.Add(10*time.Minute))
 		if c.want == nil {
 			assert.Empty(t, keys, c.name)
 		} else {
 			assert.Equal(t, c.want, keys, c.name)
 		}
-		again, _ := next.news(c.listed, noon.Add(20*time.Minute))
+		again, _ := newsOf(t, next, c.listed, noon.Add(20*time.Minute))
 		assert.Empty(t, again, "%s: the look after that", c.name)
 	}
 }
@@ -51,10 +81,10 @@ func TestFinding_cost_P9_TheNextLookReadsWhatIsNewsAndNothingElse(t *testing.T) 
 func TestTheSecondOfTheNewestRowIsReadOnceMore(t *testing.T) {
 	noon := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
 	rows := rowsAt("a", 0, "b", 60, "c", 120, "d", 120)
-	_, first := seen{}.news(rows, noon.Add(121*time.Second))
-	keys, second := first.news(rows, noon.Add(10*time.Minute))
+	_, first := newsOf(t, seen{}, rows, noon.Add(121*time.Second))
+	keys, second := newsOf(t, first, rows, noon.Add(10*time.Minute))
 	assert.Equal(t, []string{"c", "d"}, keys, "one of them may have been edited in the second in which it was read")
-	keys, _ = second.news(rows, noon.Add(20*time.Minute))
+	keys, _ = newsOf(t, second, rows, noon.Add(20*time.Minute))
 	assert.Empty(t, keys)
 }
 

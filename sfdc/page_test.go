@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"refbridge/fhir"
+	"refbridge/sfdc/sobject"
 )
 
 // endless is an org whose query has as many pages as next names.
@@ -63,7 +64,7 @@ func TestFinding_SEC10_PagesThatDoNotComeToAnEndEndTheRead(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				client, pages := endless(t, c.total, c.rows, c.next)
-				_, err := client.Changed(t.Context(), wide(), time.Unix(0, 0), "ers.sr.")
+				err := client.Changed(t.Context(), wide(), time.Unix(0, 0), "ers.sr.", func([]sobject.Record) error { return nil })
 				assert.Equal(t, CodeUnreadable, isError(t, err).Code)
 				assert.Equal(t, c.pages, *pages)
 			})
@@ -73,7 +74,7 @@ func TestFinding_SEC10_PagesThatDoNotComeToAnEndEndTheRead(t *testing.T) {
 	assert.ErrorContains(t, over.take("changed", page{rows: make([]fhir.Node, 1), total: -1}), "two million")
 }
 
-func TestFinding_SEC10_OnePageOfSalesforceIsInMemoryAtATime(t *testing.T) {
+func TestFinding_SEC10_code_T15_OnePageOfSalesforceIsInMemoryAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const pages, weight = 24, 4 << 20
 		n := 0
@@ -94,14 +95,18 @@ func TestFinding_SEC10_OnePageOfSalesforceIsInMemoryAtATime(t *testing.T) {
 			}
 			writeJSON(w, 200, map[string]any{"compositeResponse": []any{subAnswer(0, 200, answer())}})
 		})
-		records, err := o.client().Changed(t.Context(), wide(), time.Unix(0, 0), "ers.sr.")
+		taken := 0
+		err := o.client().Changed(t.Context(), wide(), time.Unix(0, 0), "ers.sr.", func(page []sobject.Record) error {
+			assert.Equal(t, taken+1, n, "the next page is asked for when this one is done")
+			taken += len(page)
+			runtime.GC()
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			assert.Less(t, m.HeapAlloc, uint64(6*weight))
+			return nil
+		})
 		require.NoError(t, err)
-		require.Len(t, records, pages)
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		assert.Less(t, m.HeapAlloc, uint64(6*weight), "the pages are gone, the records stay")
-		runtime.KeepAlive(records)
+		require.Equal(t, pages, taken)
 	})
 }
 

@@ -107,26 +107,37 @@ func (c *Client) DeletedUnder(ctx context.Context, s Selection, keyPrefix string
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", call, err)
 	}
-	return c.records(ctx, "queryAll", cols, q)
+	var out rows
+	if err := c.query(ctx, "queryAll", []soqlQuery{{call, q, out.take(cols)}}); err != nil {
+		return nil, err
+	}
+	return out.records, nil
 }
 
-// Changed reads the records that were modified at or after since and whose key starts with keyPrefix, oldest first.
+// Changed hands out the records that were modified at or after since and whose key starts with keyPrefix, oldest first, a page at a
+// time: one page is in memory, however many there are. An error of take ends it and is returned as it is.
 // Commits can become visible later than their stamp: callers overlap by some minutes.
-func (c *Client) Changed(ctx context.Context, s Selection, since time.Time, keyPrefix string) ([]sobject.Record, error) {
+func (c *Client) Changed(ctx context.Context, s Selection, since time.Time, keyPrefix string, take func([]sobject.Record) error) error {
 	call := "changed " + s.Object
 	cols, err := c.columns(ctx, call, s)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := invisible(call, cols.object, modifiedField); err != nil {
-		return nil, err
+		return err
 	}
 	q, err := selectFrom(s.Object, cols.names()...).since(modifiedField, since).
 		startsWith(s.KeyField, keyPrefix).orderBy(modifiedField, "Id").text()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", call, err)
+		return fmt.Errorf("%s: %w", call, err)
 	}
-	return c.records(ctx, "query", cols, q)
+	return c.query(ctx, "query", []soqlQuery{{call, q, func(page []fhir.Node) error {
+		var found rows
+		if err := found.take(cols)(page); err != nil || len(found.records) == 0 {
+			return err
+		}
+		return take(found.records)
+	}}})
 }
 
 // FindParents gives for each key the distinct parents of the rows that hold it, sorted; a key that no row holds is
@@ -216,13 +227,4 @@ func (r *rows) take(cols columns) func([]fhir.Node) error {
 		}
 		return nil
 	}
-}
-
-// records runs one statement.
-func (c *Client) records(ctx context.Context, resource string, cols columns, text string) ([]sobject.Record, error) {
-	var out rows
-	if err := c.query(ctx, resource, []soqlQuery{{cols.call, text, out.take(cols)}}); err != nil {
-		return nil, err
-	}
-	return out.records, nil
 }

@@ -211,12 +211,19 @@ func TestAllPagesAreReadAndOnlyFromTheQueryResource(t *testing.T) {
 		}
 		writeJSON(w, 200, map[string]any{"compositeResponse": []any{subAnswer(0, 200, page(0, 2))}})
 	})
-	records, err := o.client().Changed(t.Context(), wide(), mustTime("2026-01-31T11:55:00Z"), "ers.sr.")
-	require.NoError(t, err)
 	var keys []string
-	for _, r := range records {
-		keys = append(keys, r.Key.Value)
+	take := func(page []sobject.Record) error {
+		for _, r := range page {
+			keys = append(keys, r.Key.Value)
+		}
+		return nil
 	}
+	require.NoError(t, o.client().Changed(t.Context(), wide(), mustTime("2026-01-31T11:55:00Z"), "ers.sr.", take))
+	// An error of whoever takes them ends it, and is his.
+	enough := errors.New("enough")
+	seen := len(o.seen)
+	assert.Equal(t, enough, o.client().Changed(t.Context(), wide(), mustTime("2026-01-31T11:55:00Z"), "ers.sr.", func([]sobject.Record) error { return enough }))
+	assert.Len(t, o.seen, seen+1, "no page is asked for after it")
 	assert.Equal(t, []string{"ers.sr.0", "ers.sr.1", "ers.sr.2"}, keys)
 	assert.Contains(t, queries(t, o.seen[0].body)[0], " WHERE SystemModstamp >= 2026-01-31T11:55:00.000Z AND Bridge_Key__c LIKE 'ers.sr.%'"+
 		" ORDER BY SystemModstamp, Id")
