@@ -98,7 +98,10 @@ func (p *Planner) Inbound(ctx context.Context, work []ledger.Work) (Plan, error)
 	if err := p.ahead(ctx, plan.Steps); err != nil {
 		return plan, err
 	}
-	return plan, p.compare(ctx, plan.Steps)
+	if err := p.compare(ctx, plan.Steps); err != nil {
+		return plan, err
+	}
+	return plan, p.patientNews(ctx, plan.Steps)
 }
 
 // depth puts referrals before the appointments that refer to them, whichever were seen first.

@@ -255,6 +255,13 @@ var plannedFates = []struct {
 		referral("r1", "1", aNumber, isActive), ledger.Held, codePatientMissing, noon.Add(time.Minute), "held"},
 	{"no Account, which is made", func(s *shelf, p *Planner) { s.accounts, p.Policy.Patient = nil, CreateMode },
 		due("ServiceRequest", "r1", "1", ofPerson("r1", isActive, `"name":[{"family":"Synthetic"}]`)), ledger.Pending, "", time.Time{}, "create"},
+	{"a patient whom the source changed, and whose Account is another's", func(s *shelf, p *Planner) {
+		s.bodies = map[fhir.Reference][]byte{{Type: "ServiceRequest", ID: "r1", Version: "1"}: ofPerson("r1", isActive, `"name":[{"family":"Synthetic"}]`)}
+	}, func() ledger.Work {
+		w := due("ServiceRequest", "r1", "2", ofPerson("r1", isActive, `"name":[{"family":"Other"}]`))
+		w.Known = ledger.Known{Version: "1"}
+		return w
+	}(), ledger.Pending, CodePatientKept, time.Time{}, "create"},
 	{"two Accounts", func(s *shelf, p *Planner) { s.accounts[aNumber] = []string{anAccount, twoAccount} }, referral("r1", "1", aNumber, isActive), ledger.Dead, codePatientTwice, time.Time{}, "dead"},
 	{"another patient than before", nil, func() ledger.Work {
 		w := referral("r1", "2", aNumber, isActive)

@@ -39,6 +39,7 @@ type shelf struct {
 	carried  map[string][]ledger.Carried // what a person set and the source took over
 	removed  map[string]sobject.Record   // rows that somebody deleted
 	known    map[fhir.Reference]ledger.Known
+	bodies   map[fhir.Reference][]byte // of versions that were read before
 	cursors  map[string]string
 	unseen   map[string]bool // nobody has seen the row
 	purged   map[string]bool // the row's image was purged
@@ -170,6 +171,10 @@ func (s *shelf) RefOfKey(_ context.Context, object, key string) (string, fhir.Re
 
 func (s *shelf) Known(_ context.Context, _ string, ref fhir.Reference) (ledger.Known, error) {
 	return s.known[ref], nil
+}
+
+func (s *shelf) Body(_ context.Context, _ string, ref fhir.Reference) ([]byte, error) {
+	return s.bodies[ref], s.lost
 }
 
 // planner plans what a FHIR server says, with the starter tables.

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -116,6 +117,44 @@ func (d Digest) IsZero() bool { return d == Digest{} }
 // a change of content (e-RS raises versions for internal reasons).
 func (r Resource) Digest() Digest {
 	return sha256.Sum256(canonical(nil, r.root, ""))
+}
+
+// Differs returns the elements of a resource in which it is not as another one, by their names, sorted: of a choice (deceasedBoolean)
+// the part before the type. What moves without a change of content, and the text made of the rest, is not among them.
+func (r Resource) Differs(o Resource) []string {
+	var out []string
+	here, there := elements(r), elements(o)
+	for _, e := range slices.Sorted(maps.Keys(here)) {
+		if there[e] != here[e] {
+			out = append(out, e)
+		}
+	}
+	for e := range there {
+		if _, both := here[e]; !both {
+			out = append(out, e)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// elements are the canonical forms of the elements of a resource.
+func elements(r Resource) map[string]string {
+	out := map[string]string{}
+	for m := range r.root.Members() {
+		name := strings.TrimPrefix(m.Name(), "_")
+		switch name {
+		case "resourceType", "id", "meta", "text", "implicitRules", "language":
+			continue
+		}
+		if rest, is := strings.CutPrefix(name, "deceased"); is && rest != "" {
+			name = "deceased"
+		} else if rest, is := strings.CutPrefix(name, "multipleBirth"); is && rest != "" {
+			name = "multipleBirth"
+		}
+		out[name] += string(canonical([]byte(m.Name()+":"), m, name))
+	}
+	return out
 }
 
 // canonical appends n with members sorted by name; path is the place of n below the nearest resource.

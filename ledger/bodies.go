@@ -52,7 +52,7 @@ const (
 
 func (l *Ledger) handOut(ctx context.Context, source string, list []Body, take func(Body) error) (err error) {
 	for _, b := range together(list) {
-		if b.JSON, err = l.body(ctx, source, b.Ref); err != nil {
+		if b.JSON, err = l.Body(ctx, source, b.Ref); err != nil {
 			return err
 		}
 		if err := take(b); err != nil {
@@ -97,7 +97,8 @@ func (l *Ledger) list(ctx context.Context, query string, args ...any) ([]Body, e
 	return out, err
 }
 
-func (l *Ledger) body(ctx context.Context, source string, ref fhir.Reference) (body []byte, err error) {
+// Body returns what was kept of a version; nil where nothing was, or not any more.
+func (l *Ledger) Body(ctx context.Context, source string, ref fhir.Reference) (body []byte, err error) {
 	err = l.view(ctx, "read a body", func(q querier) error {
 		v, found, err := loadVersion(ctx, q, source, ref)
 		if err != nil || !found {

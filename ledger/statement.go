@@ -132,6 +132,12 @@ func (l *Ledger) Gone(ctx context.Context) ([]Entry, error) {
 	return l.entries(ctx, selectVersions+` WHERE version LIKE '%`+turnMark+`gone%' AND `+isNewest+` ORDER BY changed DESC, source, type, id`)
 }
 
+// Noted lists the versions that were applied since a moment with a reason of one code, the latest first.
+func (l *Ledger) Noted(ctx context.Context, code string, since time.Time) ([]Entry, error) {
+	return l.entries(ctx, selectVersions+` WHERE fate = 'applied' AND reason_code = $1 AND changed >= $2 ORDER BY changed DESC, source, type, id`,
+		code, toMillis(since))
+}
+
 // placeholders gives "$5, $6, $7" for n = 3 from 5 on.
 func placeholders(from, n int) string {
 	out := make([]string, n)

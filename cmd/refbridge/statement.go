@@ -20,8 +20,8 @@ type statementCmd struct {
 // Help is printed below the flags.
 func (statementCmd) Help() string {
 	return `Every version that was ever observed is in exactly one place: applied, superseded, held, dead, unknown or pending. The
-statement counts them, checks the sums and the ledger's own hashes, and lists first what the sources have deleted, then what is
-held, dead or unknown, with reasons.
+statement counts them, checks the sums and the ledger's own hashes, and lists first what the sources have deleted, then what
+they changed of patients in the last week whose Accounts refbridge does not own, then what is held, dead or unknown, with reasons.
 New in live data is what the sources have sent lately and the tables, as they are now, do not account for: elements and
 extensions that no rule reads and no drop names, and codes that their value table does not list, whatever it does with them. It
 is looked for in at most 2000 bodies of each source: of those that the ledger still keeps the newest thousand, and a thousand spread
@@ -37,21 +37,22 @@ Exit codes: 0 the sums balance, 1 they do not, or an error, 4 they balance and a
 }
 
 type statementJSON struct {
-	Observed   int         `json:"observed"`
-	Applied    int         `json:"applied"`
-	Superseded int         `json:"superseded"`
-	Held       int         `json:"held"`
-	Dead       int         `json:"dead"`
-	Unknown    int         `json:"unknown"`
-	Pending    int         `json:"pending"`
-	Unread     int         `json:"unreadAnswers"`
-	Balanced   bool        `json:"balanced"`
-	Sources    []freshJSON `json:"sources"`
-	Gone       []entryJSON `json:"goneAtSource"`
-	Open       []entryJSON `json:"open"`
-	InDoubt    []doubtJSON `json:"inDoubt"` // writes whose outcome nobody saw
-	Back       []backJSON  `json:"changesInSalesforce"`
-	Live       []liveJSON  `json:"newInLiveData"`
+	Observed     int         `json:"observed"`
+	Applied      int         `json:"applied"`
+	Superseded   int         `json:"superseded"`
+	Held         int         `json:"held"`
+	Dead         int         `json:"dead"`
+	Unknown      int         `json:"unknown"`
+	Pending      int         `json:"pending"`
+	Unread       int         `json:"unreadAnswers"`
+	Balanced     bool        `json:"balanced"`
+	Sources      []freshJSON `json:"sources"`
+	Gone         []entryJSON `json:"goneAtSource"`
+	PatientsKept []entryJSON `json:"patientsKept"` // applied; what changed of their patients is left to people
+	Open         []entryJSON `json:"open"`
+	InDoubt      []doubtJSON `json:"inDoubt"` // writes whose outcome nobody saw
+	Back         []backJSON  `json:"changesInSalesforce"`
+	Live         []liveJSON  `json:"newInLiveData"`
 }
 
 type backJSON struct {
@@ -66,6 +67,9 @@ type backJSON struct {
 	Since     time.Time             `json:"since"` // when it came to that state
 	Reason    *reasonJSON           `json:"reason,omitempty"`
 }
+
+// keptFor is how long the statement lists what the source changed of a patient whose Account is left to its owner.
+const keptFor = 7 * 24 * time.Hour
 
 // Run is the command.
 func (c *statementCmd) Run(ctx context.Context, p *program) error {
@@ -83,6 +87,10 @@ func (a *app) statement(ctx context.Context, p *program, json bool) error {
 		return err
 	}
 	gone, err := a.ledger.Gone(ctx)
+	if err != nil {
+		return err
+	}
+	kept, err := a.ledger.Noted(ctx, bridge.CodePatientKept, p.now().Add(-keptFor))
 	if err != nil {
 		return err
 	}
@@ -115,11 +123,12 @@ func (a *app) statement(ctx context.Context, p *program, json bool) error {
 	live, damaged := a.live(ctx, p) // of a damaged ledger the counts are told all the same
 	if json {
 		j := statementOf(s, open, back)
-		j.Gone = entriesOf(gone)
+		j.Gone, j.PatientsKept = entriesOf(gone), entriesOf(kept)
 		j.Live, j.Sources, j.InDoubt = live, sources, doubts
 		err = line(p.out, j)
 	} else {
-		printGone(p.out, gone)
+		printListed(p.out, "deleted at the source; marked in Salesforce, not deleted:", gone)
+		printListed(p.out, "patients whom the source changed in the last week; their Accounts are not refbridge's to change:", kept)
 		printOpen(p.out, open, back)
 		printDoubts(p.out, doubts)
 		newPrinter(p.out).live(live)
@@ -155,13 +164,13 @@ func entriesOf(entries []ledger.Entry) []entryJSON {
 	return out
 }
 
-// printGone lists what the sources have deleted, before anything else: somebody may wait for an appointment.
-func printGone(w io.Writer, gone []ledger.Entry) {
-	if len(gone) == 0 {
+// printListed lists what is applied and yet somebody has to look at.
+func printListed(w io.Writer, about string, list []ledger.Entry) {
+	if len(list) == 0 {
 		return
 	}
-	fmt.Fprintln(w, "deleted at the source; marked in Salesforce, not deleted:")
-	for _, e := range gone {
+	fmt.Fprintln(w, wrap(about, 0))
+	for _, e := range list {
 		printEntry(w, e)
 	}
 	fmt.Fprintln(w)
