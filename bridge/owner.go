@@ -127,15 +127,8 @@ func (p *Planner) comparePatients(ctx context.Context, s *Step, planned map[stri
 // named returns for each patient whom an appointment names the tokens of the NHS numbers that the patient has. The error says that
 // one of them cannot be told.
 func (p *Planner) named(b fhir.Bundle, appointment fhir.Resource) (patients [][]string, err error) {
-	for part := range appointment.Root().Get("participant").Items() {
-		numbers, is, wrong := patientNumbers(b, appointment, part.Get("actor"))
-		if !is {
-			continue
-		}
-		if wrong != nil {
-			err = wrong
-			continue
-		}
+	all, err := namedNumbers(b, appointment)
+	for _, numbers := range all {
 		var tokens []string
 		for _, n := range numbers {
 			tokens = append(tokens, p.token(n))
@@ -143,6 +136,48 @@ func (p *Planner) named(b fhir.Bundle, appointment fhir.Resource) (patients [][]
 		patients = append(patients, tokens)
 	}
 	return patients, err
+}
+
+// namedNumbers returns for each patient whom an appointment names the NHS numbers that the patient has.
+func namedNumbers(b fhir.Bundle, appointment fhir.Resource) (patients [][]string, err error) {
+	for part := range appointment.Root().Get("participant").Items() {
+		numbers, is, wrong := patientNumbers(b, appointment, part.Get("actor"))
+		switch {
+		case !is:
+		case wrong != nil:
+			err = wrong
+		default:
+			patients = append(patients, numbers)
+		}
+	}
+	return patients, err
+}
+
+// SamePatient returns mapping.Faults where an appointment names another patient than the referral on which it is based, or one who cannot
+// be told, as far as that referral and its patient are found.
+func SamePatient(in mapping.Input) error {
+	if in.Focus.Type() != "Appointment" {
+		return nil
+	}
+	b := fhir.Bundle{Focus: []fhir.Resource{in.Focus}, Related: in.Related, Resolver: in.Resolver}
+	named, err := namedNumbers(b, in.Focus)
+	if len(named) == 0 && err == nil {
+		return nil
+	}
+	for based := range in.Focus.Root().Get("basedOn").Items() {
+		referral, unknown := b.References().Resolve(in.Focus, based.Get("reference").Text())
+		if unknown != nil || referral.Type() != "ServiceRequest" {
+			continue
+		}
+		of, is, wrong := patientNumbers(b, referral, referral.Root().Get("subject"))
+		if !is || wrong != nil || len(of) == 0 {
+			continue // the referral itself fails, and says why
+		}
+		if reason, bad := compareNamed(named, of[0], true, err); bad {
+			return mapping.Faults{{Kind: mapping.AppointmentPatient, Element: "Appointment.participant", Message: reason.Text}}
+		}
+	}
+	return nil
 }
 
 // Why the patient of a participant cannot be told.

@@ -24,10 +24,11 @@ const (
 	ReferenceAmbiguous  FaultKind = "reference-ambiguous"
 	ReferenceVersion    FaultKind = "reference-version"
 	ReferenceUnresolved FaultKind = "reference-unresolved"
-	TwoServers          FaultKind = "two-servers"      // records of two servers with one Type/id came along
-	UnknownModifier     FaultKind = "unknown-modifier" // a modifier extension, or implicitRules, that no table names
-	TooLong             FaultKind = "too-long"         // a text that does not fit and may not be cut
-	BadValue            FaultKind = "bad-value"        // a value that cannot become what the field takes
+	TwoServers          FaultKind = "two-servers"         // records of two servers with one Type/id came along
+	AppointmentPatient  FaultKind = "appointment-patient" // it names another patient than its referral, or nobody can tell
+	UnknownModifier     FaultKind = "unknown-modifier"    // a modifier extension, or implicitRules, that no table names
+	TooLong             FaultKind = "too-long"            // a text that does not fit and may not be cut
+	BadValue            FaultKind = "bad-value"           // a value that cannot become what the field takes
 )
 
 // Fault is one thing that a person has to put right, with the place in the tables that found it. Nothing in it is

@@ -167,3 +167,26 @@ func TestFinding_server_MP19_APlanOfAFileSaysThatSalesforceWasNotAsked(t *testin
 	assert.Equal(t, exitChanges, code, errOut)
 	assert.Contains(t, strings.Join(strings.Fields(out), " "), "1 new Account: Salesforce was not asked. Where it has an Account with the NHS number already, a sync links to that one")
 }
+
+func TestFinding_server_MP2_ALineOfAnAppointmentForAnotherPatientThanItsReferralFails(t *testing.T) {
+	person := func(id, number string) string {
+		return `{"resourceType":"Patient","id":"` + id + `","identifier":[{"system":"https://fhir.nhs.uk/Id/nhs-number","value":"` + number + `"}],"name":[{"family":"Synthetic"}]}`
+	}
+	meets := func(id, who string) string {
+		return `{"resourceType":"Appointment","id":"` + id + `","status":"booked","start":"2026-12-10T09:00:00Z","end":"2026-12-10T09:30:00Z","basedOn":[{"reference":"ServiceRequest/r1"}],` +
+			`"participant":[{"actor":{"reference":"Patient/` + who + `"},"status":"accepted"}]}`
+	}
+	lines := []string{person("p1", "9990000018"), person("p2", "9990000026"),
+		`{"resourceType":"ServiceRequest","id":"r1","status":"active","intent":"order","priority":"routine","subject":{"reference":"Patient/p1"},"authoredOn":"2026-11-01T09:00:00Z"}`,
+		meets("good", "p1"), meets("bad", "p2")}
+	dir := t.TempDir()
+	in, none := filepath.Join(dir, "in.ndjson"), filepath.Join(dir, "none.yaml")
+	require.NoError(t, os.WriteFile(in, []byte(strings.Join(lines, "\n")), 0o600))
+	code, out, errOut := ran(t, "", "-c", none, "mapping", "run", "--in", in)
+	assert.Equal(t, exitRecordsFailed, code)
+	assert.Contains(t, out, ".ap.good")
+	assert.NotContains(t, out, ".ap.bad")
+	assert.Contains(t, errOut, "line 5:")
+	assert.Contains(t, strings.Join(strings.Fields(errOut), " "), "the appointment is for another patient than its referral")
+	assert.Contains(t, errOut, "1 failed")
+}

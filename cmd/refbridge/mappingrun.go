@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"refbridge/bridge"
 	"refbridge/config"
 	"refbridge/ers"
 	"refbridge/fhir"
@@ -35,7 +36,8 @@ func (mappingRunCmd) Help() string {
 Bundles of them; referrals of e-RS in STU3. Documents over many lines are read too. The order of the lines is kept, memory
 is constant. A file, or a folder with the files below it, is one set of records, such as a bulk export: a referral finds its
 patient in any line of any file. Standard input is read once, and references lead within a line or a Bundle only. Records of two
-servers with one type and id are held, as the fullUrls of Bundles tell; on standard input that is seen within a Bundle only.
+servers with one type and id are held, as the fullUrls of Bundles tell; on standard input that is seen within a Bundle only. An appointment that
+names another patient than the referral it is based on fails, where that referral is found.
 
 --target records writes a line of JSON for each line, with the list of its records; referral and appointment write the bodies of
 the Referral Management and Book Appointment APIs, which tables with body: make. The output holds patient data; --errors does
@@ -79,7 +81,7 @@ func (c mappingRunCmd) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	j := &batch.Job{Tables: tables, Target: c.Target, Workers: c.Workers, Now: p.now(), Variables: from.r4, Prepare: from.prepare}
+	j := &batch.Job{Tables: tables, Target: c.Target, Workers: c.Workers, Now: p.now(), Variables: from.r4, Prepare: from.prepare, Check: bridge.SamePatient}
 	if f.set != nil {
 		from.beyond.More, from.beyond.Others = f.set.Find, f.set.OfAnother
 	}

@@ -41,7 +41,9 @@ func TestFinding_server_MP6_APatientWhoIsOnlyLinkedAndChangesAtTheSourceIsListed
 	w.write("refbridge.yaml", strings.Replace(w.read("refbridge.yaml"), "patient: create", "patient: link", 1))
 	id := w.ofWard("Active")[0]
 	patient, _, _ := strings.Cut(strings.TrimPrefix(w.resource("ServiceRequest/" + id)["subject"].(map[string]any)["reference"].(string), "/"), "?")
-	w.put(patient, func(o map[string]any) { o["telecom"] = []any{map[string]any{"system": "phone", "value": "07700900999"}} })
+	w.put(patient, func(o map[string]any) {
+		o["telecom"] = []any{map[string]any{"system": "phone", "value": "07700900999"}}
+	})
 	w.run(exitDone, "sync")
 
 	kept := w.statement().PatientsKept

@@ -34,6 +34,8 @@ type Job struct {
 	Prepare func(fhir.Resource) (Prepared, error)
 	// Resolver finds what references of resources point to that the tables read as they are; nil: only themselves.
 	Resolver *fhir.Resolver
+	// Check refuses what the tables would map and a sync would hold all the same; nil: nothing. Its error is mapping.Faults.
+	Check func(mapping.Input) error
 	// Failed is told of every line that could not be mapped, in their order.
 	Failed func(LineFault)
 	// Progress, where it is not nil, is told how many bytes are done since it was told last.

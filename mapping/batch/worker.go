@@ -69,13 +69,30 @@ func (w *worker) line(c *chunk, line ndjson.Record) error {
 	if !w.direct[r.Type()] || r.Type() == "Appointment" && mapping.STU3(r) {
 		return w.prepared(c, line.Line, r)
 	}
+	in := mapping.Input{Focus: r, Resolver: w.Resolver, Variables: w.Variables, Now: w.Now}
+	if err := w.refused(in); err != nil {
+		return err
+	}
 	before := len(c.out)
-	if c.out, err = w.one(c.out, mapping.Input{Focus: r, Resolver: w.Resolver, Variables: w.Variables, Now: w.Now}); err != nil {
+	if c.out, err = w.one(c.out, in); err != nil {
 		c.out = c.out[:before]
 		return err
 	}
 	c.out = append(c.out, '\n')
 	c.mapped++
+	return nil
+}
+
+// refused returns why a sync would hold one of some resources.
+func (w *worker) refused(inputs ...mapping.Input) error {
+	for _, in := range inputs {
+		if w.Check == nil {
+			return nil
+		}
+		if err := w.Check(in); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -129,6 +146,10 @@ func (w *worker) many(c *chunk, line int, r fhir.Resource, p Prepared) {
 	for _, s := range p.Samples {
 		inputs := w.inputs(s, r, p.Others)
 		if len(inputs) == 0 {
+			continue
+		}
+		if err := w.refused(inputs...); err != nil {
+			c.fail(line, err)
 			continue
 		}
 		if w.Target != Records {
