@@ -11,7 +11,7 @@ import (
 )
 
 // An appointment in a stream is refused where a sync would hold it for its patient: a row a case.
-func TestFinding_server_MP2_AnAppointmentOfAStreamIsForThePatientOfItsReferral(t *testing.T) {
+func TestFinding_server_MP3_AnAppointmentOfAStreamIsForThePatientOfItsReferral(t *testing.T) {
 	person := func(id, number string) string {
 		return `{"resourceType":"Patient","id":"` + id + `","identifier":[{"system":"https://fhir.nhs.uk/Id/nhs-number","value":"` + number + `"}]}`
 	}

@@ -1,6 +1,7 @@
 package ers
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -181,4 +182,24 @@ func patientOf(list fhir.Resource) string {
 		return c.Get("identifier").At(0).Get("value").Text()
 	}
 	return ref.Get("identifier").Get("value").Text()
+}
+
+func TestFinding_values_O7_TriageAndDeferralAreATaskAndNoAppointment(t *testing.T) {
+	for state, kind := range map[string]string{"AWAITING_TRIAGE": "TRIAGE_DEFERRAL", "DEFERRED_TO_PROVIDER": "APPOINTMENT_DEFERRAL", "TRIAGED_PROVIDER_TO_ACTION": "APPOINTMENT_DEFERRAL"} {
+		r, err := fhir.Parse([]byte(deferredJSON(state)))
+		require.NoError(t, err)
+		b, err := Normalise(r)
+		require.NoError(t, err, state)
+		sound(t, state, b)
+		var types []string
+		for _, one := range slices.Concat(b.Focus, b.Related) {
+			types = append(types, one.Type())
+			if one.Type() == "Task" {
+				assert.Equal(t, kind, one.Root().Get("code").Get("coding").At(0).Get("code").Text(), state)
+			}
+		}
+		assert.Len(t, b.Focus, 1, state)
+		assert.NotContains(t, types, "Appointment", state)
+		assert.Contains(t, types, "Task", state)
+	}
 }

@@ -84,3 +84,16 @@ func ersMapped(t *testing.T, state, reason, priority string) func(field string) 
 	record := mapped(t, out, "ClinicalServiceRequest").Record
 	return func(field string) string { return reveal(t, record, field) }
 }
+
+func TestFinding_values_O22_ADayOfDeathIsThatDayForEverybody(t *testing.T) {
+	for death, want := range map[string]string{"2026-05-01": "2026-05-01T12:00:00.000Z", "2026-12-01": "2026-12-01T12:00:00.000Z",
+		"2026-05-01T23:30:00+01:00": "2026-05-01T22:30:00.000Z", "2026-05": "", "2026": ""} {
+		out, err := starterTables(t).Map(Input{Variables: map[string]string{"source": "s", "patientMode": "create"}, Focus: resource(t, []byte(
+			`{"resourceType":"ServiceRequest","id":"1","status":"active","intent":"order","subject":{"reference":"#p"},"contained":[{"resourceType":"Patient","id":"p",
+			"name":[{"family":"Synthetic"}],"identifier":[{"system":"https://fhir.nhs.uk/Id/nhs-number","value":"9990000018"}],"deceasedDateTime":"`+death+`"}]}`))})
+		require.NoError(t, err, death)
+		account := mapped(t, out, "Account").Record
+		assert.Equal(t, want, reveal(t, account, "PersonDeceasedDate"), death)
+		assert.Equal(t, "true", reveal(t, account, "Bridge_Stop_Contact__c"), death)
+	}
+}

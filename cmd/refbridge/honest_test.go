@@ -168,7 +168,7 @@ func TestFinding_server_MP19_APlanOfAFileSaysThatSalesforceWasNotAsked(t *testin
 	assert.Contains(t, strings.Join(strings.Fields(out), " "), "1 new Account: Salesforce was not asked. Where it has an Account with the NHS number already, a sync links to that one")
 }
 
-func TestFinding_server_MP2_ALineOfAnAppointmentForAnotherPatientThanItsReferralFails(t *testing.T) {
+func TestFinding_server_MP3_ALineOfAnAppointmentForAnotherPatientThanItsReferralFails(t *testing.T) {
 	person := func(id, number string) string {
 		return `{"resourceType":"Patient","id":"` + id + `","identifier":[{"system":"https://fhir.nhs.uk/Id/nhs-number","value":"` + number + `"}],"name":[{"family":"Synthetic"}]}`
 	}
