@@ -103,13 +103,9 @@ func (a *app) statement(ctx context.Context, p *program, json bool) error {
 			return err
 		}
 	}
-	var back []ledger.Writeback
-	for _, src := range a.cfg.Sources {
-		b, err := bridge.Differing(ctx, a.ledger, src.Name)
-		if err != nil {
-			return err
-		}
-		back = append(back, b...)
+	back, err := a.differing(ctx)
+	if err != nil {
+		return err
 	}
 	unresolved, err := a.ledger.Unresolved(ctx)
 	if err != nil {
@@ -145,6 +141,18 @@ func (a *app) statement(ctx context.Context, p *program, json bool) error {
 		return exit(exitOverdue)
 	}
 	return err
+}
+
+// differing lists the changes in Salesforce that did not get to their sources, of all sources.
+func (a *app) differing(ctx context.Context) (out []ledger.Writeback, err error) {
+	for _, src := range a.cfg.Sources {
+		b, err := bridge.Differing(ctx, a.ledger, src.Name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, b...)
+	}
+	return out, nil
 }
 
 func statementOf(s ledger.Statement, open []ledger.Entry, back []ledger.Writeback) statementJSON {
