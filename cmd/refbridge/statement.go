@@ -111,7 +111,6 @@ func (a *app) statement(ctx context.Context, p *program, json bool) error {
 	if err != nil {
 		return err
 	}
-	doubts := doubtsOf(unresolved)
 	sources, err := a.freshness(ctx, p.now())
 	if err != nil {
 		return err
@@ -120,13 +119,13 @@ func (a *app) statement(ctx context.Context, p *program, json bool) error {
 	if json {
 		j := statementOf(s, open, back)
 		j.Gone, j.PatientsKept = entriesOf(gone), entriesOf(kept)
-		j.Live, j.Sources, j.InDoubt = live, sources, doubts
+		j.Live, j.Sources, j.InDoubt = live, sources, doubtsOf(unresolved)
 		err = line(p.out, j)
 	} else {
 		printListed(p.out, "deleted at the source; marked in Salesforce, not deleted:", gone)
 		printListed(p.out, "patients whom the source changed in the last week; their Accounts are not refbridge's to change:", kept)
 		printOpen(p.out, open, back)
-		printDoubts(p.out, doubts)
+		printDoubts(p.out, doubtsOf(unresolved))
 		newPrinter(p.out).live(live)
 		printStatement(p.out, s)
 		a.printFreshness(p.out, sources)
