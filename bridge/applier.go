@@ -15,13 +15,8 @@ import (
 )
 
 const (
-	batchSize  = 200              // rows a call: the limit of sObject Collections
-	settleTime = 10 * time.Second // to finish writing down after a stop
-	flightTime = 20 * time.Second // to let a call in flight end after a stop
-	// lateCommit is how long after it was begun an attempt may still take effect: two minutes for the call itself, ten in which
-	// Salesforce may still commit what it has begun, and one for clocks.
-	lateCommit     = 13 * time.Minute
-	maxPermissions = 10 // refused rows in a row before it is the org, not the record
+	settleTime     = 10 * time.Second // to finish writing down after a stop
+	maxPermissions = 10               // refused rows in a row before it is the org, not the record
 )
 
 // upserter writes records to Salesforce by external key, and reads back what the org made of them.
@@ -194,13 +189,6 @@ func (r *applying) cause(s *Step) error {
 // errResults says that the client did not answer for every record.
 var errResults = errors.New("not every record has a result")
 
-// inFlight returns a context that outlives ctx by d, and has no limit as long as nobody stops ctx.
-func inFlight(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(d, cancel) })
-	return sending, func() { stop(); cancel() }
-}
-
 func (r *applying) batch(ctx context.Context, steps []*Step, rows []*Write) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -325,14 +313,14 @@ func (r *applying) defaults(ctx context.Context, rows []*Write) error {
 	for _, w := range rows {
 		i := slices.IndexFunc(got, func(g sobject.Record) bool { return g.Key == w.Key })
 		if i >= 0 && w.Action == Create && !got[i].Theirs {
-			w.filled(got[i])
+			filled(w, got[i])
 		}
 	}
 	return nil
 }
 
 // filled takes over the values of fields that the source says nothing about.
-func (w *Write) filled(have sobject.Record) {
+func filled(w *Write, have sobject.Record) {
 	w.Known.Record.Modified = have.Modified
 	for _, f := range w.Image.Fields {
 		if f.Value.IsNull() && f.KeepIfAbsent {

@@ -314,9 +314,3 @@ func answerOf(err error) (answered bool, status int, ambiguous bool) {
 	}
 	return false, 0, false
 }
-
-// errNotOffered says that the source does not list the operation as available now.
-var errNotOffered = errors.New("the source does not offer this operation now")
-
-// errNotSent says that what came before the operation failed: the source was not asked to change anything.
-var errNotSent = errors.New("not sent")

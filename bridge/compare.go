@@ -12,16 +12,6 @@ import (
 	"refbridge/sfdc/sobject"
 )
 
-// records are rows by object and external key.
-type records map[string]sobject.Record
-
-func recordID(object string, key sobject.Key) string { return object + " " + key.Value }
-
-func (r records) get(object string, key sobject.Key) (sobject.Record, bool) {
-	rec, ok := r[recordID(object, key)]
-	return rec, ok
-}
-
 // compare retrieves what Salesforce holds of everything that the steps want, and decides field by field.
 func (p *Planner) compare(ctx context.Context, steps []*Step) error {
 	keys := wantedKeys(steps)
@@ -59,7 +49,7 @@ type comparison struct {
 }
 
 func (c *comparison) step(ctx context.Context, s *Step) error {
-	s.accountsOfOthers(c.current)
+	accountsOfOthers(s, c.current)
 	for _, w := range s.Writes {
 		if !c.belongs(s, w) {
 			return nil
@@ -190,28 +180,13 @@ func (c *comparison) write(s *Step, w *Write) {
 	}
 }
 
-// remember takes over what is known of a row from before it was read, and which of its intents the read closes.
-func (w *Write) remember(row ledger.Row, read time.Time) {
-	w.before, w.Known = row, row.Image
-	w.Known.Record.Object, w.Known.Record.Key = w.Object, w.Key
-	w.Known.Record.Fields = slices.Clone(row.Image.Record.Fields)
-	w.Known.Unseen, w.Known.Said = !row.Known || row.Image.Unseen, saidLast(row)
-	for _, in := range row.Open {
-		if in.Deadline.Before(read) {
-			w.closes = append(w.closes, in.ID)
-		} else {
-			w.open = append(w.open, in)
-		}
-	}
-}
-
 func (c *comparison) create(w *Write, row ledger.Row) {
 	w.Action = Create
 	w.Send = sobject.Record{Object: w.Object, Key: w.Key}
 	for i, f := range w.Image.Fields {
 		f.Value = forwarded(row, f)
 		w.Image.Fields[i].Value = f.Value
-		w.say(f)
+		said(w, f)
 		if f.Value.IsNull() || f.Value.Partial() {
 			continue
 		}
@@ -228,29 +203,6 @@ func forwarded(row ledger.Row, f sobject.Field) sobject.Value {
 	}
 	said, _ := sobject.Record{Fields: saidLast(row)}.Get(f.Name)
 	return said
-}
-
-// saidLast returns what the source said last of fields that it may be silent about later, as far as nobody has seen it settled: what
-// stands in the image, and what writes say that were begun after it was written and that nobody has settled since.
-func saidLast(row ledger.Row) []sobject.Field {
-	said := sobject.Record{Fields: slices.Clone(row.Image.Said)}
-	for _, in := range row.Open {
-		for _, f := range in.Meant.Fields {
-			if f.KeepIfAbsent && !f.Value.IsNull() && !in.Created.Before(row.Changed) {
-				setField(&said, f)
-			}
-		}
-	}
-	return said.Fields
-}
-
-// say remembers what the source says of a field that it may be silent about later, until it is seen settled.
-func (w *Write) say(f sobject.Field) {
-	w.Known.Said = slices.DeleteFunc(slices.Clone(w.Known.Said), func(said sobject.Field) bool { return said.Name == f.Name })
-	is, known := w.Known.Record.Get(f.Name)
-	if f.KeepIfAbsent && !f.Value.IsNull() && !(known && is.Equal(f.Value)) {
-		w.Known.Said = append(w.Known.Said, f)
-	}
 }
 
 func (c *comparison) update(s *Step, w *Write, have sobject.Record, row ledger.Row) {
@@ -297,7 +249,7 @@ func (c *comparison) field(s *Step, f sobject.Field, there sobject.Value, p past
 // settle does what was decided about field i of w.
 func (c *comparison) settle(s *Step, w *Write, i int, there sobject.Value, d decision) {
 	f, rule := w.Image.Fields[i], w.rules[i]
-	if s.flagged(w, f.Name) {
+	if flagged(s, w, f.Name) {
 		return // written ahead
 	}
 	switch d {
@@ -330,29 +282,6 @@ func differsBoth(f sobject.Field, there sobject.Value, d decision, rule string) 
 			"make one side equal to the other"
 	}
 	return r
-}
-
-// holdFirst holds a step that nothing has stopped yet.
-func (s *Step) holdFirst(r ledger.Reason, next time.Time) {
-	if s.Fate == ledger.Pending {
-		s.hold(r, next)
-	}
-}
-
-// know takes over what is known of a field.
-func (w *Write) know(f sobject.Field, p past) {
-	w.Known.Unclear = slices.DeleteFunc(slices.Clone(w.Known.Unclear), func(name string) bool { return name == f.Name })
-	if p.unclear {
-		w.Known.Unclear = append(w.Known.Unclear, f.Name)
-	}
-	if p.known {
-		is := f
-		is.Value = p.image
-		setField(&w.Known.Record, is)
-	} else {
-		w.Known.Record.Fields = slices.DeleteFunc(w.Known.Record.Fields, func(is sobject.Field) bool { return is.Name == f.Name })
-	}
-	w.say(f)
 }
 
 // stillCarried returns what still stands of what was carried back, and whether a field does: the row has the value that a person

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"slices"
+	"strings"
 
 	"refbridge/ledger"
 	"refbridge/sfdc/sobject"
@@ -223,4 +224,14 @@ func (p past) seen(have sobject.Value) past {
 		return past{image: have, known: true, unclear: p.unclear}
 	}
 	return p.remembered()
+}
+
+// sameIdentity reports whether two values of what says who somebody is can be one person's: dates as far as both go, where one has a year
+// or a month alone.
+func sameIdentity(a, b sobject.Value) bool {
+	if a.Kind() != sobject.Date || b.Kind() != sobject.Date {
+		return a.Equal(b)
+	}
+	x, y := a.Reveal(), b.Reveal()
+	return strings.HasPrefix(x, y) || strings.HasPrefix(y, x)
 }

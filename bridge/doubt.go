@@ -85,36 +85,3 @@ func (f *Flow) writerOf(row ledger.Row) fhir.Reference {
 	i := slices.IndexFunc(row.Open, func(in ledger.Intent) bool { return in.Source == f.Name })
 	return row.Open[i].Ref
 }
-
-// see takes over what a read shows of a row while nobody knows what the source wants of it.
-func (w *Write) see(row ledger.Row, have sobject.Record) {
-	w.Known.Record.ID, w.Known.Unseen, w.Known.Deleted = have.ID, false, false
-	calm := true
-	for _, f := range fieldsOf(row) {
-		there, read := have.Get(f.Name)
-		p := pastOf(row, f.Name, have)
-		if read {
-			p = p.seen(there)
-		} else {
-			p = p.remembered()
-		}
-		calm = calm && p.known && p.image.Equal(there)
-		w.know(f, p)
-	}
-	if calm || !movedSince(row, have) {
-		w.Known.Record.Modified = have.Modified
-	}
-}
-
-// fieldsOf returns the fields of a row that are known or were meant.
-func fieldsOf(row ledger.Row) []sobject.Field {
-	out := slices.Clone(row.Image.Record.Fields)
-	for _, in := range row.Open {
-		for _, f := range in.Meant.Fields {
-			if !slices.ContainsFunc(out, func(known sobject.Field) bool { return known.Name == f.Name }) {
-				out = append(out, f)
-			}
-		}
-	}
-	return out
-}

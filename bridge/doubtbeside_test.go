@@ -125,7 +125,7 @@ func TestDoubtRule04_WhatTheSourceSaidIsRememberedUntilItIsSettled(t *testing.T)
 		{"of a field that silence clears", sobject.Record{}, nil, status(valueA), nil},
 	} {
 		w := &Write{Known: ledger.Image{Record: c.image, Said: c.said}}
-		w.say(c.f)
+		said(w, c.f)
 		assert.Equal(t, c.result, w.Known.Said, c.name)
 	}
 }

@@ -21,7 +21,7 @@ func (c *comparison) gone(ctx context.Context, s *Step) error {
 		return fmt.Errorf("read what is known of the rows of %s: %w", s.Work.Ref.Current(), err)
 	}
 	for _, row := range old {
-		if !s.produces(row) {
+		if !produces(s, row) {
 			s.open = append(s.open, row.Open...) // until a read closes them, the record is in doubt
 		}
 	}
@@ -29,7 +29,7 @@ func (c *comparison) gone(ctx context.Context, s *Step) error {
 		return c.buried(ctx, s, old)
 	}
 	for _, row := range old {
-		if s.produces(row) || (owner{row.Source, row.Ref}) != ownerOf(s) {
+		if produces(s, row) || (owner{row.Source, row.Ref}) != ownerOf(s) {
 			continue // another source record may have it by now
 		}
 		if valueless(row) {
@@ -49,7 +49,7 @@ func (c *comparison) gone(ctx context.Context, s *Step) error {
 	return nil
 }
 
-func (s *Step) produces(row ledger.Row) bool {
+func produces(s *Step, row ledger.Row) bool {
 	return slices.ContainsFunc(s.Writes, func(w *Write) bool { return w.Object == row.Object && w.Key.Value == row.Key })
 }
 
@@ -78,14 +78,6 @@ func (c *comparison) unknownRow(ctx context.Context, s *Step, row ledger.Row) er
 	return nil
 }
 
-// likely returns a row as it most likely is: its image, or without one what was meant last.
-func likely(row ledger.Row) sobject.Record {
-	if row.Known && !row.Image.Unseen || len(row.Open) == 0 {
-		return row.Image.Record
-	}
-	return row.Open[len(row.Open)-1].Meant
-}
-
 // drop reads a row and marks it, where the fields to mark have a value of ours: what a person has changed since (an appointment that
 // took place) is theirs.
 func (c *comparison) drop(ctx context.Context, s *Step, row ledger.Row, fields []sobject.Field) error {
@@ -109,14 +101,14 @@ func (c *comparison) drop(ctx context.Context, s *Step, row ledger.Row, fields [
 	w := &Write{Action: Same, Object: row.Object, Key: like.Key, Image: like}
 	w.remember(row, read)
 	if len(rows) == 1 {
-		w.mark(row, rows[0], fields)
+		markRow(w, row, rows[0], fields)
 	}
 	s.Writes = append(s.Writes, w)
 	return nil
 }
 
-// mark sets the fields that tell a person that the source has dropped a row, all of them or none.
-func (w *Write) mark(row ledger.Row, have sobject.Record, fields []sobject.Field) {
+// markRow sets the fields that tell a person that the source has dropped a row, all of them or none.
+func markRow(w *Write, row ledger.Row, have sobject.Record, fields []sobject.Field) {
 	w.see(row, have)
 	w.Have, w.Image.ID = have, have.ID
 	w.Image.Fields = slices.Clone(w.Image.Fields)

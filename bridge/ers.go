@@ -147,3 +147,9 @@ func actionOf(operation string) string {
 	}
 	return ""
 }
+
+// errNotOffered says that the source does not list the operation as available now.
+var errNotOffered = errors.New("the source does not offer this operation now")
+
+// errNotSent says that what came before the operation failed: the source was not asked to change anything.
+var errNotSent = errors.New("not sent")

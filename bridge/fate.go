@@ -356,3 +356,17 @@ func releases(tables, described bool) []string {
 func stopped(ctx context.Context, err error) bool {
 	return ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded))
 }
+
+// readRefused makes a failed read of Salesforce a reason to halt the lane, unless the run was stopped.
+func readRefused(ctx context.Context, err error, what string, now time.Time) error {
+	if stopped(ctx, err) {
+		return err
+	}
+	if v := ofTarget(err, ledger.Work{}, now); v.halt != nil {
+		return v.halt
+	}
+	return fmt.Errorf("%w: %s in Salesforce: %w", ErrHalted, what, err)
+}
+
+// errPatientURL says that reading the patient would put an NHS number into a URL.
+var errPatientURL = errors.New("the patient is named by a reference that is not read: its id is an NHS number, and URLs end in logs")

@@ -2,11 +2,14 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
 	"refbridge/fhir"
+	"refbridge/fhir/rest"
 	"refbridge/ledger"
 )
 
@@ -326,4 +329,34 @@ func readAs(ref fhir.Reference, body []byte) ledger.Sighting {
 		}
 	}
 	return s
+}
+
+// historian is a source that can say how a record ended.
+type historian interface {
+	Deleted(ctx context.Context, ref fhir.Reference) (bool, error)
+}
+
+// deleted reports whether the source says that it has deleted a record that it did not show. Where the answer to the read
+// does not say so, its history is asked, if it has one; what that does not know is no deletion.
+func (f *Flow) deleted(ctx context.Context, ref fhir.Reference, read error) (bool, error) {
+	var e *rest.Error
+	history, ok := f.Source.(historian)
+	switch {
+	case saysDeleted(read):
+		return true, nil
+	case !ok || !errors.As(read, &e) || e.Status != http.StatusNotFound && e.Status != http.StatusGone:
+		return false, nil
+	}
+	gone, err := history.Deleted(ctx, ref)
+	if stopped(ctx, err) {
+		return false, err
+	}
+	return gone && err == nil, nil
+}
+
+// saysDeleted reports whether a failed read is the source's own word that it has deleted the record: 410 with its
+// OperationOutcome. A page of a gateway is not, and a 404 never.
+func saysDeleted(err error) bool {
+	var e *rest.Error
+	return errors.As(err, &e) && e.Status == http.StatusGone && e.Outcome
 }

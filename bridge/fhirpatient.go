@@ -20,6 +20,9 @@ import (
 // patientType is polled beside what is carried: a change of the Patient alone concerns the Patient's records.
 const patientType = "Patient"
 
+// patientsDown is after how many that could not be had one after the other the rest is not asked for.
+const patientsDown = 5
+
 // patientsAtOnce is how many Patients one search asks for by id: some 40 characters each, in a URL.
 const patientsAtOnce = 40
 
@@ -117,7 +120,7 @@ func (f *FHIRServer) patients(ctx context.Context, ids map[string]bool) (found [
 		case !errors.Is(err, fhir.ErrUnresolved):
 			down++
 		}
-		if down == outageAfter {
+		if down == patientsDown {
 			break // the rest would not come either
 		}
 	}

@@ -103,9 +103,6 @@ func (f *FHIRServer) Read(ctx context.Context, ref fhir.Reference) (fhir.Referen
 	return observed(r, related), f.collection(nil, r, related), err
 }
 
-// errPatientURL says that reading the patient would put an NHS number into a URL.
-var errPatientURL = errors.New("the patient is named by a reference that is not read: its id is an NHS number, and URLs end in logs")
-
 // subject reads the Patient of a record from this server. It reads none where the tables will find it without: a contained one,
 // or an NHS number beside a reference that leads nowhere. An appointment goes on without, as its referral has one.
 func (f *FHIRServer) subject(ctx context.Context, r fhir.Resource) (fhir.Resource, error) {
@@ -240,4 +237,9 @@ func setMember(object []byte, name string, value []byte) []byte {
 		out = append(out, value...)
 	}
 	return append(out, '}')
+}
+
+// Deleted reports whether the newest entry of a record's history is its deletion.
+func (f *FHIRServer) Deleted(ctx context.Context, ref fhir.Reference) (bool, error) {
+	return f.Client.Deleted(ctx, ref.Current())
 }

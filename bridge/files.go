@@ -168,7 +168,7 @@ func (p *Planner) offline(ctx context.Context, ref fhir.Reference, b fhir.Bundle
 	if err := p.compare(ctx, []*Step{s}); err != nil {
 		return nil, err
 	}
-	if s.Fate == ledger.Pending && s.nhsNumber() != "" {
+	if s.Fate == ledger.Pending && nhsNumberIn(s) != "" {
 		// The records are shown; what would happen to them is that they wait.
 		s.hold(ledger.Reason{Code: codePatientMissing, Text: p.unknown(b)}, time.Time{})
 	}
@@ -181,7 +181,7 @@ func (p *Planner) appointmentOffline(ctx context.Context, s *Step) error {
 	if s.Fate != ledger.Pending {
 		return nil
 	}
-	if n := s.nhsNumber(); n != "" {
+	if n := nhsNumberIn(s); n != "" {
 		s.Patient = p.token(n)
 	}
 	planned := map[string]string{}
@@ -210,7 +210,7 @@ func (p *Planner) referralOffline(s *Step, referral fhir.Resource, planned map[s
 		of.Writes = append(of.Writes, wanted(m))
 	}
 	for _, w := range of.Writes {
-		if n := of.nhsNumber(); n != "" {
+		if n := nhsNumberIn(of); n != "" {
 			planned[recordID(w.Object, w.Key)] = p.token(n)
 		}
 	}
@@ -233,9 +233,9 @@ func (p *Planner) recall(ctx context.Context, s *Step) error {
 	switch {
 	case err != nil:
 		return err
-	case known && (patient.Kind() == sobject.Text || s.write(accountType) == nil):
-		s.setPatient(patient)
-	case s.write(accountType) != nil:
+	case known && (patient.Kind() == sobject.Text || writeOf(s, accountType) == nil):
+		setPatient(s, patient)
+	case writeOf(s, accountType) != nil:
 		p.link(s, nil)
 	}
 	return nil
@@ -243,7 +243,7 @@ func (p *Planner) recall(ctx context.Context, s *Step) error {
 
 // remembered is the patient of the last-synced image of a referral.
 func (p *Planner) remembered(ctx context.Context, s *Step) (sobject.Value, bool, error) {
-	referral := s.write("ClinicalServiceRequest")
+	referral := writeOf(s, "ClinicalServiceRequest")
 	if p.Memory == nil || referral == nil {
 		return sobject.Value{}, false, nil
 	}

@@ -13,19 +13,15 @@ import (
 	"refbridge/mapping"
 )
 
-// inbox is where a poll leaves what a source said, before anything else happens with it.
-type inbox interface {
-	cursor(ctx context.Context, name string) (string, error)
-	// receive keeps an answer and moves a cursor, both or neither. Of an answer without a body there is only the cursor.
-	receive(ctx context.Context, a ledger.Answer, c ledger.Cursor) error
-	// news reports which sightings say something that was not observed before.
-	news(ctx context.Context, seen []ledger.Sighting) ([]bool, error)
-}
-
 // poller asks a source once, and reads what it said.
 type poller interface {
 	Poll(ctx context.Context, in inbox) error
 	Sightings(a ledger.Answer) ([]ledger.Sighting, error)
+}
+
+// reader reads the current version of a record at its source, whole, with the version that was read.
+type reader interface {
+	Read(ctx context.Context, ref fhir.Reference) (fhir.Reference, []byte, error)
 }
 
 // Flow is a lane: one source into Salesforce and back. A schedule calls Poll and Sync; both find their work in the ledger,
@@ -474,3 +470,10 @@ func (f *Flow) differing(ctx context.Context, name, hash string) (bool, error) {
 
 // differs reports whether a hash is news: the first one ever noted is none.
 func differs(before, now string) bool { return before != "" && before != now }
+
+func (f *Flow) pollEnd() pollEnd {
+	if f.MaxPoll == 0 {
+		return pollEnd{}
+	}
+	return pollEnd{at: f.Now().Add(f.MaxPoll), most: f.MaxPoll, now: f.Now}
+}

@@ -1,63 +1,14 @@
 package bridge
 
 import (
-	"bytes"
 	"context"
-	"errors"
-	"net/http"
 	"slices"
 
 	"refbridge/fhir"
-	"refbridge/fhir/rest"
 	"refbridge/ledger"
 	"refbridge/sfdc"
 	"refbridge/sfdc/sobject"
 )
-
-// tombstoneStart begins what is kept of a deletion: the entry that a history has for it.
-const tombstoneStart = `{"resourceType":"Bundle","type":"history","entry":[{"request":{"method":"DELETE","url":`
-
-// tombstone returns what is kept of the deletion of a record.
-func tombstone(ref fhir.Reference) []byte {
-	return append(fhir.AppendJSONString([]byte(tombstoneStart), ref.Current().Local().String()), `}}]}`...)
-}
-
-func isTombstone(body []byte) bool { return bytes.HasPrefix(body, []byte(tombstoneStart)) }
-
-// saysDeleted reports whether a failed read is the source's own word that it has deleted the record: 410 with its
-// OperationOutcome. A page of a gateway is not, and a 404 never.
-func saysDeleted(err error) bool {
-	var e *rest.Error
-	return errors.As(err, &e) && e.Status == http.StatusGone && e.Outcome
-}
-
-// historian is a source that can say how a record ended.
-type historian interface {
-	Deleted(ctx context.Context, ref fhir.Reference) (bool, error)
-}
-
-// deleted reports whether the source says that it has deleted a record that it did not show. Where the answer to the read
-// does not say so, its history is asked, if it has one; what that does not know is no deletion.
-func (f *Flow) deleted(ctx context.Context, ref fhir.Reference, read error) (bool, error) {
-	var e *rest.Error
-	history, ok := f.Source.(historian)
-	switch {
-	case saysDeleted(read):
-		return true, nil
-	case !ok || !errors.As(read, &e) || e.Status != http.StatusNotFound && e.Status != http.StatusGone:
-		return false, nil
-	}
-	gone, err := history.Deleted(ctx, ref)
-	if stopped(ctx, err) {
-		return false, err
-	}
-	return gone && err == nil, nil
-}
-
-// Deleted reports whether the newest entry of a record's history is its deletion.
-func (f *FHIRServer) Deleted(ctx context.Context, ref fhir.Reference) (bool, error) {
-	return f.Client.Deleted(ctx, ref.Current())
-}
 
 // bury plans what becomes of the records of one that the source has deleted: they are marked, as their tables say.
 func (p *Planner) bury(s *Step) {
@@ -91,7 +42,7 @@ func (c *comparison) buried(ctx context.Context, s *Step, rows []ledger.Row) err
 		w.remember(row, read)
 		if there { // otherwise a person deleted it in Salesforce, or it never came into being
 			w.see(row, have)
-			w.bury(have, c.planner.Tables.Gone(have))
+			buryRow(w, have, c.planner.Tables.Gone(have))
 		}
 		s.Writes = append(s.Writes, w)
 	}
@@ -122,8 +73,8 @@ func (c *comparison) asItIs(ctx context.Context, image sobject.Record) (sobject.
 	return now, true, nil
 }
 
-// bury sets the fields that tell people of the deletion, where they do not yet.
-func (w *Write) bury(have sobject.Record, fields []sobject.Field) {
+// buryRow sets the fields that tell people of the deletion, where they do not yet.
+func buryRow(w *Write, have sobject.Record, fields []sobject.Field) {
 	w.Have, w.Image.ID = have, have.ID
 	w.Image.Fields = slices.Clone(w.Image.Fields)
 	w.Send = sobject.Record{Object: w.Object, Key: w.Key, ID: have.ID}

@@ -167,7 +167,7 @@ func TestASourceThatLetsCallsWaitInVainHaltsTheLane(t *testing.T) {
 func TestNoFlagOfAnotherPersonsAccountIsSetAhead(t *testing.T) {
 	s := &Step{Fate: ledger.Pending, stops: []sobject.Record{{Object: accountType}, {Object: csrType}},
 		identities: []sobject.Record{{Object: accountType, Fields: []sobject.Field{{Name: "PersonBirthdate", Owner: sobject.Identity, Value: sobject.DateValue("1950-01-01")}}}}}
-	s.samePerson(sobject.Record{Fields: []sobject.Field{{Name: "PersonBirthdate", Value: sobject.DateValue("1988-01-01")}}}, noon)
+	samePerson(s, sobject.Record{Fields: []sobject.Field{{Name: "PersonBirthdate", Value: sobject.DateValue("1988-01-01")}}}, noon)
 	assert.Equal(t, codePatientDiffers, s.Reason.Code)
 	require.Len(t, s.stops, 1)
 	assert.Equal(t, csrType, s.stops[0].Object)

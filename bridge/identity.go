@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"refbridge/ledger"
@@ -30,7 +29,7 @@ func (p *Planner) samePeople(ctx context.Context, steps []*Step) error {
 	sel := sfdc.Selection{Object: accountType, KeyField: "Id"}
 	found := map[*Step]string{}
 	for _, s := range steps {
-		id := s.account()
+		id := accountOf(s)
 		if id == "" || len(s.identities) == 0 || s.Fate != ledger.Pending {
 			continue
 		}
@@ -54,7 +53,7 @@ func (p *Planner) samePeople(ctx context.Context, steps []*Step) error {
 	}
 	for s, id := range found {
 		if i := slices.IndexFunc(rows, func(r sobject.Record) bool { return r.ID == id }); i >= 0 {
-			s.samePerson(rows[i], p.Now().Add(notVisibleWait))
+			samePerson(s, rows[i], p.Now().Add(notVisibleWait))
 		}
 	}
 	return nil
@@ -66,8 +65,8 @@ func (p *Planner) without(err error) bool {
 	return p.Policy.Patient != CreateMode && errors.As(err, &e) && (e.Code == sfdc.CodeField || e.Status == http.StatusNotFound)
 }
 
-// account returns the id of the Account that was found for the step's patient; empty where there is none.
-func (s *Step) account() string {
+// accountOf returns the id of the Account that was found for the step's patient; empty where there is none.
+func accountOf(s *Step) string {
 	for _, w := range s.Writes {
 		if patient, ok := w.Image.Get("PatientId"); ok && patient.Kind() == sobject.Text {
 			return patient.Reveal()
@@ -77,7 +76,7 @@ func (s *Step) account() string {
 }
 
 // samePerson holds the step where an Account is of another person than the source says.
-func (s *Step) samePerson(have sobject.Record, next time.Time) {
+func samePerson(s *Step, have sobject.Record, next time.Time) {
 	for _, said := range s.identities {
 		if name := otherIdentity(have, said); name != "" {
 			s.hold(patientDiffers(accountType, name), next)
@@ -96,16 +95,6 @@ func otherIdentity(a, b sobject.Record) string {
 		}
 	}
 	return ""
-}
-
-// sameIdentity reports whether two values of what says who somebody is can be one person's: dates as far as both go, where one has a year
-// or a month alone.
-func sameIdentity(a, b sobject.Value) bool {
-	if a.Kind() != sobject.Date || b.Kind() != sobject.Date {
-		return a.Equal(b)
-	}
-	x, y := a.Reveal(), b.Reveal()
-	return strings.HasPrefix(x, y) || strings.HasPrefix(y, x)
 }
 
 func patientDiffers(object, field string) ledger.Reason {

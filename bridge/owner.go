@@ -45,14 +45,6 @@ func (p *Planner) owner(ctx context.Context, object, key string) (o owner, ok bo
 	return o, true, nil
 }
 
-// owner is a source record.
-type owner struct {
-	source string
-	ref    fhir.Reference // without a version
-}
-
-func ownerOf(s *Step) owner { return owner{s.Work.Source, s.Work.Ref.Current()} }
-
 // ofAnother holds a step that would write a row of another source record: the same number came from two. Neither the row nor what
 // stands in it is touched.
 func ofAnother(w *Write, have, want owner) ledger.Reason {
@@ -60,12 +52,6 @@ func ofAnother(w *Write, have, want owner) ledger.Reason {
 		"%s %s belongs to %s of %s, and %s of %s came with the same number; put the number right at the source",
 		w.Object, w.Key.Value, have.ref, have.source, want.ref, want.source)}
 }
-
-// exclusive reports whether a record belongs to one source record only.
-func (w *Write) exclusive() bool { return w.sharedBy == "" }
-
-// kept reports whether a record that a person deleted stays deleted; records of code systems are made again.
-func (w *Write) kept() bool { return w.sharedBy != mapping.SharedByCode }
 
 // belongs holds the step where the row of w has another owner: an earlier step of this plan, or whoever wrote it last.
 func (c *comparison) belongs(s *Step, w *Write) bool {

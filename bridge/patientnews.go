@@ -27,7 +27,7 @@ func (p *Planner) patientNews(ctx context.Context, steps []*Step) error {
 	}
 	for _, s := range steps {
 		last := s.Work.Known.Version
-		if s.Fate != ledger.Pending || last == "" || last == s.Work.Ref.Version || s.write(accountType) != nil {
+		if s.Fate != ledger.Pending || last == "" || last == s.Work.Ref.Version || writeOf(s, accountType) != nil {
 			continue
 		}
 		ref := s.Work.Ref.Current()

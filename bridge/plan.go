@@ -211,3 +211,16 @@ func (s *Step) die(r ledger.Reason) {
 func (s *Step) settled(v verdict) {
 	s.Fate, s.Reason, s.Next = v.fate, v.reason, v.next
 }
+
+// holdFirst holds a step that nothing has stopped yet.
+func (s *Step) holdFirst(r ledger.Reason, next time.Time) {
+	if s.Fate == ledger.Pending {
+		s.hold(r, next)
+	}
+}
+
+// exclusive reports whether a record belongs to one source record only.
+func (w *Write) exclusive() bool { return w.sharedBy == "" }
+
+// kept reports whether a record that a person deleted stays deleted; records of code systems are made again.
+func (w *Write) kept() bool { return w.sharedBy != mapping.SharedByCode }

@@ -207,7 +207,7 @@ func wanted(m mapping.Mapped) *Write {
 func (p *Planner) patients(ctx context.Context, steps []*Step) error {
 	var numbers []string
 	for _, s := range steps {
-		n := s.nhsNumber()
+		n := nhsNumberIn(s)
 		if n == "" || s.Fate != ledger.Pending {
 			continue
 		}
@@ -227,7 +227,7 @@ func (p *Planner) patients(ctx context.Context, steps []*Step) error {
 		return p.refused(ctx, err, "find patients")
 	}
 	for _, s := range steps {
-		if n := s.nhsNumber(); n != "" && s.Fate == ledger.Pending {
+		if n := nhsNumberIn(s); n != "" && s.Fate == ledger.Pending {
 			p.link(s, found[n])
 		}
 	}
@@ -239,19 +239,8 @@ func (p *Planner) refused(ctx context.Context, err error, what string) error {
 	return readRefused(ctx, err, what, p.Now())
 }
 
-// readRefused makes a failed read of Salesforce a reason to halt the lane, unless the run was stopped.
-func readRefused(ctx context.Context, err error, what string, now time.Time) error {
-	if stopped(ctx, err) {
-		return err
-	}
-	if v := ofTarget(err, ledger.Work{}, now); v.halt != nil {
-		return v.halt
-	}
-	return fmt.Errorf("%w: %s in Salesforce: %w", ErrHalted, what, err)
-}
-
-// nhsNumber gives the key of the step's patient lookup, empty where it has none.
-func (s *Step) nhsNumber() string {
+// nhsNumberIn gives the key of the step's patient lookup, empty where it has none.
+func nhsNumberIn(s *Step) string {
 	for _, w := range s.Writes {
 		for _, f := range w.Image.Fields {
 			if f.Value.Kind() == sobject.Lookup && f.Value.To().Field == nhsLookup {
@@ -278,14 +267,14 @@ func (p *Planner) link(s *Step, accounts []string) {
 	}
 	switch len(accounts) {
 	case 1:
-		s.setPatient(sobject.TextValue(accounts[0]))
+		setPatient(s, sobject.TextValue(accounts[0]))
 	case 0:
-		own := s.write(accountType)
+		own := writeOf(s, accountType)
 		if own == nil {
 			s.hold(ledger.Reason{Code: codePatientMissing, Text: p.unmatched()}, p.Now().Add(nextRun))
 			return
 		}
-		s.setPatient(sobject.RefValue(sobject.Target{Object: accountType, Field: own.Key.Field}, own.Key.Value))
+		setPatient(s, sobject.RefValue(sobject.Target{Object: accountType, Field: own.Key.Field}, own.Key.Value))
 	default:
 		s.die(ledger.Reason{Code: codePatientTwice,
 			Text: fmt.Sprintf("%d Accounts have this patient's NHS number; merge them, then retry", len(accounts))})
@@ -299,7 +288,7 @@ func (p *Planner) unmatched() string {
 	return "no Account has this patient's NHS number; patient mode is link, so none is created"
 }
 
-func (s *Step) write(object string) *Write {
+func writeOf(s *Step, object string) *Write {
 	for _, w := range s.Writes {
 		if w.Object == object {
 			return w
@@ -309,7 +298,7 @@ func (s *Step) write(object string) *Write {
 }
 
 // setPatient replaces the lookup by what was found, in every record of the step.
-func (s *Step) setPatient(v sobject.Value) {
+func setPatient(s *Step, v sobject.Value) {
 	for _, w := range s.Writes {
 		for i, f := range w.Image.Fields {
 			if f.Value.Kind() == sobject.Lookup && f.Value.To().Field == nhsLookup {
@@ -320,12 +309,12 @@ func (s *Step) setPatient(v sobject.Value) {
 }
 
 // accountsOfOthers drops what the tables would write to an Account that was there before us: its owner keeps it.
-func (s *Step) accountsOfOthers(current records) {
-	own := s.write(accountType)
+func accountsOfOthers(s *Step, current records) {
+	own := writeOf(s, accountType)
 	if own == nil {
 		return
 	}
-	referral := s.write("ClinicalServiceRequest")
+	referral := writeOf(s, "ClinicalServiceRequest")
 	if referral == nil {
 		return
 	}

@@ -17,13 +17,6 @@ type pollEnd struct {
 	now  func() time.Time
 }
 
-func (f *Flow) pollEnd() pollEnd {
-	if f.MaxPoll == 0 {
-		return pollEnd{}
-	}
-	return pollEnd{at: f.Now().Add(f.MaxPoll), most: f.MaxPoll, now: f.Now}
-}
-
 // check returns ErrPollEnded once the poll has lasted too long.
 func (e pollEnd) check() error {
 	if e.now == nil || e.now().Before(e.at) {

@@ -32,19 +32,14 @@ const (
 
 // watcher gives what changed in Salesforce.
 type watcher interface {
-	target
+	Retrieve(ctx context.Context, s ...sfdc.Selection) ([]sobject.Record, error)
 	Changed(ctx context.Context, s sfdc.Selection, since time.Time, keyPrefix string, take func([]sobject.Record) error) error
 }
 
-// reader reads the current version of a record at its source, whole, with the version that was read.
-type reader interface {
-	Read(ctx context.Context, ref fhir.Reference) (fhir.Reference, []byte, error)
-}
-
-// origin is a source as the way back sees it.
+// origin is a source as the way back sees it. Read gives the current version of a record, whole, with the version that was read.
 type origin interface {
-	reader
-	normaliser
+	Read(ctx context.Context, ref fhir.Reference) (fhir.Reference, []byte, error)
+	Normalise(ctx context.Context, body []byte) (b fhir.Bundle, terminal bool, err error)
 }
 
 // operator changes something at a source.

@@ -123,28 +123,6 @@ func notDeployed(err error) bool {
 	return errors.As(err, &e) && (e.Status == http.StatusNotFound || e.Code == sfdc.CodeField)
 }
 
-// errOlder says that a row shows a write of ours that the ledger does not know.
-var errOlder = errors.New("the ledger does not know a write of ours that Salesforce has")
-
-// olderBy reports whether a row shows that the ledger is older than the truth: our user wrote it last, under a key of this lane, and
-// the ledger knows nothing of the row, or of the version that stands in it. A row that was as it is when the ledger was made anew,
-// and that nobody could tell the record of then, says nothing.
-func olderBy(row ledger.Row, have sobject.Record, anew time.Time) bool {
-	if have.Theirs || have.ID == "" {
-		return false
-	}
-	if row.Source == "" {
-		return have.Modified.After(anew)
-	}
-	const version = versionField
-	is, _ := have.Get(version)
-	p := pastOf(row, version, have)
-	return row.Known && !row.Image.Unseen && !is.IsNull() && !p.unclear && len(p.candidates()) > 0 && !p.ours(is)
-}
-
-// versionField is the field that tells which version of the source was written last.
-const versionField = "Bridge_Version__c"
-
 // A rebuild has two steps: it is noticed, and nothing is written or proposed until every write that the lost ledger may have sent
 // is past its deadline; then what is known is made anew.
 const (

@@ -94,7 +94,7 @@ func TestFinding_server_MP1_ALivePageLinksNobodyToAPatientOfAnotherServer(t *tes
 		assert.Equal(t, c.code, s.Reason.Code, "%s: %s", name, s.Reason.Text)
 		got := ""
 		if s.Fate == ledger.Pending {
-			got = s.nhsNumber()
+			got = nhsNumberIn(s)
 		}
 		assert.Equal(t, c.number, got, name)
 	}

@@ -50,7 +50,7 @@ func TestAnAccountIsOfThePersonOfTheReferralOrItIsHeld(t *testing.T) {
 		s := &Step{Fate: ledger.Pending, identities: []sobject.Record{{Object: accountType, Fields: []sobject.Field{
 			{Name: "PersonBirthdate", Value: sobject.DateValue("1950-01-01"), Owner: sobject.Identity}}}},
 			stops: []sobject.Record{{Object: accountType}, {Object: csrType}}}
-		s.samePerson(sobject.Record{Fields: []sobject.Field{{Name: "PersonBirthdate", Value: c.born}}}, noon)
+		samePerson(s, sobject.Record{Fields: []sobject.Field{{Name: "PersonBirthdate", Value: c.born}}}, noon)
 		assert.Equal(t, c.code, s.Reason.Code, c.name)
 		assert.Len(t, s.stops, map[bool]int{true: 2, false: 1}[c.code == ""], "%s: no flag is set on somebody else", c.name)
 	}

@@ -88,7 +88,7 @@ func (r *applying) settlement(s *Step, halted bool) (ledger.Settlement, bool) {
 		st.Next = s.turn
 		st.Known = &ledger.Known{Version: s.Work.Ref.Version, Digest: s.Digest.String(), Tables: r.plan.Tables,
 			Patient: s.Patient, Terminal: s.Terminal}
-		if s.awaitsAnswer() {
+		if awaitsAnswer(s) {
 			st.Known.Digest = "" // the next version is compared also where its content is the same
 		}
 	}
@@ -97,7 +97,7 @@ func (r *applying) settlement(s *Step, halted bool) (ledger.Settlement, bool) {
 }
 
 // awaitsAnswer reports whether a change was carried back of which the source's own answer has not been read yet.
-func (s *Step) awaitsAnswer() bool {
+func awaitsAnswer(s *Step) bool {
 	return slices.ContainsFunc(s.Writes, func(w *Write) bool {
 		return slices.ContainsFunc(w.Known.Carried, func(c ledger.Carried) bool { return !c.Seen })
 	})
@@ -241,18 +241,18 @@ func (r *applying) known(w *Write) ledger.Image {
 	image.Record.Fields = slices.Clone(image.Record.Fields)
 	if r.written(w) {
 		image.Record.ID = r.ids[recordID(w.Object, w.Key)]
-		w.answer(&image)
+		takeAnswer(w, &image)
 	}
 	for flag := range r.stopped {
 		if flag.Object == w.Object && flag.Key == w.Key {
-			flag.answer(&image)
+			takeAnswer(flag, &image)
 		}
 	}
 	return image
 }
 
-// answer takes over what an accepted write says.
-func (w *Write) answer(image *ledger.Image) {
+// takeAnswer takes over what an accepted write says.
+func takeAnswer(w *Write, image *ledger.Image) {
 	fields := w.Send.Fields
 	if w.Action == Create {
 		fields = w.Image.Fields

@@ -2,14 +2,12 @@ package bridge
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"refbridge/ledger"
 	"refbridge/mapping"
-	"refbridge/sfdc"
 	"refbridge/sfdc/sobject"
 )
 
@@ -44,7 +42,7 @@ func (p *Planner) stop(ctx context.Context, w ledger.Work, v verdict) (Plan, err
 }
 
 // flagged reports whether a flag of a record is written ahead.
-func (s *Step) flagged(w *Write, field string) bool {
+func flagged(s *Step, w *Write, field string) bool {
 	return slices.ContainsFunc(s.Ahead, func(a *Write) bool {
 		_, sent := a.Send.Get(field)
 		return a.Object == w.Object && a.Key == w.Key && sent
@@ -117,96 +115,4 @@ func stopWrites(want, have sobject.Record, row ledger.Row, read time.Time) []*Wr
 		return nil
 	}
 	return []*Write{w}
-}
-
-// setField sets a field of a record that may not have it yet.
-func setField(r *sobject.Record, f sobject.Field) {
-	if i := slices.IndexFunc(r.Fields, func(have sobject.Field) bool { return have.Name == f.Name }); i >= 0 {
-		r.Fields[i].Value = f.Value
-		return
-	}
-	r.Fields = append(r.Fields, f)
-}
-
-// ahead writes the stop flags of all steps, of those too that are held or dead.
-func (r *applying) ahead(ctx context.Context) error {
-	for _, object := range r.Objects {
-		rows, steps := r.stopRows(object)
-		for len(rows) > 0 {
-			n := min(batchSize, len(rows))
-			if err := r.stopBatch(ctx, steps[:n], rows[:n]); err != nil {
-				return err
-			}
-			rows, steps = rows[n:], steps[n:]
-		}
-	}
-	return nil
-}
-
-// stopRows returns the stop flags of an object, and the step of each.
-func (r *applying) stopRows(object string) (rows []*Write, steps []*Step) {
-	for _, s := range r.plan.Steps {
-		for _, w := range s.Ahead {
-			if w.Object == object && !s.skip && !s.deferred {
-				rows, steps = append(rows, w), append(steps, s)
-			}
-		}
-	}
-	return rows, steps
-}
-
-// stopBatch sends stop flags. A crash behind the call leaves the flags set and the steps pending: the next run finds them set.
-func (r *applying) stopBatch(ctx context.Context, steps []*Step, rows []*Write) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	steps, rows, err := r.unmoved(ctx, steps, rows)
-	if err != nil || len(rows) == 0 {
-		return err
-	}
-	results, stop, err := r.send(ctx, steps, rows)
-	if err != nil {
-		return err
-	}
-	for i, w := range rows {
-		if results[i].Err == nil {
-			r.stopped[w] = true
-			r.writes++
-			continue
-		}
-		r.unstopped[steps[i]] = results[i].Err
-		var unsent *sfdc.Error
-		if errors.As(results[i].Err, &unsent) && unsent.Code == sfdc.CodeNotSent {
-			r.unsent[steps[i]] = true
-			continue
-		}
-		if v := ofTarget(results[i].Err, steps[i].Work, r.Now()); v.halt != nil && stop == nil {
-			stop = v.halt
-		}
-	}
-	if stop == nil {
-		stop = hanging(results)
-	}
-	return stop
-}
-
-// unflagged reports whether a stop flag of a step is not written, and why, where that is known.
-func (r *applying) unflagged(s *Step) (error, bool) {
-	left := slices.ContainsFunc(s.Ahead, func(w *Write) bool { return !r.stopped[w] })
-	return r.unstopped[s], left
-}
-
-// flagWaits holds a record that e-RS will not give out until its stop flag is written. It ends as dead only then, or when the attempts
-// are used up, and says so.
-func flagWaits(err error, w ledger.Work, now time.Time) verdict {
-	cause := "Salesforce could not be written to"
-	if v := ofTarget(err, w, now); v.halt == nil {
-		cause = v.reason.Text
-	}
-	v := again(w, ledger.Reason{Code: codePatientError, Text: "e-RS will not give out this patient (PATIENT_ERROR), and the stop flag of what " +
-		"was written for it before could not be set: " + cause}, now)
-	if v.fate == ledger.Dead {
-		v.reason.Text += ". Set the flag by hand, or refbridge retry"
-	}
-	return v
 }

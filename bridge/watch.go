@@ -16,6 +16,7 @@ import (
 )
 
 const (
+	readAtOnce   = 200             // changed rows that are read in one call
 	watchOverlap = 5 * time.Minute // a commit can become visible so much later than its stamp
 	watchSkew    = 2 * time.Minute // between the clock of Salesforce, which stamps rows, and ours
 )
@@ -145,7 +146,7 @@ func (r *Reconciler) watch(ctx context.Context, o mapping.Object) error {
 	l := parseSeen(text).look()
 	var failed error // of what was listed
 	read := func(keys []string) error {
-		for chunk := range slices.Chunk(keys, planBatch) {
+		for chunk := range slices.Chunk(keys, readAtOnce) {
 			if failed = r.changed(ctx, o, chunk); failed != nil {
 				return failed
 			}
