@@ -1,6 +1,13 @@
-// Package bridge decides. It reads what the sources said (from the ledger's inbox), what Salesforce holds and what was
-// last synced, and turns that into a Plan, which is a value; an Applier executes a Plan and settles every record in the
-// ledger. A dry run is a Planner without an Applier: the planner's fields can only read.
+// Package bridge holds what its rooms share, as values and without I/O: a Plan with its Steps and Writes, the Verdict on every failure, what
+// is known of a field of a row (Past) and what is decided of it, and the words of every reason. The rooms stand below its name; what one of
+// them imports stands under it:
+//
+//	bridge/lane      a source into Salesforce and back: poll, fetch, plan, apply, settle, carry back, on what is in the ledger
+//	bridge/plan      source -> Salesforce: what would be written, reading only
+//	bridge/deliver   applies a plan: intents, calls, settlement
+//	bridge/back      Salesforce -> source: what people changed, as operations
+//	bridge/source    e-RS and FHIR servers: poll, sightings, read, normalise
+//	bridge           this
 //
 //	poll ─> inbox ─> due work ─> read ─> normalise ─> detect ─> map ─> patient ─> compare ─> Plan
 //	                                                                                          │
@@ -51,14 +58,14 @@ type Step struct {
 	// Patient is an opaque token of the patient's NHS number: a known referral must not change its patient.
 	Patient  string
 	Terminal bool             // the source will not change this record any more
-	turn     time.Time        // when a period of use next begins or ends in it: it is mapped again then; zero = never
-	deleted  bool             // the source has deleted the record: what it made is marked
-	stops    []sobject.Record // whose stop flag the source sets
-	open     []ledger.Intent  // of rows that the step does not write
-	// identities are what the source says of who the patient is.
-	identities []sobject.Record
-	skip       bool // nothing to write down: the record was not even read yet
-	deferred   bool // another step of the plan writes the same record with other content: it waits for the next batch
+	Turn     time.Time        // when a period of use next begins or ends in it: it is mapped again then; zero = never
+	Deleted  bool             // the source has deleted the record: what it made is marked
+	Stops    []sobject.Record // whose stop flag the source sets
+	Open     []ledger.Intent  // of rows that the step does not write
+	// Identities are what the source says of who the patient is.
+	Identities []sobject.Record
+	Skip       bool // nothing to write down: the record was not even read yet
+	Deferred   bool // another step of the plan writes the same record with other content: it waits for the next batch
 }
 
 // Write is one record of a Step.
@@ -72,14 +79,14 @@ type Write struct {
 	Fields []FieldChange   // for people: what changes and by which rule
 	Kept   []string        // fields left as Salesforce has them, because it changed them and the source did not
 	Known  ledger.Image    // what of the row is known to be ours after it was read, and before anything is sent
-	before ledger.Row      // what was known of the row before
-	closes []string        // intents that the read closes: their deadline was over
-	open   []ledger.Intent // intents of the row that stay open
-	rules  []mapping.Rule  // parallel to Image.Fields
-	// sharedBy is what several source records share the record by; empty: it belongs to one.
-	sharedBy string
-	shared   bool   // the same write stands in an earlier step of the plan
-	first    *Write // that one
+	Before ledger.Row      // what was known of the row before
+	Closes []string        // intents that the read closes: their deadline was over
+	Open   []ledger.Intent // intents of the row that stay open
+	Rules  []mapping.Rule  // parallel to Image.Fields
+	// SharedBy is what several source records share the record by; empty: it belongs to one.
+	SharedBy string
+	Shared   bool   // the same write stands in an earlier step of the plan
+	First    *Write // that one
 }
 
 // FieldChange is one field that a Write changes.
@@ -112,7 +119,7 @@ func (s *Step) action() Action {
 	best := Same
 	for _, w := range s.Writes {
 		switch {
-		case w.Action == Create && w.kept():
+		case w.Action == Create && w.StaysDeleted():
 			return Create
 		case w.Action != Same:
 			best = Update
@@ -171,56 +178,56 @@ func (p Plan) Counts() Counts {
 func (s *Step) writes() int {
 	n := len(s.Ahead)
 	for _, w := range s.Writes {
-		if s.Fate == ledger.Pending && w.Action != Same && !w.shared {
+		if s.Fate == ledger.Pending && w.Action != Same && !w.Shared {
 			n++
 		}
 	}
 	return n
 }
 
-// deferred returns the work of the steps that come again with the next batch.
-func (p Plan) deferred() []ledger.Work {
+// Deferred returns the work of the steps that come again with the next batch.
+func (p Plan) Deferred() []ledger.Work {
 	var out []ledger.Work
 	for _, s := range p.Steps {
-		if s.deferred && s.Fate == ledger.Pending {
+		if s.Deferred && s.Fate == ledger.Pending {
 			out = append(out, s.Work)
 		}
 	}
 	return out
 }
 
-// without leaves out the steps that come again with the next batch.
-func (p Plan) without(waiting []ledger.Work) Plan {
+// Without leaves out the steps that come again with the next batch.
+func (p Plan) Without(waiting []ledger.Work) Plan {
 	if len(waiting) > 0 {
-		p.Steps = slices.DeleteFunc(slices.Clone(p.Steps), func(s *Step) bool { return s.deferred && s.Fate == ledger.Pending })
+		p.Steps = slices.DeleteFunc(slices.Clone(p.Steps), func(s *Step) bool { return s.Deferred && s.Fate == ledger.Pending })
 	}
 	return p
 }
 
-// hold stops the step with a reason; the record stays visible and is tried again at next.
-func (s *Step) hold(r ledger.Reason, next time.Time) {
+// Hold stops the step with a reason; the record stays visible and is tried again at next.
+func (s *Step) Hold(r ledger.Reason, next time.Time) {
 	s.Fate, s.Reason, s.Next = ledger.Held, r, next
 }
 
-// die stops the step for good: a person has to look.
-func (s *Step) die(r ledger.Reason) {
+// Die stops the step for good: a person has to look.
+func (s *Step) Die(r ledger.Reason) {
 	s.Fate, s.Reason, s.Next = ledger.Dead, r, time.Time{}
 }
 
-// settled takes over a verdict about a failure.
-func (s *Step) settled(v verdict) {
-	s.Fate, s.Reason, s.Next = v.fate, v.reason, v.next
+// Settled takes over a verdict about a failure.
+func (s *Step) Settled(v Verdict) {
+	s.Fate, s.Reason, s.Next = v.Fate, v.Reason, v.Next
 }
 
-// holdFirst holds a step that nothing has stopped yet.
-func (s *Step) holdFirst(r ledger.Reason, next time.Time) {
+// HoldFirst holds a step that nothing has stopped yet.
+func (s *Step) HoldFirst(r ledger.Reason, next time.Time) {
 	if s.Fate == ledger.Pending {
-		s.hold(r, next)
+		s.Hold(r, next)
 	}
 }
 
-// exclusive reports whether a record belongs to one source record only.
-func (w *Write) exclusive() bool { return w.sharedBy == "" }
+// Exclusive reports whether a record belongs to one source record only.
+func (w *Write) Exclusive() bool { return w.SharedBy == "" }
 
-// kept reports whether a record that a person deleted stays deleted; records of code systems are made again.
-func (w *Write) kept() bool { return w.sharedBy != mapping.SharedByCode }
+// StaysDeleted reports whether a record that a person deleted stays deleted; records of code systems are made again.
+func (w *Write) StaysDeleted() bool { return w.SharedBy != mapping.SharedByCode }

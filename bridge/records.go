@@ -8,26 +8,29 @@ import (
 	"refbridge/sfdc/sobject"
 )
 
-func recordID(object string, key sobject.Key) string { return object + " " + key.Value }
+// RecordID names a record of Salesforce by its object and key.
+func RecordID(object string, key sobject.Key) string { return object + " " + key.Value }
 
-// records are rows by object and external key.
-type records map[string]sobject.Record
+// Records are rows by object and external key.
+type Records map[string]sobject.Record
 
-func (r records) get(object string, key sobject.Key) (sobject.Record, bool) {
-	rec, ok := r[recordID(object, key)]
+// Get returns a record, and whether it is there.
+func (r Records) Get(object string, key sobject.Key) (sobject.Record, bool) {
+	rec, ok := r[RecordID(object, key)]
 	return rec, ok
 }
 
-// owner is a source record.
-type owner struct {
-	source string
-	ref    fhir.Reference // without a version
+// Owner is a source record.
+type Owner struct {
+	Source string
+	Ref    fhir.Reference // without a version
 }
 
-func ownerOf(s *Step) owner { return owner{s.Work.Source, s.Work.Ref.Current()} }
+// OwnerOf is the source record of a step.
+func OwnerOf(s *Step) Owner { return Owner{Source: s.Work.Source, Ref: s.Work.Ref.Current()} }
 
-// setField sets a field of a record that may not have it yet.
-func setField(r *sobject.Record, f sobject.Field) {
+// SetField sets a field of a record that may not have it yet.
+func SetField(r *sobject.Record, f sobject.Field) {
 	if i := slices.IndexFunc(r.Fields, func(have sobject.Field) bool { return have.Name == f.Name }); i >= 0 {
 		r.Fields[i].Value = f.Value
 		return
@@ -35,10 +38,13 @@ func setField(r *sobject.Record, f sobject.Field) {
 	r.Fields = append(r.Fields, f)
 }
 
-// likely returns a row as it most likely is: its image, or without one what was meant last.
-func likely(row ledger.Row) sobject.Record {
+// Likely returns a row as it most likely is: its image, or without one what was meant last.
+func Likely(row ledger.Row) sobject.Record {
 	if row.Known && !row.Image.Unseen || len(row.Open) == 0 {
 		return row.Image.Record
 	}
 	return row.Open[len(row.Open)-1].Meant
 }
+
+// ReferralType is the object of a referral.
+const ReferralType = "ClinicalServiceRequest"

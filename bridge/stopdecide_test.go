@@ -14,19 +14,19 @@ func TestFinding_values_O6_AStopFlagIsSetByTheSourceAndTakenBackOnlyWhereItHadSe
 		name             string
 		want, have, last sobject.Value
 		remembered       bool
-		then             decision
+		then             Decision
 	}{
-		{"it is set", yes, yes, yes, true, leave},
-		{"somebody has set it before", yes, yes, no, true, leave},
-		{"it is to be set", yes, no, no, true, overwrite},
-		{"it is to be set in a record that never had it", yes, no, none, false, overwrite},
-		{"a person took back what we had set", yes, no, yes, true, keepTheirs},
-		{"nobody says stop", no, no, no, true, leave},
-		{"a person says so beside us and took it back", no, no, yes, true, leave},
-		{"what we had set is taken back", no, yes, yes, true, overwrite},
-		{"somebody else set it", no, yes, no, true, keepTheirs},
-		{"somebody set it, we know not who", no, yes, none, false, keepTheirs},
+		{"it is set", yes, yes, yes, true, Leave},
+		{"somebody has set it before", yes, yes, no, true, Leave},
+		{"it is to be set", yes, no, no, true, Overwrite},
+		{"it is to be set in a record that never had it", yes, no, none, false, Overwrite},
+		{"a person took back what we had set", yes, no, yes, true, KeepTheirs},
+		{"nobody says stop", no, no, no, true, Leave},
+		{"a person says so beside us and took it back", no, no, yes, true, Leave},
+		{"what we had set is taken back", no, yes, yes, true, Overwrite},
+		{"somebody else set it", no, yes, no, true, KeepTheirs},
+		{"somebody set it, we know not who", no, yes, none, false, KeepTheirs},
 	} {
-		assert.Equal(t, c.then, decideStop(c.want, c.have, past{image: c.last, known: c.remembered}), c.name)
+		assert.Equal(t, c.then, decideStop(c.want, c.have, Past{Image: c.last, Known: c.remembered}), c.name)
 	}
 }

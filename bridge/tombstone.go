@@ -9,9 +9,10 @@ import (
 // tombstoneStart begins what is kept of a deletion: the entry that a history has for it.
 const tombstoneStart = `{"resourceType":"Bundle","type":"history","entry":[{"request":{"method":"DELETE","url":`
 
-// tombstone returns what is kept of the deletion of a record.
-func tombstone(ref fhir.Reference) []byte {
+// Tombstone returns what is kept of the deletion of a record.
+func Tombstone(ref fhir.Reference) []byte {
 	return append(fhir.AppendJSONString([]byte(tombstoneStart), ref.Current().Local().String()), `}}]}`...)
 }
 
-func isTombstone(body []byte) bool { return bytes.HasPrefix(body, []byte(tombstoneStart)) }
+// IsTombstone reports whether what is kept of a record says that its source deleted it.
+func IsTombstone(body []byte) bool { return bytes.HasPrefix(body, []byte(tombstoneStart)) }

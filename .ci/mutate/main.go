@@ -1,7 +1,8 @@
 //go:build ignore
 
 // Mutate turns single conditions of named functions round, one at a time, on copies of the repository, and runs the tests of the package
-// after each: its own, in the package itself and short; scenarios from outside are left out. A change that no test fails on is a
+// after each: its own, in the package itself and short, and for a room of the bridge those of the other rooms; scenarios from outside are
+// left out. A change that no test fails on is a
 // decision that no test holds: it is printed, and the exit code is 1.
 //
 //	go run .ci/mutate/main.go            every function of targets.txt
@@ -181,11 +182,20 @@ func (m mutant) try(dir string, alike bool) string {
 	return ""
 }
 
-// noticed reports whether a test fails on the tree as it is now.
+// noticed reports whether a test fails on the tree as it is now: of the package itself, and then of the other rooms of the bridge where it
+// is one of them.
 func noticed(dir string, t target) bool {
+	own := filepath.Dir(t.file)
+	if fails(dir, t.tests, "./"+own) {
+		return true
+	}
+	return strings.HasPrefix(own, "bridge") && fails(dir, t.tests, "./bridge/...")
+}
+
+func fails(dir, tests, packages string) bool {
 	ctx, stop := context.WithTimeout(context.Background(), limit)
 	defer stop()
-	c := exec.CommandContext(ctx, "go", "test", "-short", "-failfast", "-vet=off", "-run", t.tests, "./"+filepath.Dir(t.file))
+	c := exec.CommandContext(ctx, "go", "test", "-short", "-failfast", "-vet=off", "-run", tests, packages)
 	c.Dir = dir
 	return c.Run() != nil
 }

@@ -19,7 +19,11 @@ import (
 	"strings"
 	"time"
 
-	"refbridge/bridge"
+	"refbridge/bridge/back"
+	"refbridge/bridge/deliver"
+	"refbridge/bridge/lane"
+	"refbridge/bridge/plan"
+	"refbridge/bridge/source"
 	"refbridge/config"
 	"refbridge/daemon"
 	"refbridge/ers"
@@ -38,8 +42,8 @@ type app struct {
 	ledger *ledger.Ledger
 	target *sfdc.Client
 	// recovery is shared by the lanes: they have one ledger.
-	recovery *bridge.Recovery
-	flows    []*bridge.Flow
+	recovery *lane.Recovery
+	flows    []*lane.Flow
 	logger   *slog.Logger
 	logKey   []byte
 }
@@ -164,7 +168,7 @@ func (a *app) connect(p *program, mode access, patientKey []byte) error {
 	if a.target, err = sfdc.New(c); err != nil {
 		return fmt.Errorf("salesforce: %w", err)
 	}
-	a.recovery = &bridge.Recovery{Target: a.target, Ledger: a.ledger, Now: p.now}
+	a.recovery = &lane.Recovery{Target: a.target, Ledger: a.ledger, Now: p.now}
 	for _, src := range a.cfg.Sources {
 		f, err := a.flow(p, src, mode)
 		if err != nil {
@@ -185,15 +189,15 @@ func optional(s config.Secret) (string, error) {
 }
 
 // flow joins one source into a lane.
-func (a *app) flow(p *program, src config.Source, mode access) (*bridge.Flow, error) {
-	f := &bridge.Flow{Name: src.Name, Ledger: a.ledger, Logger: a.logger, Now: p.now, Refresh: src.RefreshEvery(), MaxPoll: src.LongestPoll(), Base: src.BaseURL,
+func (a *app) flow(p *program, src config.Source, mode access) (*lane.Flow, error) {
+	f := &lane.Flow{Name: src.Name, Ledger: a.ledger, Logger: a.logger, Now: p.now, Refresh: src.RefreshEvery(), MaxPoll: src.LongestPoll(), Base: src.BaseURL,
 		Retention: a.cfg.Ledger.KeepFor(), Describe: a.describe, Fit: a.fit(src)}
-	f.Planner = bridge.Planner{Flow: src.Name, Target: a.target, Memory: a.ledger, Tables: a.tables, Now: p.now,
-		Policy: bridge.Policy{Patient: bridge.PatientMode(src.Patient), System: src.System, Run: "live",
+	f.Planner = plan.Planner{Flow: src.Name, Target: a.target, Memory: a.ledger, Tables: a.tables, Now: p.now,
+		Policy: plan.Policy{Patient: plan.PatientMode(src.Patient), System: src.System, Run: "live",
 			NoTestPatients: !src.TestPatients && !onThisMachine(a.cfg.Salesforce.LoginURL),
 			Lookup: sfdc.Lookup{Object: "Identifier", Field: "IdValue", Parent: "ParentRecordId",
 				Where: map[string]string{"SourceSystem": fhir.SystemNHSNumber}}}}
-	back := &bridge.Reconciler{Flow: src.Name, Dialect: src.Kind, Target: a.target, Ledger: a.ledger, Tables: a.tables,
+	back := &back.Reconciler{Flow: src.Name, Dialect: src.Kind, Target: a.target, Ledger: a.ledger, Tables: a.tables,
 		Permits: permits(src), Logger: a.logger, Now: p.now}
 	var err error
 	switch src.Kind {
@@ -207,7 +211,7 @@ func (a *app) flow(p *program, src config.Source, mode access) (*bridge.Flow, er
 	}
 	f.Back = back
 	f.Recovery = a.recovery
-	f.Applier = &bridge.Applier{Target: a.target, Journal: a.ledger, Now: p.now, Raise: a.recovery.Raise}
+	f.Applier = &deliver.Applier{Target: a.target, Journal: a.ledger, Now: p.now, Raise: a.recovery.Raise}
 	for _, o := range a.tables.Objects() {
 		f.Applier.Objects = append(f.Applier.Objects, o.Name)
 	}
@@ -239,17 +243,17 @@ func (a *app) describe(ctx context.Context) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-func permits(src config.Source) []bridge.Permit {
+func permits(src config.Source) []back.Permit {
 	names := map[string]string{"A013": "$ers.acceptReferral", "A028": "$ers.recordReviewOutcome", "A036": "$ers.cancelReferral",
 		"update": fhir.OperationUpdate}
-	var out []bridge.Permit
+	var out []back.Permit
 	for _, w := range src.WriteBack {
-		out = append(out, bridge.Permit{Operation: names[w.Operation], Authority: w.UseCase, Approval: w.Approval != "none"})
+		out = append(out, back.Permit{Operation: names[w.Operation], Authority: w.UseCase, Approval: w.Approval != "none"})
 	}
 	return out
 }
 
-func (a *app) fromERS(p *program, src config.Source, mode access, f *bridge.Flow, back *bridge.Reconciler) error {
+func (a *app) fromERS(p *program, src config.Source, mode access, f *lane.Flow, back *back.Reconciler) error {
 	key, err := src.PrivateKey.RSA()
 	if err != nil {
 		return err
@@ -266,14 +270,14 @@ func (a *app) fromERS(p *program, src config.Source, mode access, f *bridge.Flow
 	if err != nil {
 		return err
 	}
-	source := &bridge.ERS{Client: client, Services: src.Services,
+	source := &source.ERS{Client: client, Services: src.Services,
 		Lists: []ers.List{ers.ReferralsForReview, ers.AppointmentSlotIssues}, Logger: a.logger, Now: p.now}
 	f.Poller, f.Source, f.Planner.Source = source, source, source
 	back.Source, back.Invoke = source, source
 	return nil
 }
 
-func (a *app) fromFHIR(p *program, src config.Source, mode access, f *bridge.Flow, back *bridge.Reconciler) error {
+func (a *app) fromFHIR(p *program, src config.Source, mode access, f *lane.Flow, back *back.Reconciler) error {
 	key, err := src.PrivateKey.Signer()
 	if err != nil {
 		return err
@@ -289,7 +293,7 @@ func (a *app) fromFHIR(p *program, src config.Source, mode access, f *bridge.Flo
 		return err
 	}
 	bases := client.Bases() // the last one is what the server calls itself
-	source := &bridge.FHIRServer{Client: client, Base: bases[len(bases)-1], PageSize: src.PageSize, From: a.cfg.FromDay(src), Now: p.now, Logger: a.logger}
+	source := &source.FHIRServer{Client: client, Base: bases[len(bases)-1], PageSize: src.PageSize, From: a.cfg.FromDay(src), Now: p.now, Logger: a.logger}
 	f.Poller, f.Source, f.Planner.Source = source, source, source
 	back.Source, back.Invoke = source, source
 	return nil

@@ -6,7 +6,8 @@ import (
 	"io"
 	"time"
 
-	"refbridge/bridge"
+	"refbridge/bridge/lane"
+	"refbridge/bridge/source"
 	"refbridge/daemon"
 )
 
@@ -25,7 +26,7 @@ type freshJSON struct {
 func (a *app) freshness(ctx context.Context, now time.Time) ([]freshJSON, error) {
 	out := []freshJSON{}
 	for _, src := range a.cfg.Sources {
-		fresh, err := bridge.FreshnessOf(ctx, a.ledger, src.Name)
+		fresh, err := lane.FreshnessOf(ctx, a.ledger, src.Name)
 		if err != nil {
 			return nil, err
 		}
@@ -33,7 +34,7 @@ func (a *app) freshness(ctx context.Context, now time.Time) ([]freshJSON, error)
 		if err != nil {
 			return nil, fmt.Errorf("source %s: poll: %w", src.Name, err)
 		}
-		odd, err := bridge.NoticesOf(ctx, a.ledger, src.Name)
+		odd, err := source.NoticesOf(ctx, a.ledger, src.Name)
 		if err != nil {
 			return nil, err
 		}

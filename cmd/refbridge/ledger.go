@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"refbridge/bridge"
+	"refbridge/bridge/lane"
 )
 
 type ledgerCmd struct {
@@ -39,7 +40,7 @@ func (c *rebuildCmd) Run(ctx context.Context, p *program) error {
 	}
 	defer a.close()
 	for _, name := range c.Source {
-		if !slices.ContainsFunc(a.flows, func(f *bridge.Flow) bool { return f.Name == name }) {
+		if !slices.ContainsFunc(a.flows, func(f *lane.Flow) bool { return f.Name == name }) {
 			return misused(fmt.Sprintf("--source: the configuration has no source %q", name), "name a source as refbridge.yaml does")
 		}
 	}
@@ -52,7 +53,7 @@ func (c *rebuildCmd) Run(ctx context.Context, p *program) error {
 			return err
 		}
 		fmt.Fprintf(p.out, "%s: nothing is written before %s; the first sync after that makes the ledger anew\n",
-			f.Name, a.when(p.now().Add(bridge.RebuildWait)))
+			f.Name, a.when(p.now().Add(lane.RebuildWait)))
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
 
-	"refbridge/bridge"
+	"refbridge/bridge/lane"
 	"refbridge/config"
 	"refbridge/ledger"
 	"refbridge/mapping"
@@ -190,7 +190,7 @@ func (p *program) fault(message, hint string) {
 func hintOf(err error) string {
 	var h hinted
 	var u usage
-	var lost *bridge.LostError
+	var lost *lane.LostError
 	switch {
 	case errors.As(err, &u):
 		return u.hint

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"refbridge/bridge"
+	"refbridge/bridge/lane"
+	"refbridge/bridge/plan"
 	"refbridge/config"
 	"refbridge/fhir"
 	"refbridge/fhir/ndjson"
@@ -86,7 +88,7 @@ func (c *planCmd) Run(ctx context.Context, p *program) error {
 }
 
 // ask polls one source, and says before what it spends.
-func (p *program) ask(ctx context.Context, f *bridge.Flow) error {
+func (p *program) ask(ctx context.Context, f *lane.Flow) error {
 	cost, err := f.Cost(ctx)
 	if err != nil {
 		return err
@@ -101,7 +103,7 @@ func (p *program) ask(ctx context.Context, f *bridge.Flow) error {
 }
 
 // flow prints the plan of one flow as it is made, and returns how many records it would write.
-func (c *planCmd) flow(ctx context.Context, p *program, a *app, f *bridge.Flow) (int, error) {
+func (c *planCmd) flow(ctx context.Context, p *program, a *app, f *lane.Flow) (int, error) {
 	var counts bridge.Counts
 	err := f.Plan(ctx, c.Limit, func(batch bridge.Plan) error {
 		counts.Add(batch.Counts())
@@ -185,7 +187,7 @@ func (c *planCmd) files(ctx context.Context, p *program) error {
 }
 
 // offline gives planners with no target. Where there is a configuration and a ledger, the last-synced images are read.
-func (c *planCmd) offline(ctx context.Context, p *program) (bridge.Files, func(), error) {
+func (c *planCmd) offline(ctx context.Context, p *program) (plan.Files, func(), error) {
 	tables, memory, done := (*mapping.Set)(nil), (*ledger.Ledger)(nil), func() {}
 	names := map[string]string{"ers": "ers", "fhir": "fhir"}
 	modes := map[string]string{"ers": "link", "fhir": "link"}
@@ -194,28 +196,28 @@ func (c *planCmd) offline(ctx context.Context, p *program) (bridge.Files, func()
 	switch cfg, err := config.Load(p.config, checkSchedule); {
 	case errors.Is(err, config.ErrNoFile):
 		if tables, err = loadTables("", []byte("offline")); err != nil {
-			return bridge.Files{}, done, err
+			return plan.Files{}, done, err
 		}
 	case err != nil:
-		return bridge.Files{}, done, err
+		return plan.Files{}, done, err
 	default:
 		for i := len(cfg.Sources) - 1; i >= 0; i-- {
 			s := cfg.Sources[i]
 			names[s.Kind], modes[s.Kind], systems[s.Kind], bases[s.Kind] = s.Name, s.Patient, s.System, s.BaseURL
 		}
 		if tables, memory, done, err = p.remembered(ctx, cfg); err != nil {
-			return bridge.Files{}, done, err
+			return plan.Files{}, done, err
 		}
 	}
-	planner := func(kind string) bridge.Planner {
-		out := bridge.Planner{Flow: names[kind], Tables: tables, Now: p.now, Policy: bridge.Policy{
-			Patient: bridge.PatientMode(modes[kind]), System: systems[kind], Run: "live", Token: []byte("offline")}}
+	planner := func(kind string) plan.Planner {
+		out := plan.Planner{Flow: names[kind], Tables: tables, Now: p.now, Policy: plan.Policy{
+			Patient: plan.PatientMode(modes[kind]), System: systems[kind], Run: "live", Token: []byte("offline")}}
 		if memory != nil {
 			out.Memory = memory
 		}
 		return out
 	}
-	return bridge.Files{ERS: planner("ers"), FHIR: planner("fhir"), Beyond: fhir.NewResolver(bases["fhir"])}, done, nil
+	return plan.Files{ERS: planner("ers"), FHIR: planner("fhir"), Beyond: fhir.NewResolver(bases["fhir"])}, done, nil
 }
 
 // remembered opens the ledger for reading where there is one.
@@ -240,7 +242,7 @@ func (p *program) remembered(ctx context.Context, cfg *config.Config) (*mapping.
 // written can plan files before any secret is there.
 func offlineKey(cfg *config.Config) ([]byte, error) {
 	for _, s := range cfg.Sources {
-		if s.Patient == string(bridge.CreateMode) {
+		if s.Patient == string(plan.CreateMode) {
 			return cfg.Salesforce.PatientKey.Hash()
 		}
 	}

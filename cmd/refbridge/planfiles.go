@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"refbridge/bridge"
+	"refbridge/bridge/plan"
 	"refbridge/fhir/ndjson"
 	"refbridge/ledger"
 	"refbridge/mapping"
@@ -46,7 +47,7 @@ type fileJSON struct {
 	*stepJSON
 }
 
-func (r *fileReport) file(ctx context.Context, planners bridge.Files, name string) error {
+func (r *fileReport) file(ctx context.Context, planners plan.Files, name string) error {
 	in := io.Reader(r.program.in)
 	if name != "-" {
 		f, err := os.Open(name)
@@ -60,7 +61,7 @@ func (r *fileReport) file(ctx context.Context, planners bridge.Files, name strin
 		if err != nil {
 			return notRead(name, err)
 		}
-		err := planners.Plan(ctx, rec, func(f bridge.FileRecord) error { return r.take(name, f) })
+		err := planners.Plan(ctx, rec, func(f plan.FileRecord) error { return r.take(name, f) })
 		if errors.Is(err, errEnough) {
 			return nil
 		}
@@ -73,7 +74,7 @@ func (r *fileReport) file(ctx context.Context, planners bridge.Files, name strin
 
 var errEnough = errors.New("as many records as --limit says")
 
-func (r *fileReport) take(name string, rec bridge.FileRecord) error {
+func (r *fileReport) take(name string, rec plan.FileRecord) error {
 	if r.cmd.Limit > 0 && r.records >= r.cmd.Limit {
 		return errEnough
 	}
@@ -91,7 +92,7 @@ func (r *fileReport) take(name string, rec bridge.FileRecord) error {
 }
 
 // aside counts what is not mapped by itself.
-func (r *fileReport) aside(name string, rec bridge.FileRecord) {
+func (r *fileReport) aside(name string, rec plan.FileRecord) {
 	for kind, n := range rec.Others {
 		if r.others == nil {
 			r.others = map[string]*kindJSON{}
@@ -103,7 +104,7 @@ func (r *fileReport) aside(name string, rec bridge.FileRecord) {
 	}
 }
 
-func (r *fileReport) count(rec bridge.FileRecord) {
+func (r *fileReport) count(rec plan.FileRecord) {
 	damaged := slices.ContainsFunc(rec.Sightings, func(s ledger.Sighting) bool { return s.Reason.Code != "" })
 	if rec.Err != nil || damaged {
 		r.failed++
@@ -119,7 +120,7 @@ func (r *fileReport) count(rec bridge.FileRecord) {
 	}
 }
 
-func (r *fileReport) json(name string, rec bridge.FileRecord) error {
+func (r *fileReport) json(name string, rec plan.FileRecord) error {
 	j := fileJSON{File: name, Line: rec.Line, Note: rec.Note}
 	if rec.Err != nil {
 		j.Error = rec.Err.Error()
@@ -138,7 +139,7 @@ func (r *fileReport) json(name string, rec bridge.FileRecord) error {
 	return line(r.program.out, j)
 }
 
-func (r *fileReport) text(name string, rec bridge.FileRecord) {
+func (r *fileReport) text(name string, rec plan.FileRecord) {
 	w := r.program.out
 	switch {
 	case rec.Err != nil:

@@ -8,7 +8,7 @@ import (
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
-	"refbridge/bridge"
+	"refbridge/bridge/lane"
 )
 
 // quietFor is how long people wait without a word.
@@ -80,7 +80,7 @@ func (p *program) applying() (laneBars, func()) {
 }
 
 // follow shows how far a flow is; it returns what ends that.
-func (l laneBars) follow(f *bridge.Flow) func() {
+func (l laneBars) follow(f *lane.Flow) func() {
 	if l.bars == nil {
 		return func() {}
 	}

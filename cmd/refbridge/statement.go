@@ -9,7 +9,8 @@ import (
 	"slices"
 	"time"
 
-	"refbridge/bridge"
+	"refbridge/bridge/back"
+	"refbridge/bridge/plan"
 	"refbridge/ledger"
 )
 
@@ -90,7 +91,7 @@ func (a *app) statement(ctx context.Context, p *program, json bool) error {
 	if err != nil {
 		return err
 	}
-	kept, err := a.ledger.Noted(ctx, bridge.CodePatientKept, p.now().Add(-keptFor))
+	kept, err := a.ledger.Noted(ctx, plan.CodePatientKept, p.now().Add(-keptFor))
 	if err != nil {
 		return err
 	}
@@ -145,7 +146,7 @@ func (a *app) statement(ctx context.Context, p *program, json bool) error {
 // differing lists the changes in Salesforce that did not get to their sources, of all sources.
 func (a *app) differing(ctx context.Context) (out []ledger.Writeback, err error) {
 	for _, src := range a.cfg.Sources {
-		b, err := bridge.Differing(ctx, a.ledger, src.Name)
+		b, err := back.Differing(ctx, a.ledger, src.Name)
 		if err != nil {
 			return nil, err
 		}

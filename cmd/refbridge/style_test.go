@@ -43,7 +43,7 @@ func TestStyleBudgetsHold(t *testing.T) {
 	assert.LessOrEqual(t, lengths[len(lengths)*9/10], p90FunctionLines, "the 90th percentile of function lengths")
 }
 
-func declaration(t *testing.T, f source, d ast.Decl) []int {
+func declaration(t *testing.T, f goFile, d ast.Decl) []int {
 	switch d := d.(type) {
 	case *ast.FuncDecl:
 		return []int{function(t, f, d)}
@@ -55,7 +55,7 @@ func declaration(t *testing.T, f source, d ast.Decl) []int {
 	return nil
 }
 
-func function(t *testing.T, f source, d *ast.FuncDecl) int {
+func function(t *testing.T, f goFile, d *ast.FuncDecl) int {
 	lines := f.line(d.End()) - f.line(d.Pos()) + 1
 	at := f.path + " " + d.Name.Name
 	assert.LessOrEqual(t, lines, maxFunctionLines, "%s is too long", at)
@@ -82,7 +82,7 @@ func exportedReceiver(r *ast.FieldList) bool {
 	return ok && id.IsExported()
 }
 
-func specification(t *testing.T, f source, d *ast.GenDecl, s ast.Spec) {
+func specification(t *testing.T, f goFile, d *ast.GenDecl, s ast.Spec) {
 	switch s := s.(type) {
 	case *ast.TypeSpec:
 		if s.Name.IsExported() {
@@ -96,7 +96,7 @@ func specification(t *testing.T, f source, d *ast.GenDecl, s ast.Spec) {
 	}
 }
 
-func values(t *testing.T, f source, d *ast.GenDecl, s *ast.ValueSpec) {
+func values(t *testing.T, f goFile, d *ast.GenDecl, s *ast.ValueSpec) {
 	for i, name := range s.Names {
 		if name.IsExported() {
 			documented := d.Doc.Text() + s.Doc.Text() + s.Comment.Text()
@@ -138,7 +138,7 @@ func mustCall(call *ast.CallExpr) bool {
 	return false
 }
 
-func identifiers(t *testing.T, f source) {
+func identifiers(t *testing.T, f goFile) {
 	ast.Inspect(f.file, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.Ident:

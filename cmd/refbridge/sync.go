@@ -11,7 +11,8 @@ import (
 	"sync"
 	"time"
 
-	"refbridge/bridge"
+	"refbridge/bridge/lane"
+	"refbridge/bridge/source"
 	"refbridge/daemon"
 	"refbridge/fhir"
 )
@@ -49,7 +50,7 @@ func (c *syncCmd) Run(ctx context.Context, p *program) error {
 
 // lanes polls and syncs every source, each as a lane of its own: one whose far end hangs delays no other. What came of them is printed in
 // the order of the configuration.
-func (p *program) lanes(ctx context.Context, flows []*bridge.Flow, json bool) error {
+func (p *program) lanes(ctx context.Context, flows []*lane.Flow, json bool) error {
 	bars, done := p.applying()
 	results := make([]laneResult, len(flows))
 	var all sync.WaitGroup
@@ -78,14 +79,14 @@ func (p *program) lanes(ctx context.Context, flows []*bridge.Flow, json bool) er
 // laneResult is what came of one lane.
 type laneResult struct {
 	polled error
-	report bridge.Report
+	report lane.Report
 	err    error
 }
 
 // accept lets the named sources lose as many records as they say.
 func (c *syncCmd) accept(a *app) error {
 	for _, name := range c.AcceptGone {
-		i := slices.IndexFunc(a.flows, func(f *bridge.Flow) bool { return f.Name == name })
+		i := slices.IndexFunc(a.flows, func(f *lane.Flow) bool { return f.Name == name })
 		if i < 0 {
 			return misused(fmt.Sprintf("--accept-gone: the configuration has no source %q", name), "name a source as refbridge.yaml does")
 		}
@@ -95,7 +96,7 @@ func (c *syncCmd) accept(a *app) error {
 }
 
 // sync works one flow off and prints what came of it.
-func (p *program) sync(ctx context.Context, f *bridge.Flow, json bool) error {
+func (p *program) sync(ctx context.Context, f *lane.Flow, json bool) error {
 	bars, done := p.applying()
 	end := bars.follow(f)
 	report, err := f.Sync(ctx)
@@ -105,7 +106,7 @@ func (p *program) sync(ctx context.Context, f *bridge.Flow, json bool) error {
 }
 
 // tell prints what came of a sync.
-func (p *program) tell(f *bridge.Flow, report bridge.Report, err error, json bool) error {
+func (p *program) tell(f *lane.Flow, report lane.Report, err error, json bool) error {
 	if json {
 		if err := line(p.out, reportJSON{Flow: f.Name, Report: report}); err != nil {
 			return err
@@ -128,7 +129,7 @@ func (p *program) tell(f *bridge.Flow, report bridge.Report, err error, json boo
 
 type reportJSON struct {
 	Flow string `json:"flow"`
-	bridge.Report
+	lane.Report
 }
 
 type runCmd struct{}
@@ -167,7 +168,7 @@ func (c *runCmd) Run(ctx context.Context, p *program) error {
 }
 
 // laneOf is a flow as the daemon asks for it.
-type laneOf struct{ *bridge.Flow }
+type laneOf struct{ *lane.Flow }
 
 // Sync is Flow.Sync without its report.
 func (l laneOf) Sync(ctx context.Context) error {
@@ -201,7 +202,7 @@ func (c *retryCmd) Run(ctx context.Context, p *program) error {
 	}
 	defer a.close()
 	opened := 0
-	failed := forEach(a.flows, func(f *bridge.Flow) error {
+	failed := forEach(a.flows, func(f *lane.Flow) error {
 		n, err := c.reopen(ctx, a, f)
 		if opened += n; n == 0 || err != nil {
 			return err
@@ -226,7 +227,7 @@ func forEach[T any](all []T, do func(T) error) error {
 	return failed
 }
 
-func (c *retryCmd) reopen(ctx context.Context, a *app, f *bridge.Flow) (int, error) {
+func (c *retryCmd) reopen(ctx context.Context, a *app, f *lane.Flow) (int, error) {
 	if c.All {
 		return f.ReopenHeld(ctx)
 	}
@@ -273,7 +274,7 @@ func (c *backfillCmd) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	if server, ok := f.Poller.(*bridge.FHIRServer); ok {
+	if server, ok := f.Poller.(*source.FHIRServer); ok {
 		err = f.Window(ctx, server, dayIn(c.From, a.cfg.Location()), c.until(p, a.cfg.Location()))
 	} else {
 		err = c.sight(ctx, f)
@@ -298,12 +299,12 @@ func dayIn(day time.Time, zone *time.Location) time.Time {
 }
 
 // flow gives the one source that is meant: of kind ers for UBRNs, of kind fhir for a period.
-func (c *backfillCmd) flow(a *app) (*bridge.Flow, error) {
+func (c *backfillCmd) flow(a *app) (*lane.Flow, error) {
 	kind := "fhir"
 	if c.UBRNs != "" {
 		kind = "ers"
 	}
-	var found []*bridge.Flow
+	var found []*lane.Flow
 	for i, f := range a.flows {
 		if a.cfg.Sources[i].Kind == kind && (c.Source == "" || c.Source == f.Name) {
 			found = append(found, f)
@@ -318,7 +319,7 @@ func (c *backfillCmd) flow(a *app) (*bridge.Flow, error) {
 	return nil, misused(fmt.Sprintf("there are %d sources of kind %s", len(found), kind), "say which one with --source NAME")
 }
 
-func (c *backfillCmd) sight(ctx context.Context, f *bridge.Flow) error {
+func (c *backfillCmd) sight(ctx context.Context, f *lane.Flow) error {
 	refs, err := readUBRNs(c.UBRNs)
 	if err != nil {
 		return err

@@ -1,0 +1,37 @@
+package source
+
+import (
+	"context"
+
+	"refbridge/bridge"
+	"refbridge/fhir"
+)
+
+// SpendDay takes what is left of today's worklist calls out of the ration.
+func (e *ERS) SpendDay(ctx context.Context) error {
+	for _, service := range e.Services {
+		if err := e.Client.SpendWorklists(ctx, service); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// RefOf implements rooted: every row belongs to the referral, and worklists do not name it for ever.
+func (e *ERS) RefOf(object, id, referral string) (ref fhir.Reference, reread, ok bool) {
+	if object == bridge.ReferralType {
+		referral = id
+	}
+	return fhir.Reference{Type: "ReferralRequest", ID: referral}, true, referral != ""
+}
+
+// RefOf implements rooted: appointments are records of their own, and the polls of a lost ledger begin at the beginning.
+func (f *FHIRServer) RefOf(object, id, referral string) (ref fhir.Reference, reread, ok bool) {
+	switch object {
+	case bridge.ReferralType:
+		referral = id
+	case "ServiceAppointment":
+		return fhir.Reference{Type: "Appointment", ID: id}, false, id != ""
+	}
+	return fhir.Reference{Type: "ServiceRequest", ID: referral}, false, referral != ""
+}
