@@ -28,6 +28,7 @@ type Past struct {
 	Known   bool            // there is one
 	Unclear bool            // the last value is ours or a person's, and nobody can tell
 	Meant   []sobject.Value // of the open intents that carry the field, oldest first
+	Whose   bool            // the field says whose the record is
 	left    bool            // an open create left the field to the org
 	moved   bool            // the row moved since the image's stamp, and the last writer is not our user
 }
@@ -151,7 +152,7 @@ func decideCreateOnly(want sobject.Field, have sobject.Value, p Past) Decision {
 	switch {
 	case want.Value.IsNull() || have.IsNull() && len(p.Candidates()) == 0:
 		return Leave
-	case want.Name == "PatientId" && want.Value.Kind() == sobject.Text && !have.IsNull():
+	case p.Whose && want.Value.Kind() == sobject.Text && !have.IsNull():
 		return OtherPatient
 	case p.unchanged(want.Value):
 		return Leave // the source says what it said: Salesforce, or a person there, has it otherwise

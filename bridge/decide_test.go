@@ -54,7 +54,7 @@ func TestOneFieldIsDecidedByItsOwner(t *testing.T) {
 		{"identity, another month alone", "PersonBirthdate", sobject.Identity, sobject.DateValue("1950-02"), sobject.DateValue("1950-01-01"), none, false, OtherPerson},
 		{"identity, a year alone, empty there", "PersonBirthdate", sobject.Identity, sobject.DateValue("1950"), none, none, false, Leave},
 	} {
-		got := Decide(sobject.Field{Name: c.field, Value: c.want, Owner: c.owner}, c.have, Past{Image: c.last, Known: c.remembered})
+		got := Decide(sobject.Field{Name: c.field, Value: c.want, Owner: c.owner}, c.have, Past{Image: c.last, Known: c.remembered, Whose: c.field == "PatientId"})
 		assert.Equal(t, c.decision, got, c.name)
 	}
 }

@@ -45,6 +45,3 @@ func Likely(row ledger.Row) sobject.Record {
 	}
 	return row.Open[len(row.Open)-1].Meant
 }
-
-// ReferralType is the object of a referral.
-const ReferralType = "ClinicalServiceRequest"

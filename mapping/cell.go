@@ -27,7 +27,7 @@ type cell struct {
 
 // rule gives the row behind the value.
 func (c *cell) rule() Rule {
-	r := Rule{Place: c.row.Place, at: c.source}
+	r := Rule{Place: c.row.Place, Private: c.row.Private, at: c.source}
 	if c.from != nil {
 		r.From = c.from.Text
 	}

@@ -66,6 +66,8 @@ type BodyValue struct {
 type Rule struct {
 	Place
 	From string // FHIRPath text; empty where the row's default stood in
+	// Private says that the value is shown to nobody: its row says so, or makes an NHS number of it.
+	Private bool
 
 	at fhir.Node
 }

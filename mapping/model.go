@@ -35,6 +35,8 @@ type Table struct {
 	Source  string // resource type of the focus
 	Purpose string
 	Shared  string // what several source records share a record by: SharedByCode or SharedByPatient; empty: each record has one source
+	// Patient finds the elements by which a resource names patients itself, beside the record that it belongs to; nil: it names none.
+	Patient *Path
 	Owner   sobject.Owner
 	ForEach *Path // nil: one record for the focus itself
 	Key     Key   // of records
@@ -137,6 +139,7 @@ type Row struct {
 	Owner        sobject.Owner
 	KeepIfAbsent bool
 	Optional     bool   // it counts only where the org has the field
+	Private      bool   // its value is shown to nobody: the row says so, or makes an NHS number of it
 	Conditional  bool   // it has a when, be it one that does not compile
 	Joined       bool   // of a body: the values of all elements of forEach become one text
 	Join         string // what stands between them

@@ -19,6 +19,7 @@ type tableFormat struct {
 	Purpose string                      `json:"purpose" doc:"Why the table is there, for whoever reads it next."`
 	Owner   string                      `json:"owner" enum:"owner" doc:"For rows that do not say otherwise: source, target, latest, create-only or identity."`
 	Shared  string                      `json:"shared" enum:"shared" doc:"code or patient: several source records share the record. Without it a record belongs to the source record whose key it bears, and no other may write it."`
+	Patient pathFormat                  `json:"patient" doc:"FHIRPath on the resource: the elements by which it names patients itself. One who is not the patient of the record that it belongs to holds it."`
 	ForEach pathFormat                  `json:"forEach" doc:"FHIRPath on the resource: one record for each element that it gives. Without it: one record."`
 	Let     map[string]namedFormat      `json:"let" doc:"Named values, used as %name below; each may use those above it."`
 	When    pathFormat                  `json:"when" doc:"FHIRPath: the record is made only where this holds."`
@@ -75,6 +76,7 @@ type rowFormat struct {
 	Owner        string                `json:"owner" enum:"owner" doc:"source: every difference is written. target: written when the record is new. latest: whoever changed it last. create-only: the platform takes it on create only. stop: a checkbox that is set before anything else is written, also where the record is held. identity: it says who the record is about; a difference holds the record."`
 	KeepIfAbsent bool                  `json:"keepIfAbsent" doc:"Without a value the field is left as it is; otherwise it is emptied."`
 	Optional     bool                  `json:"optional" doc:"The row counts only where the org has the field; without it the field is an error."`
+	Private      bool                  `json:"private" doc:"The value is shown to nobody: plans, diffs and conflicts say that there is one. An NHS number is private without it."`
 	When         pathFormat            `json:"when" doc:"FHIRPath: the row counts only where this holds."`
 	Purpose      string                `json:"purpose" doc:"Why this field leaves the trust."`
 }

@@ -40,6 +40,7 @@ func (r *Reader) table(root *yaml.Node, body bool) *Table {
 		r.scope.Focus = t.ForEach.Expr.Known()
 	}
 	variables := r.lets(t, m["let"])
+	t.Patient = r.optionalPath(m["patient"], "patient", BuiltIn())
 	t.When = r.optionalPath(m["when"], "when", variables)
 	t.guarded = m["when"] != nil || m["forEach"] != nil && t.ForEach == nil
 	t.Key = r.key(m["key"], variables)
@@ -61,7 +62,7 @@ func (r *Reader) tableMembers(root *yaml.Node, t *Table, body bool) map[string]*
 		}
 		return m
 	}
-	m := r.Mapping(root, "a table", "object", "source", "key", "rows", "", "target", "forEach", "purpose", "owner", "shared", "let", "when",
+	m := r.Mapping(root, "a table", "object", "source", "key", "rows", "", "target", "forEach", "purpose", "owner", "shared", "patient", "let", "when",
 		"values", "drop", "gone", "back")
 	t.Object = r.shaped(m["object"], "object", isObjectName, "an sObject name such as ClinicalServiceRequest")
 	if m["shared"] != nil {
@@ -312,7 +313,8 @@ func (r *Reader) row(n *yaml.Node, t *Table, variables []string) *Row {
 	}
 	w.Required, w.KeepIfAbsent = r.flag(m["required"], "required"), r.flag(m["keepIfAbsent"], "keepIfAbsent")
 	w.When, w.Conditional = r.optionalPath(m["when"], "when", variables), m["when"] != nil
-	w.Optional = r.flag(m["optional"], "optional")
+	w.Optional, w.Private = r.flag(m["optional"], "optional"), r.flag(m["private"], "private") ||
+		w.Lookup.Object == "" && slices.ContainsFunc(w.Transforms, func(t Transform) bool { return t.Name == "nhsNumber" }) // looked up, it is an id
 	r.coherent(n, w, m)
 	w.plain = len(w.Paths) == 1 && w.Paths[0].walks && w.Paths[0].typ == "" && len(w.Transforms) == 0 && m["values"] == nil && m["ref"] == nil && m["lookup"] == nil
 	return w
@@ -322,7 +324,7 @@ func (r *Reader) row(n *yaml.Node, t *Table, variables []string) *Row {
 func (r *Reader) rowMembers(n *yaml.Node, t *Table, w *Row) map[string]*yaml.Node {
 	if t.Body == "" {
 		m := r.Mapping(n, "a row", "field", "", "from", "values", "transform", "ref", "lookup", "default", "required", "owner",
-			"keepIfAbsent", "optional", "when", "purpose")
+			"keepIfAbsent", "optional", "private", "when", "purpose")
 		w.Field = r.shaped(m["field"], "field", isObjectName, "a field name such as Status")
 		return m
 	}

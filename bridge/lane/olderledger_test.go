@@ -7,6 +7,8 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"refbridge/bridge"
+	"refbridge/bridge/bridgetest"
+	"refbridge/bridge/plan/shelf"
 	"refbridge/bridge/source"
 	"refbridge/ledger"
 	"refbridge/sfdc/sobject"
@@ -45,7 +47,7 @@ func TestDoubtRule10_NothingIsWrittenUntilWhatWasSentCannotTakeEffect(t *testing
 }
 
 func TestDoubtRule10_ARowTellsByItsKeyWhoseItIs(t *testing.T) {
-	referral := sobject.RefValue(sobject.Target{Object: bridge.ReferralType, Field: "Bridge_Key__c"}, "ward.sr.a.b-1")
+	referral := sobject.RefValue(sobject.Target{Object: bridgetest.CSRType, Field: "Bridge_Key__c"}, "ward.sr.a.b-1")
 	for _, c := range []struct {
 		name, flow  string
 		source      rooted
@@ -54,14 +56,14 @@ func TestDoubtRule10_ARowTellsByItsKeyWhoseItIs(t *testing.T) {
 		ref         string
 		reread, ok  bool
 	}{
-		{"a referral of e-RS", "ers", &source.ERS{}, bridge.ReferralType, "ers.sr.000000070001", false, "ReferralRequest/000000070001", true, true},
-		{"a referral", "ward", &source.FHIRServer{}, bridge.ReferralType, "ward.sr.a.b-1", false, "ServiceRequest/a.b-1", false, true},
+		{"a referral of e-RS", "ers", &source.ERS{}, bridgetest.CSRType, "ers.sr.000000070001", false, "ReferralRequest/000000070001", true, true},
+		{"a referral", "ward", &source.FHIRServer{}, bridgetest.CSRType, "ward.sr.a.b-1", false, "ServiceRequest/a.b-1", false, true},
 		{"an appointment of its own", "ward", &source.FHIRServer{}, "ServiceAppointment", "ward.ap.9.x", true, "Appointment/9.x", false, true},
 		{"a detail", "ward", &source.FHIRServer{}, "ClinicalServiceRequestDetail", "ward.sr.a.b-1.d.bodysite.f00", true, "ServiceRequest/a.b-1", false, true},
 		{"a detail whose referral is gone", "ward", &source.FHIRServer{}, "ClinicalServiceRequestDetail", "ward.sr.a.b-1.d.bodysite.f00", false, "", false, false},
 		{"an appointment whose referral is gone", "ers", &source.ERS{}, "ServiceAppointment", "ers.ap.90001", false, "", true, false},
 		{"an identifier, which points to its referral by id", "ward", &source.FHIRServer{}, "Identifier", "ward.sr.a.b-1.id.f00", false, "ServiceRequest/a.b-1", false, true},
-		{"a key of another source", "ers", &source.ERS{}, bridge.ReferralType, "ward.sr.1", false, "", true, false},
+		{"a key of another source", "ers", &source.ERS{}, bridgetest.CSRType, "ward.sr.1", false, "", true, false},
 	} {
 		r := sobject.Record{Object: c.object, Key: sobject.Key{Field: "Bridge_Key__c", Value: c.key}}
 		if c.object == "Identifier" {
@@ -70,7 +72,7 @@ func TestDoubtRule10_ARowTellsByItsKeyWhoseItIs(t *testing.T) {
 		if c.parent {
 			r.Fields = []sobject.Field{{Name: "ParentRecordId", Value: referral}}
 		}
-		state := rebuild{flow: &Flow{Name: c.flow}, source: c.source, referrals: map[string]string{"0sR1": "ward.sr.a.b-1"}}
+		state := rebuild{flow: &Flow{Name: c.flow, Planner: *planner(shelf.New(), t)}, source: c.source, referrals: map[string]string{"0sR1": "ward.sr.a.b-1"}}
 		ref, reread, ok := state.rootOf(r)
 		assert.Equal(t, c.ok, ok, c.name)
 		if ok {
@@ -97,10 +99,10 @@ func TestDoubtRule10_OfARebuiltRowOnlyWhatWeWroteIsKnown(t *testing.T) {
 	}{
 		{"an appointment that we wrote", row("ServiceAppointment", false), false, known("ServiceAppointment", at, fields, false)},
 		{"an appointment that a person wrote last", row("ServiceAppointment", true), false, known("ServiceAppointment", time.Time{}, nil, false)},
-		{"a referral that we wrote", row(bridge.ReferralType, false), false, known(bridge.ReferralType, at, nil, false)},
-		{"a referral that a person wrote last", row(bridge.ReferralType, true), false, known(bridge.ReferralType, time.Time{}, nil, false)},
+		{"a referral that we wrote", row(bridgetest.CSRType, false), false, known(bridgetest.CSRType, at, nil, false)},
+		{"a referral that a person wrote last", row(bridgetest.CSRType, true), false, known(bridgetest.CSRType, time.Time{}, nil, false)},
 		{"one that a person deleted", row("ServiceAppointment", true), true, known("ServiceAppointment", time.Time{}, nil, true)},
 	} {
-		assert.Equal(t, c.image, imageOf(c.row, c.deleted), c.name)
+		assert.Equal(t, c.image, imageOf(c.row, c.deleted, c.row.Object == bridgetest.CSRType), c.name)
 	}
 }

@@ -25,9 +25,10 @@ type rationed interface {
 
 // rooted is a source whose records can be told by the keys of their rows.
 type rooted interface {
-	// RefOf returns the record that a row belongs to by its object, what its key says behind the source and the kind, and the referral
+	// RefOf returns the record that a row belongs to by the type that it is made of (ServiceRequest: it is the referral's own row; empty:
+	// it is one beside that), what its key says behind the source and the kind, and the referral
 	// that the row points to; reread says that no poll brings it again, so that it has to be read.
-	RefOf(object, id, referral string) (ref fhir.Reference, reread, ok bool)
+	RefOf(typ, id, referral string) (ref fhir.Reference, reread, ok bool)
 }
 
 // BeginRebuild notes that the ledger is older than the truth. The lane halts until nothing that was sent before can take effect any
@@ -163,7 +164,7 @@ func parentFields(o mapping.Object) []string {
 func (r *rebuild) takeOver(ctx context.Context, rows []sobject.Record, deleted bool) error {
 	var known []ledger.Rebuilt
 	for _, row := range rows {
-		if row.Object == bridge.ReferralType {
+		if r.referral(row.Object) {
 			r.referrals[row.ID] = row.Key.Value
 		}
 		ref, reread, ok := r.rootOf(row)
@@ -171,7 +172,7 @@ func (r *rebuild) takeOver(ctx context.Context, rows []sobject.Record, deleted b
 			r.flow.Logger.Warn("a row has no record of this source", "flow", r.flow.Name, "object", row.Object)
 			continue
 		}
-		known = append(known, ledger.Rebuilt{Ref: ref, Image: imageOf(row, deleted)})
+		known = append(known, ledger.Rebuilt{Ref: ref, Image: imageOf(row, deleted, r.referral(row.Object))})
 		if reread {
 			r.reread[ref] = true
 		}
@@ -188,13 +189,27 @@ func (r *rebuild) rootOf(row sobject.Record) (ref fhir.Reference, reread, ok boo
 	referral := ""
 	for _, field := range row.Fields {
 		switch v := field.Value; {
-		case v.Kind() == sobject.Ref && v.To().Object == bridge.ReferralType:
+		case v.Kind() == sobject.Ref && r.referral(v.To().Object):
 			referral = keyID(r.flow.Name, v.Key())
 		case v.Kind() == sobject.Text && r.referrals[v.Reveal()] != "": // a reference to more than one object comes as an id
 			referral = keyID(r.flow.Name, r.referrals[v.Reveal()])
 		}
 	}
-	return r.source.RefOf(row.Object, keyID(r.flow.Name, row.Key.Value), referral)
+	return r.source.RefOf(r.typeOf(row.Object), keyID(r.flow.Name, row.Key.Value), referral)
+}
+
+// referral reports whether an object is that of referrals: its table looks the patient up.
+func (r *rebuild) referral(object string) bool {
+	return r.flow.Planner.Tables.PatientField(object) != ""
+}
+
+// typeOf returns the type of the source's record that an object's rows are made of alone; empty where they stand beside a referral's own.
+func (r *rebuild) typeOf(object string) string {
+	types := r.flow.Planner.Tables.SourceTypes(object)
+	if r.referral(object) || slices.Contains(types, "Appointment") {
+		return types[0]
+	}
+	return ""
 }
 
 // keyID returns what a key says behind the source and the kind; empty where it is not of the source.
@@ -210,12 +225,12 @@ func keyID(flow, key string) string {
 // imageOf returns what a rebuilt ledger knows of a row. Of a referral it is only that it is there: what is equal to what the source says
 // becomes known, and of the rest nobody can say who set it. Of other rows that only we wrote it is what they are, so that one whose
 // source record has gone meanwhile can be marked.
-func imageOf(r sobject.Record, deleted bool) ledger.Image {
+func imageOf(r sobject.Record, deleted, referral bool) ledger.Image {
 	image := ledger.Image{Record: sobject.Record{Object: r.Object, Key: r.Key, ID: r.ID}, Deleted: deleted}
 	if !r.Theirs {
 		image.Record.Modified = r.Modified
 	}
-	if !deleted && !r.Theirs && r.Object != bridge.ReferralType {
+	if !deleted && !r.Theirs && !referral {
 		image.Record.Fields = r.Fields
 	}
 	return image

@@ -10,6 +10,7 @@ import (
 	"refbridge/bridge"
 	"refbridge/fhir"
 	"refbridge/ledger"
+	"refbridge/mapping"
 	"refbridge/sfdc/sobject"
 )
 
@@ -50,7 +51,7 @@ type comparison struct {
 }
 
 func (c *comparison) step(ctx context.Context, s *bridge.Step) error {
-	accountsOfOthers(s, c.current)
+	c.planner.accountsOfOthers(s, c.current)
 	for _, w := range s.Writes {
 		if !c.belongs(s, w) {
 			return nil
@@ -219,6 +220,7 @@ func (c *comparison) update(s *bridge.Step, w *bridge.Write, have sobject.Record
 		f.Value = forwarded(row, *f)
 		silent := f.Value.IsNull() && f.KeepIfAbsent
 		p := bridge.PastOf(row, f.Name, have).Adopted(there, f.KeepIfAbsent, silent)
+		p.Whose = c.planner.Tables.PatientField(w.Object) == f.Name
 		carried, stands := stillCarried(w.Known.Carried, *f, there, s.Work.Ref.Version)
 		w.Known.Carried = carried
 		d := bridge.Leave
@@ -261,7 +263,7 @@ func (c *comparison) settle(s *bridge.Step, w *bridge.Write, i int, there sobjec
 	case bridge.KeepTheirs:
 		w.Kept = append(w.Kept, f.Name)
 	case bridge.Conflict, bridge.Unclear:
-		s.HoldFirst(differsBoth(f, there, d, rule.FileLine()), c.planner.Now().Add(bridge.NextRun))
+		s.HoldFirst(differsBoth(f, there, d, rule), c.planner.Now().Add(bridge.NextRun))
 	case bridge.OtherPatient:
 		s.Die(ledger.Reason{Code: bridge.CodePatientChanged, Field: f.Name,
 			Text: "the record in Salesforce belongs to another Account than this patient's"})
@@ -273,10 +275,13 @@ func (c *comparison) settle(s *bridge.Step, w *bridge.Write, i int, there sobjec
 }
 
 // differsBoth says that a field has two values of which nobody but a person can choose.
-func differsBoth(f sobject.Field, there sobject.Value, d bridge.Decision, rule string) ledger.Reason {
-	r := ledger.Reason{Code: bridge.CodeConflict, Field: f.Name, Rule: rule,
+func differsBoth(f sobject.Field, there sobject.Value, d bridge.Decision, rule mapping.Rule) ledger.Reason {
+	r := ledger.Reason{Code: bridge.CodeConflict, Field: f.Name, Rule: rule.FileLine(),
 		Text:   "both the source and Salesforce changed this field since the last sync; make one side equal to the other",
 		Detail: fhir.Private(fmt.Sprintf("the source says %s, Salesforce says %s", shown(f.Value), shown(there)))}
+	if rule.Private {
+		r.Detail = "the two values are private and are not shown"
+	}
 	if d == bridge.Unclear {
 		r.Code = bridge.CodeUnclearValue
 		r.Text = "Salesforce has a value that refbridge may have written, in a write whose outcome nobody saw, or that a person may have set; " +

@@ -69,7 +69,7 @@ func TestARowOfWhichNothingIsKnownIsLeftToAPerson(t *testing.T) {
 // What is read of a row that is to be marked: its values, and not the ids of what it refers to, which stay the keys that are known.
 func TestARowThatIsMarkedKeepsTheKeysOfWhatItRefersTo(t *testing.T) {
 	s := shelf.New()
-	to := sobject.RefValue(sobject.Target{Object: accountType, Field: "Bridge_Key__c"}, "ward.pt.1")
+	to := sobject.RefValue(sobject.Target{Object: "Account", Field: "Bridge_Key__c"}, "ward.pt.1")
 	image := sobject.Record{Object: bridgetest.CSRType, Key: sobject.Key{Field: "Bridge_Key__c", Value: "ward.sr.r1"},
 		Fields: []sobject.Field{{Name: "PatientId", Value: to}, {Name: "OwnerId", Value: sobject.LookupValue(sobject.Target{Object: "Group", Field: "Name"}, "Ward")}, {Name: "Status", Value: bridgetest.Text("Active")}}}
 	s.There[bridgetest.TheCSR] = sobject.Record{Object: bridgetest.CSRType, Key: image.Key, ID: "a01", Modified: bridgetest.Noon(), Theirs: true, Fields: []sobject.Field{

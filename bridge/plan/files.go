@@ -3,6 +3,7 @@ package plan
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"refbridge/bridge"
@@ -235,9 +236,9 @@ func (p *Planner) recall(ctx context.Context, s *bridge.Step) error {
 	switch {
 	case err != nil:
 		return err
-	case known && (patient.Kind() == sobject.Text || writeOf(s, accountType) == nil):
+	case known && (patient.Kind() == sobject.Text || writeOf(s, p.Tables.PatientObject()) == nil):
 		setPatient(s, patient)
-	case writeOf(s, accountType) != nil:
+	case writeOf(s, p.Tables.PatientObject()) != nil:
 		p.link(s, nil)
 	}
 	return nil
@@ -245,14 +246,15 @@ func (p *Planner) recall(ctx context.Context, s *bridge.Step) error {
 
 // remembered is the patient of the last-synced image of a referral.
 func (p *Planner) remembered(ctx context.Context, s *bridge.Step) (sobject.Value, bool, error) {
-	referral := writeOf(s, "ClinicalServiceRequest")
-	if p.Memory == nil || referral == nil {
+	i := slices.IndexFunc(s.Writes, func(w *bridge.Write) bool { return p.Tables.PatientField(w.Object) != "" })
+	if p.Memory == nil || i < 0 {
 		return sobject.Value{}, false, nil
 	}
+	referral := s.Writes[i]
 	rows, err := p.Memory.Rows(ctx, referral.Object, []string{referral.Key.Value})
 	if err != nil {
 		return sobject.Value{}, false, fmt.Errorf("read last-synced images: %w", err)
 	}
-	patient, ok := bridge.Likely(rows[referral.Key.Value]).Get("PatientId")
+	patient, ok := bridge.Likely(rows[referral.Key.Value]).Get(p.Tables.PatientField(referral.Object))
 	return patient, ok, nil
 }

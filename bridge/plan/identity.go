@@ -17,7 +17,7 @@ import (
 // identities notes what the source says of who the patient of a step is.
 func (p *Planner) identities(s *bridge.Step, in mapping.Input) {
 	for _, r := range p.Tables.Identities(in) {
-		if r.Object == accountType {
+		if r.Object == p.Tables.PatientObject() {
 			s.Identities = append(s.Identities, r)
 		}
 	}
@@ -27,10 +27,10 @@ func (p *Planner) identities(s *bridge.Step, in mapping.Input) {
 // written: also where patients are only linked, and where the Account was there before us. A step whose patient is somebody else is held,
 // and no stop flag is set on that Account.
 func (p *Planner) samePeople(ctx context.Context, steps []*bridge.Step) error {
-	sel := sfdc.Selection{Object: accountType, KeyField: "Id"}
+	sel := sfdc.Selection{Object: p.Tables.PatientObject(), KeyField: "Id"}
 	found := map[*bridge.Step]string{}
 	for _, s := range steps {
-		id := accountOf(s)
+		id := p.accountOf(s)
 		if id == "" || len(s.Identities) == 0 || s.Fate != ledger.Pending {
 			continue
 		}
@@ -50,7 +50,7 @@ func (p *Planner) samePeople(ctx context.Context, steps []*bridge.Step) error {
 	sel.Keys, sel.Fields = slices.Compact(sel.Keys), slices.Compact(sel.Fields)
 	rows, err := p.Target.Retrieve(ctx, sel)
 	if err != nil && !p.without(err) {
-		return p.refused(ctx, err, "retrieve "+accountType)
+		return p.refused(ctx, err, "retrieve "+sel.Object)
 	}
 	for s, id := range found {
 		if i := slices.IndexFunc(rows, func(r sobject.Record) bool { return r.ID == id }); i >= 0 {
@@ -67,11 +67,9 @@ func (p *Planner) without(err error) bool {
 }
 
 // accountOf returns the id of the Account that was found for the step's patient; empty where there is none.
-func accountOf(s *bridge.Step) string {
-	for _, w := range s.Writes {
-		if patient, ok := w.Image.Get("PatientId"); ok && patient.Kind() == sobject.Text {
-			return patient.Reveal()
-		}
+func (p *Planner) accountOf(s *bridge.Step) string {
+	if patient, ok := p.patientOf(s); ok && patient.Kind() == sobject.Text {
+		return patient.Reveal()
 	}
 	return ""
 }
@@ -80,8 +78,8 @@ func accountOf(s *bridge.Step) string {
 func samePerson(s *bridge.Step, have sobject.Record, next time.Time) {
 	for _, said := range s.Identities {
 		if name := otherIdentity(have, said); name != "" {
-			s.Hold(patientDiffers(accountType, name), next)
-			s.Stops = slices.DeleteFunc(s.Stops, func(r sobject.Record) bool { return r.Object == accountType })
+			s.Hold(patientDiffers(said.Object, name), next)
+			s.Stops = slices.DeleteFunc(s.Stops, func(r sobject.Record) bool { return r.Object == said.Object })
 			return
 		}
 	}

@@ -114,7 +114,7 @@ func (p *Planner) comparePatients(ctx context.Context, s *bridge.Step, planned m
 // named returns for each patient whom an appointment names the tokens of the NHS numbers that the patient has. The error says that
 // one of them cannot be told.
 func (p *Planner) named(b fhir.Bundle, appointment fhir.Resource) (patients [][]string, err error) {
-	all, err := namedNumbers(b, appointment)
+	all, err := namedNumbers(p.Tables, mapping.Input{Focus: appointment, Related: b.Related, Resolver: b.References(), Now: p.Now()})
 	for _, numbers := range all {
 		var tokens []string
 		for _, n := range numbers {
@@ -126,9 +126,10 @@ func (p *Planner) named(b fhir.Bundle, appointment fhir.Resource) (patients [][]
 }
 
 // namedNumbers returns for each patient whom an appointment names the NHS numbers that the patient has.
-func namedNumbers(b fhir.Bundle, appointment fhir.Resource) (patients [][]string, err error) {
-	for part := range appointment.Root().Get("participant").Items() {
-		numbers, is, wrong := patientNumbers(b, appointment, part.Get("actor"))
+func namedNumbers(tables *mapping.Set, in mapping.Input) (patients [][]string, err error) {
+	b := bundleOf(in)
+	for _, element := range tables.Named(in) {
+		numbers, is, wrong := patientNumbers(b, in.Focus, element)
 		switch {
 		case !is:
 		case wrong != nil:
@@ -140,17 +141,21 @@ func namedNumbers(b fhir.Bundle, appointment fhir.Resource) (patients [][]string
 	return patients, err
 }
 
+func bundleOf(in mapping.Input) fhir.Bundle {
+	return fhir.Bundle{Focus: []fhir.Resource{in.Focus}, Related: in.Related, Resolver: in.Resolver}
+}
+
 // SamePatient returns mapping.Faults where an appointment names another patient than the referral on which it is based, or one who cannot
 // be told, as far as that referral and its patient are found.
-func SamePatient(in mapping.Input) error {
+func SamePatient(tables *mapping.Set, in mapping.Input) error {
 	if in.Focus.Type() != "Appointment" {
 		return nil
 	}
-	b := fhir.Bundle{Focus: []fhir.Resource{in.Focus}, Related: in.Related, Resolver: in.Resolver}
-	named, err := namedNumbers(b, in.Focus)
+	named, err := namedNumbers(tables, in)
 	if len(named) == 0 && err == nil {
 		return nil
 	}
+	b := bundleOf(in)
 	for based := range in.Focus.Root().Get("basedOn").Items() {
 		referral, unknown := b.References().Resolve(in.Focus, based.Get("reference").Text())
 		if unknown != nil || referral.Type() != "ServiceRequest" {
@@ -241,8 +246,8 @@ func (p *Planner) referralPatient(ctx context.Context, s *bridge.Step, planned m
 		return s.Patient, true, nil
 	}
 	for _, w := range s.Writes {
-		parent, _ := w.Image.Get("ParentRecordId")
-		if parent.Kind() != sobject.Ref {
+		parent, found := p.referralOf(w)
+		if !found {
 			continue
 		}
 		id := bridge.RecordID(parent.To().Object, sobject.Key{Value: parent.Key()})
@@ -257,6 +262,17 @@ func (p *Planner) referralPatient(ctx context.Context, s *bridge.Step, planned m
 		return known.Patient, known.Patient != "", err
 	}
 	return "", false, nil
+}
+
+// referralOf returns the referral that a record points to: the object whose table looks the patient up.
+func (p *Planner) referralOf(w *bridge.Write) (sobject.Value, bool) {
+	i := slices.IndexFunc(w.Image.Fields, func(f sobject.Field) bool {
+		return f.Value.Kind() == sobject.Ref && p.Tables.PatientField(f.Value.To().Object) != ""
+	})
+	if i < 0 {
+		return sobject.Value{}, false
+	}
+	return w.Image.Fields[i].Value, true
 }
 
 // compareNamed decides about an appointment that names patients: named are the tokens of each, of is that of the referral's patient where

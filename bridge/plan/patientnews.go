@@ -29,7 +29,7 @@ func (p *Planner) patientNews(ctx context.Context, steps []*bridge.Step) error {
 	}
 	for _, s := range steps {
 		last := s.Work.Known.Version
-		if s.Fate != ledger.Pending || last == "" || last == s.Work.Ref.Version || writeOf(s, accountType) != nil {
+		if s.Fate != ledger.Pending || last == "" || last == s.Work.Ref.Version || writeOf(s, p.Tables.PatientObject()) != nil {
 			continue
 		}
 		ref := s.Work.Ref.Current()

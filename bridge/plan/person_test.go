@@ -63,8 +63,8 @@ func TestWhichAppointmentsAreComparedWithTheirReferral(t *testing.T) {
 
 // Where an Account is of another person, no flag of the Account is set ahead; those of the referral are.
 func TestNoFlagOfAnotherPersonsAccountIsSetAhead(t *testing.T) {
-	s := &bridge.Step{Fate: ledger.Pending, Stops: []sobject.Record{{Object: accountType}, {Object: bridgetest.CSRType}},
-		Identities: []sobject.Record{{Object: accountType, Fields: []sobject.Field{{Name: "PersonBirthdate", Owner: sobject.Identity, Value: sobject.DateValue("1950-01-01")}}}}}
+	s := &bridge.Step{Fate: ledger.Pending, Stops: []sobject.Record{{Object: "Account"}, {Object: bridgetest.CSRType}},
+		Identities: []sobject.Record{{Object: "Account", Fields: []sobject.Field{{Name: "PersonBirthdate", Owner: sobject.Identity, Value: sobject.DateValue("1950-01-01")}}}}}
 	samePerson(s, sobject.Record{Fields: []sobject.Field{{Name: "PersonBirthdate", Value: sobject.DateValue("1988-01-01")}}}, bridgetest.Noon())
 	assert.Equal(t, codePatientDiffers, s.Reason.Code)
 	require.Len(t, s.Stops, 1)
@@ -82,9 +82,9 @@ func TestAnAccountIsOfThePersonOfTheReferralOrItIsHeld(t *testing.T) {
 		{"no birth date", sobject.Value{}, ""},
 		{"another birth date", sobject.DateValue("1988-01-01"), codePatientDiffers},
 	} {
-		s := &bridge.Step{Fate: ledger.Pending, Identities: []sobject.Record{{Object: accountType, Fields: []sobject.Field{
+		s := &bridge.Step{Fate: ledger.Pending, Identities: []sobject.Record{{Object: "Account", Fields: []sobject.Field{
 			{Name: "PersonBirthdate", Value: sobject.DateValue("1950-01-01"), Owner: sobject.Identity}}}},
-			Stops: []sobject.Record{{Object: accountType}, {Object: bridgetest.CSRType}}}
+			Stops: []sobject.Record{{Object: "Account"}, {Object: bridgetest.CSRType}}}
 		samePerson(s, sobject.Record{Fields: []sobject.Field{{Name: "PersonBirthdate", Value: c.born}}}, bridgetest.Noon())
 		assert.Equal(t, c.code, s.Reason.Code, c.name)
 		assert.Len(t, s.Stops, map[bool]int{true: 2, false: 1}[c.code == ""], "%s: no flag is set on somebody else", c.name)

@@ -46,10 +46,9 @@ type PatientMode string
 
 // The patient modes.
 const (
-	Link        PatientMode = "link"   // hold it; never create a patient (the default)
-	CreateMode  PatientMode = "create" // create the Account from the source's demographics
-	nhsLookup               = "nhsNumber"
-	accountType             = "Account"
+	Link       PatientMode = "link"   // hold it; never create a patient (the default)
+	CreateMode PatientMode = "create" // create the Account from the source's demographics
+	nhsLookup              = "nhsNumber"
 )
 
 // Policy is what a site decides for one flow.
@@ -273,12 +272,12 @@ func (p *Planner) link(s *bridge.Step, accounts []string) {
 	case 1:
 		setPatient(s, sobject.TextValue(accounts[0]))
 	case 0:
-		own := writeOf(s, accountType)
+		own := writeOf(s, p.Tables.PatientObject())
 		if own == nil {
 			s.Hold(ledger.Reason{Code: bridge.CodePatientMissing, Text: p.unmatched()}, p.Now().Add(bridge.NextRun))
 			return
 		}
-		setPatient(s, sobject.RefValue(sobject.Target{Object: accountType, Field: own.Key.Field}, own.Key.Value))
+		setPatient(s, sobject.RefValue(sobject.Target{Object: own.Object, Field: own.Key.Field}, own.Key.Value))
 	default:
 		s.Die(ledger.Reason{Code: bridge.CodePatientTwice,
 			Text: fmt.Sprintf("%d Accounts have this patient's NHS number; merge them, then retry", len(accounts))})
@@ -313,25 +312,33 @@ func setPatient(s *bridge.Step, v sobject.Value) {
 }
 
 // accountsOfOthers drops what the tables would write to an Account that was there before us: its owner keeps it.
-func accountsOfOthers(s *bridge.Step, current bridge.Records) {
-	own := writeOf(s, accountType)
+func (p *Planner) accountsOfOthers(s *bridge.Step, current bridge.Records) {
+	own := writeOf(s, p.Tables.PatientObject())
 	if own == nil {
 		return
 	}
-	referral := writeOf(s, "ClinicalServiceRequest")
-	if referral == nil {
-		return
-	}
-	patient, _ := referral.Image.Get("PatientId")
-	if _, ours := current.Get(own.Object, own.Key); ours || patient.Kind() == sobject.Ref {
+	patient, found := p.patientOf(s)
+	if _, ours := current.Get(own.Object, own.Key); !found || ours || patient.Kind() == sobject.Ref {
 		return
 	}
 	kept := s.Writes[:0]
 	for _, w := range s.Writes {
-		parent, _ := w.Image.Get("ParentRecordId")
-		if w != own && parent.Key() != own.Key.Value {
+		below := slices.ContainsFunc(w.Image.Fields, func(f sobject.Field) bool {
+			return f.Value.Kind() == sobject.Ref && f.Value.To().Object == own.Object && f.Value.Key() == own.Key.Value
+		})
+		if w != own && !below {
 			kept = append(kept, w)
 		}
 	}
 	s.Writes = kept
+}
+
+// patientOf returns the patient of the referral among the records of a step.
+func (p *Planner) patientOf(s *bridge.Step) (sobject.Value, bool) {
+	for _, w := range s.Writes {
+		if field := p.Tables.PatientField(w.Object); field != "" {
+			return w.Image.Get(field)
+		}
+	}
+	return sobject.Value{}, false
 }

@@ -31,9 +31,9 @@ func TestADryRunRemembersWhatItsBatchesPlanned(t *testing.T) {
 		}
 		return actions
 	}
-	assert.Equal(t, bridge.Create, plans(person("r1", ""))[accountType])
-	assert.Equal(t, bridge.Same, plans(person("r2", ""))[accountType], "the same Account is planned once")
-	assert.Equal(t, bridge.Update, plans(person("r3", `,"gender":"male"`))[accountType], "other content of it is a change")
+	assert.Equal(t, bridge.Create, plans(person("r1", ""))["Account"])
+	assert.Equal(t, bridge.Same, plans(person("r2", ""))["Account"], "the same Account is planned once")
+	assert.Equal(t, bridge.Update, plans(person("r3", `,"gender":"male"`))["Account"], "other content of it is a change")
 	appointment := bridgetest.Due("Appointment", "a1", "1", bridgetest.Met("a1", "r1", `"status":"booked"`))
 	assert.Equal(t, bridge.Create, plans(appointment)["ServiceAppointment"], "its referral is foreseen")
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"refbridge/bridge/bridgetest"
+	"refbridge/bridge/plan/shelf"
 	"refbridge/fhir"
 	"refbridge/mapping"
 )
@@ -46,7 +47,7 @@ func TestFinding_server_MP3_AnAppointmentOfAStreamIsForThePatientOfItsReferral(t
 			require.NoError(t, err)
 			in.Related = append(in.Related, r)
 		}
-		err = SamePatient(in)
+		err = SamePatient(planner(shelf.New(), t).Tables, in)
 		if c.refused == "" {
 			assert.NoError(t, err, c.about)
 			continue

@@ -3,7 +3,6 @@ package source
 import (
 	"context"
 
-	"refbridge/bridge"
 	"refbridge/fhir"
 )
 
@@ -18,20 +17,20 @@ func (e *ERS) SpendDay(ctx context.Context) error {
 }
 
 // RefOf implements rooted: every row belongs to the referral, and worklists do not name it for ever.
-func (e *ERS) RefOf(object, id, referral string) (ref fhir.Reference, reread, ok bool) {
-	if object == bridge.ReferralType {
+func (e *ERS) RefOf(typ, id, referral string) (ref fhir.Reference, reread, ok bool) {
+	if typ == "ServiceRequest" {
 		referral = id
 	}
 	return fhir.Reference{Type: "ReferralRequest", ID: referral}, true, referral != ""
 }
 
 // RefOf implements rooted: appointments are records of their own, and the polls of a lost ledger begin at the beginning.
-func (f *FHIRServer) RefOf(object, id, referral string) (ref fhir.Reference, reread, ok bool) {
-	switch object {
-	case bridge.ReferralType:
+func (f *FHIRServer) RefOf(typ, id, referral string) (ref fhir.Reference, reread, ok bool) {
+	switch typ {
+	case "ServiceRequest":
 		referral = id
-	case "ServiceAppointment":
-		return fhir.Reference{Type: "Appointment", ID: id}, false, id != ""
+	case "Appointment":
+		return fhir.Reference{Type: typ, ID: id}, false, id != ""
 	}
 	return fhir.Reference{Type: "ServiceRequest", ID: referral}, false, referral != ""
 }

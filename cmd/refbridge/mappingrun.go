@@ -81,7 +81,7 @@ func (c mappingRunCmd) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	j := &batch.Job{Tables: tables, Target: c.Target, Workers: c.Workers, Now: p.now(), Variables: from.r4, Prepare: from.prepare, Check: plan.SamePatient}
+	j := &batch.Job{Tables: tables, Target: c.Target, Workers: c.Workers, Now: p.now(), Variables: from.r4, Prepare: from.prepare, Check: func(in mapping.Input) error { return plan.SamePatient(tables, in) }}
 	if f.set != nil {
 		from.beyond.More, from.beyond.Others = f.set.Find, f.set.OfAnother
 	}

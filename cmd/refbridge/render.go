@@ -52,9 +52,9 @@ func (p printer) write(w *bridge.Write) {
 	}
 	fmt.Fprintf(p.w, "  %s %s %s\n", p.mark(w.Action), w.Object, w.Key.Value)
 	for _, f := range w.Fields {
-		value := show(masked(w, f.Field, f.Want))
+		value := show(masked(f, f.Want))
 		if w.Action == bridge.Update {
-			value = show(masked(w, f.Field, f.Have)) + " -> " + value
+			value = show(masked(f, f.Have)) + " -> " + value
 		}
 		p.traced(fmt.Sprintf("    %-25s %-24s", f.Field, value), strings.TrimSpace(f.Rule.FileLine()+" "+f.Rule.SourcePath()))
 	}
@@ -63,9 +63,9 @@ func (p printer) write(w *bridge.Write) {
 	}
 }
 
-// masked keeps the NHS number, which is a field of Identifier, out of every output.
-func masked(w *bridge.Write, field string, v sobject.Value) sobject.Value {
-	if system, _ := w.Image.Get("SourceSystem"); field != "IdValue" || v.IsNull() || system.Reveal() != fhir.SystemNHSNumber {
+// masked keeps what a table calls private out of every output, an NHS number above all.
+func masked(f bridge.FieldChange, v sobject.Value) sobject.Value {
+	if !f.Rule.Private || v.IsNull() {
 		return v
 	}
 	return sobject.TextValue(fhir.Private(v.Reveal()).String())
@@ -145,7 +145,7 @@ func stepOf(s *bridge.Step) stepJSON {
 	for _, w := range slices.Concat(s.Ahead, s.Writes) {
 		j := writeJSON{Action: string(w.Action), Object: w.Object, Key: w.Key.Value, Kept: w.Kept}
 		for _, f := range w.Fields {
-			j.Fields = append(j.Fields, fieldJSON{Field: f.Field, Have: pointer(masked(w, f.Field, f.Have)), Want: pointer(masked(w, f.Field, f.Want)),
+			j.Fields = append(j.Fields, fieldJSON{Field: f.Field, Have: pointer(masked(f, f.Have)), Want: pointer(masked(f, f.Want)),
 				Rule: f.Rule.FileLine(), From: f.Rule.From, Element: f.Rule.SourcePath()})
 		}
 		out.Writes = append(out.Writes, j)
