@@ -7,6 +7,7 @@
 //	bridge/deliver   applies a plan: intents, calls, settlement
 //	bridge/back      Salesforce -> source: what people changed, as operations
 //	bridge/source    e-RS and FHIR servers: poll, sightings, read, normalise
+//	bridge/report    what people and programs are shown of it: plan, statement, a record's story
 //	bridge           this
 //
 //	poll ─> inbox ─> due work ─> read ─> normalise ─> detect ─> map ─> patient ─> compare ─> Plan

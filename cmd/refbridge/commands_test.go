@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"refbridge/bridge/report"
 	"refbridge/fhir/fhirsim"
 )
 
@@ -43,7 +44,7 @@ func TestShowFindsAReferralByItsUBRNHoweverWrittenAndByItsTokenFromALog(t *testi
 	assert.NotContains(t, r.out, booked.NHSNumber)
 
 	// As JSON, and of the FHIR server.
-	var entry entryJSON
+	var entry report.Entry
 	require.NoError(t, json.Unmarshal([]byte(w.run(exitDone, "show", "ServiceRequest/sr100001", "--json").out), &entry))
 	assert.Equal(t, "ward", entry.Source)
 	assert.Regexp(t, `^ServiceRequest/sr100001/_history/1\b`, entry.Ref)
@@ -71,7 +72,7 @@ func TestABackfillBringsInNamedReferralsMarkedAsSuchAndSpendsNoRation(t *testing
 	assert.Zero(t, w.ers.Report().WorklistCalls)
 	assert.Equal(t, 2, w.org.Report().Records["ClinicalServiceRequest"], "the FHIR server was not asked")
 	assert.Equal(t, "backfill", w.row("ClinicalServiceRequest", "ers.sr.000000070001")["Bridge_Run__c"])
-	fate, code := w.statement().open("ReferralRequest/000000079999")
+	fate, code := openOf(w.statement(), "ReferralRequest/000000079999")
 	assert.Equal(t, "held not-visible", fate+" "+code)
 
 	// Once more: nothing to do. The first live sync afterwards leaves the marker as it is.
@@ -236,11 +237,11 @@ func TestThePlanOfAFileIsADiffAgainstWhatWasLastSynced(t *testing.T) {
 	r = w.run(exitChanges, "plan", "--json", "--from", moved)
 	var step struct {
 		Outcome string
-		Writes  []writeJSON
+		Writes  []report.Write
 	}
 	require.NoError(t, json.Unmarshal([]byte(r.out), &step))
 	assert.Equal(t, "update", step.Outcome)
-	fields := map[string]fieldJSON{}
+	fields := map[string]report.Field{}
 	for _, write := range step.Writes {
 		for _, f := range write.Fields {
 			fields[write.Object+"."+f.Field] = f

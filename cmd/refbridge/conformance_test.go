@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"refbridge/bridge/report"
 )
 
 // examples gives the folder of NHS's own e-RS examples (github.com/NHSDigital/e-referrals-service-api, sandbox/src/mocks), which
@@ -31,8 +33,8 @@ func examples(t *testing.T) string {
 type record struct {
 	File, Error, Note, Outcome string
 	Sightings                  []string
-	Reason                     *reasonJSON
-	Writes                     []writeJSON
+	Reason                     *report.Reason
+	Writes                     []report.Write
 }
 
 // planned gives what plan --json makes of a file or folder, by file.

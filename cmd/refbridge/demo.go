@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"refbridge/bridge"
+	"refbridge/bridge/report"
 	"refbridge/config"
 	"refbridge/ers/erssim"
 	"refbridge/fhir/fhirsim"
@@ -72,7 +73,7 @@ type demo struct {
 	fhir   *fhirsim.Server
 	org    *sfdcsim.Server
 	app    *app
-	out    printer
+	out    report.Printer
 	report demoReport
 }
 
@@ -99,7 +100,7 @@ func (c *demoCmd) Run(ctx context.Context, p *program) error {
 
 func (d *demo) say(format string, a ...any) { fmt.Fprintf(d.program.out, format+"\n", a...) }
 
-func (d *demo) title(text string) { d.say("\n%s", d.out.paint("1", "== "+text)) }
+func (d *demo) title(text string) { d.say("\n%s", d.out.Paint("1", "== "+text)) }
 
 // poll asks every source once; what they say is in the ledger before anything else happens with it.
 func (d *demo) poll(ctx context.Context) error {
@@ -137,11 +138,11 @@ func (d *demo) plan(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("plan %s: %w", f.Name, err)
 		}
-		d.out.counts(f.Name, counts)
+		d.out.Counts(f.Name, counts)
 	}
 	d.say("\nThe first %d in full (+ create, ~ update; field, value, rule):\n", len(shown))
 	for _, s := range shown {
-		d.out.step(s)
+		d.out.Step(s)
 	}
 	if n := d.org.Writes() - before; n != 0 {
 		return fmt.Errorf("the dry run wrote %d records", n)

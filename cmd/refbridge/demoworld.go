@@ -13,6 +13,7 @@ import (
 	"strings"
 	"text/template"
 
+	"refbridge/bridge/report"
 	"refbridge/ers/erssim"
 	"refbridge/fhir/fhirsim"
 	"refbridge/ledger"
@@ -139,7 +140,7 @@ func (d *demo) listHeld(ctx context.Context, codes []string) error {
 		count[e.Reason.Code]++
 		if slices.Contains(codes, e.Reason.Code) && shown < demoHeld {
 			shown++
-			printEntry(d.program.out, e)
+			report.PrintEntry(d.program.out, e)
 		}
 	}
 	for _, code := range codes {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"refbridge/bridge/report"
 	"refbridge/fhir"
 	"refbridge/ledger"
 	"refbridge/sfdc/sobject"
@@ -24,17 +25,17 @@ func TestADoubtNamesItsFieldsAndNoValue(t *testing.T) {
 			Meant: sobject.Record{Object: "ClinicalServiceRequest", Fields: []sobject.Field{{Name: "Status", Value: sobject.TextValue("Active")}, {Name: "Priority", Value: sobject.TextValue("Urgent")}}}},
 		{Source: "ward", Ref: version("2"), Object: "ClinicalServiceRequest", Key: "ward.sr.r1", Created: at, Deadline: at}, // of an older version, which kept no values
 	}
-	all := doubtsOf(open)
+	all := report.DoubtsOf(open)
 	require.Len(t, all, 2)
-	assert.Equal(t, doubtJSON{Source: "ward", Ref: "ServiceRequest/r1/_history/1", Write: "create", Object: "ClinicalServiceRequest", Key: "ward.sr.r1",
+	assert.Equal(t, report.Doubt{Source: "ward", Ref: "ServiceRequest/r1/_history/1", Write: "create", Object: "ClinicalServiceRequest", Key: "ward.sr.r1",
 		Fields: []string{"Status", "Priority"}, Since: at, Until: at.Add(13 * time.Minute)}, all[0])
 	assert.Equal(t, "update", all[1].Write)
-	assert.Equal(t, all[:1], doubtsAbout(all, "ward", version("1")))
-	assert.Equal(t, all, doubtsAbout(all, "ward", version("")))
-	assert.Empty(t, doubtsAbout(all, "ers", version("1")))
-	assert.Empty(t, doubtsAbout(all, "ward", fhir.Reference{Type: "ServiceRequest", ID: "r"}))
+	assert.Equal(t, all[:1], report.DoubtsAbout(all, "ward", version("1")))
+	assert.Equal(t, all, report.DoubtsAbout(all, "ward", version("")))
+	assert.Empty(t, report.DoubtsAbout(all, "ers", version("1")))
+	assert.Empty(t, report.DoubtsAbout(all, "ward", fhir.Reference{Type: "ServiceRequest", ID: "r"}))
 	var text strings.Builder
-	printDoubts(&text, all)
+	report.PrintDoubts(&text, all)
 	assert.Contains(t, text.String(), "in doubt: create of ClinicalServiceRequest ward.sr.r1\n    for ward ServiceRequest/r1/_history/1, sent ")
 	assert.NotContains(t, text.String(), "Urgent")
 }
@@ -68,7 +69,7 @@ func TestStatementAndShowListWritesInDoubt(t *testing.T) {
 	if strings.HasPrefix(d.Ref, "ServiceRequest/") {
 		id = "ServiceRequest/" + id
 	}
-	var e entryJSON
+	var e report.Entry
 	require.NoError(t, json.Unmarshal([]byte(strings.SplitN(w.run(exitDone, "show", id, "--json").out, "\n", 2)[0]), &e))
 	require.NotEmpty(t, e.InDoubt)
 	assert.Equal(t, d.Ref, e.InDoubt[0].Ref)

@@ -8,6 +8,7 @@ import (
 
 	"refbridge/bridge"
 	"refbridge/bridge/lane"
+	"refbridge/bridge/report"
 )
 
 type ledgerCmd struct {
@@ -53,7 +54,7 @@ func (c *rebuildCmd) Run(ctx context.Context, p *program) error {
 			return err
 		}
 		fmt.Fprintf(p.out, "%s: nothing is written before %s; the first sync after that makes the ledger anew\n",
-			f.Name, a.when(p.now().Add(lane.RebuildWait)))
+			f.Name, report.When(p.now().Add(lane.RebuildWait), a.cfg.Location()))
 	}
 	return nil
 }

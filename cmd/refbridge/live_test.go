@@ -12,19 +12,20 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"refbridge/bridge/report"
 	"refbridge/fhir/fhirsim"
 	"refbridge/mapping"
 	"refbridge/mapping/measure"
 )
 
-// live gives what the statement raises of a source.
-func (s statementJSON) live(source string) liveJSON {
+// liveOf returns what the statement raises of a source.
+func liveOf(s report.Statement, source string) report.Live {
 	for _, l := range s.Live {
 		if l.Source == source {
 			return l
 		}
 	}
-	return liveJSON{}
+	return report.Live{}
 }
 
 // sending edits the referrals that e-RS answers with; each is a new version.
@@ -59,14 +60,14 @@ func TestTheStatementRaisesWhatIsNewInLiveData(t *testing.T) {
 	require.NoError(t, err)
 	w.write("refbridge.yaml", string(cfg)+"\ntables: tables\n")
 	w.run(exitDone, "sync")
-	before := w.statement().live("ers")
-	require.Equal(t, liveJSON{Source: "ers", Bodies: 6, Since: before.Since, Paths: []measure.LivePath{}, Codes: []measure.LiveCode{}}, before)
+	before := liveOf(w.statement(), "ers")
+	require.Equal(t, report.Live{Source: "ers", Bodies: 6, Since: before.Since, Paths: []measure.LivePath{}, Codes: []measure.LiveCode{}}, before)
 	assert.NotContains(t, w.run(exitDone, "statement").out, "New in live data")
 
 	// e-RS begins to send an extension and an element that it never sent. The sync goes on as before, and the statement raises them.
 	off.Store(true)
 	w.run(exitDone, "sync")
-	after := w.statement().live("ers")
+	after := liveOf(w.statement(), "ers")
 	assert.Equal(t, 12, after.Bodies)
 	require.Len(t, after.Paths, 3)
 	for i, path := range []string{"ReferralRequest.newElement", "ServiceRequest.extension('https://example.org/colour').valueCoding.code",
@@ -91,7 +92,7 @@ func TestTheStatementRaisesWhatIsNewInLiveData(t *testing.T) {
     unlisted: none
     codes: [{system: https://example.org/colours, code: RED, to: Red}]
 `)
-	after = w.statement().live("ers")
+	after = liveOf(w.statement(), "ers")
 	require.Len(t, after.Paths, 1)
 	require.Len(t, after.Codes, 1)
 	assert.Equal(t, "MAUVE none 6", fmt.Sprint(after.Codes[0].Code, " ", after.Codes[0].Unlisted, " ", after.Codes[0].Records))
@@ -99,7 +100,7 @@ func TestTheStatementRaisesWhatIsNewInLiveData(t *testing.T) {
 
 	// The table lists it: the statement is silent about everything that a table can account for.
 	rewrite(t, filepath.Join(tables, "values.yaml"), "code: RED, to: Red}", "code: RED, to: Red}, {system: https://example.org/colours, code: MAUVE, to: Mauve}")
-	after = w.statement().live("ers")
+	after = liveOf(w.statement(), "ers")
 	require.Len(t, after.Paths, 1)
 	assert.Empty(t, after.Codes)
 	assert.Equal(t, "ReferralRequest.newElement", after.Paths[0].Path)
@@ -113,7 +114,7 @@ func TestWhatASourceSentFromTheStartIsNoNews(t *testing.T) {
 		return strings.ReplaceAll(right, `"intent":`, `"extension":[{"url":"https://example.org/colour","valueCode":"mauve"}],"intent":`)
 	}}})
 	w.run(exitDone, "sync")
-	ward := w.statement().live("ward")
+	ward := liveOf(w.statement(), "ward")
 	require.Len(t, ward.Paths, 1)
 	for _, p := range ward.Paths {
 		assert.True(t, p.Standing, p.Path)
@@ -131,7 +132,7 @@ func TestTheStarterTablesAccountForWhatAPlainServerSends(t *testing.T) {
 	w.run(exitDone, "sync")
 	w.fhir.Evolve(fhirsim.Changes{StatusChanges: 3, Moves: 3, Cancellations: 2})
 	w.run(exitDone, "sync")
-	ward := w.statement().live("ward")
+	ward := liveOf(w.statement(), "ward")
 	assert.Greater(t, ward.Bodies, 10)
 	assert.Empty(t, ward.Paths, "map it, or say in the starter tables why not")
 }
@@ -149,13 +150,13 @@ func TestFinding_values_O20_WhatERSBeginsToSendIsRaisedByTheStatement(t *testing
 		r["recipient"] = []any{map[string]any{"display": "Zebedee Quillfeather"}}
 	})}})
 	w.run(exitDone, "sync")
-	require.Empty(t, w.statement().live("ers").Paths)
+	require.Empty(t, liveOf(w.statement(), "ers").Paths)
 
 	// e-RS begins to send elements of STU3 that it never sent. Each of them is raised, and nothing that they say is shown.
 	on.Store(true)
 	w.run(exitDone, "sync")
 	raised := map[string]bool{}
-	for _, p := range w.statement().live("ers").Paths {
+	for _, p := range liveOf(w.statement(), "ers").Paths {
 		assert.True(t, p.Lost && !p.Standing, p.Path)
 		raised[p.Path] = true
 	}

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"refbridge/bridge/lane"
+	"refbridge/bridge/report"
 	"refbridge/config"
 	"refbridge/ledger"
 	"refbridge/mapping"
@@ -135,7 +136,7 @@ func help(o kong.HelpOptions, c *kong.Context) error {
 	if err := kong.DefaultHelpPrinter(o, c); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(c.Stdout, "\nExit codes: %s\n\nExample: %s\n", wrap(codes, len("Exit codes: ")), example)
+	_, err := fmt.Fprintf(c.Stdout, "\nExit codes: %s\n\nExample: %s\n", report.Wrap(codes, len("Exit codes: ")), example)
 	return err
 }
 

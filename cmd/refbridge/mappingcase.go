@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"refbridge/bridge/report"
 	"refbridge/mapping"
 	"refbridge/mapping/cases"
 )
@@ -120,7 +121,7 @@ func (c *mappingCaseAddCmd) write(p *program, dir string, made cases.Made) error
 		fmt.Fprintln(p.out, f.name)
 	}
 	for _, u := range made.Unlike {
-		fmt.Fprintf(p.err, "refbridge: hint: %s\n", wrap("the case is not quite like the record: "+u, 17))
+		fmt.Fprintf(p.err, "refbridge: hint: %s\n", report.Wrap("the case is not quite like the record: "+u, 17))
 	}
 	return nil
 }

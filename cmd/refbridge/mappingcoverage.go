@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"refbridge/bridge/report"
 	"refbridge/mapping"
 	"refbridge/mapping/measure"
 )
@@ -126,16 +127,16 @@ func (c *mappingCoverageCmd) print(p *program, r measure.CoverageReport, counts 
 	out := newPrinter(p.out)
 	fmt.Fprintf(p.out, "%s; %d held\n", counts.summary(), r.Held)
 	fmt.Fprintln(p.out, pathsLine(r))
-	out.paths(r, measure.Unaccounted, "Unaccounted: nobody reads it, and no table says why")
-	out.codes(r.Codes)
-	out.holds("Held", r.Holds)
-	out.paths(r, mapping.PassedOver, "Passed over: a rule reads it that did not count for these records")
-	out.dropped(r.Reasons())
-	out.paths(r, mapping.Looked, "Looked at by a condition, and carried to no field")
-	out.paths(r, mapping.Carried, mappedTitle(r.Held))
-	out.filled(r.Fields)
+	printPaths(out, r, measure.Unaccounted, "Unaccounted: nobody reads it, and no table says why")
+	printCodes(out, r.Codes)
+	printHolds(out, "Held", r.Holds)
+	printPaths(out, r, mapping.PassedOver, "Passed over: a rule reads it that did not count for these records")
+	printDropped(out, r.Reasons())
+	printPaths(out, r, mapping.Looked, "Looked at by a condition, and carried to no field")
+	printPaths(out, r, mapping.Carried, mappedTitle(r.Held))
+	printFilled(out, r.Fields)
 	if none := r.Unmade(); len(none) > 0 {
-		out.title("No records: " + strings.Join(none, ", "))
+		out.Title("No records: " + strings.Join(none, ", "))
 	}
 	return nil
 }
@@ -148,21 +149,21 @@ func mappedTitle(held int) string {
 	return "Mapped; nothing of a held record is written until its reason is gone"
 }
 
-func (p printer) paths(r measure.CoverageReport, state mapping.State, title string) {
+func printPaths(p report.Printer, r measure.CoverageReport, state mapping.State, title string) {
 	first := true
 	for _, path := range r.Paths {
 		if path.State != state {
 			continue
 		}
 		if first {
-			p.title(title)
+			p.Title(title)
 			first = false
 		}
-		p.path(path)
+		printPath(p, path)
 	}
 }
 
-func (p printer) path(path measure.Path) {
+func printPath(p report.Printer, path measure.Path) {
 	n, of := path.Records, ""
 	if path.State == measure.Unaccounted && path.Unaccounted < n {
 		n, of = path.Unaccounted, fmt.Sprintf(" (of %d that have it)", path.Records)
@@ -170,28 +171,28 @@ func (p printer) path(path measure.Path) {
 	if path.State == mapping.Carried && path.Held > 0 {
 		of = fmt.Sprintf(" (%d held)", path.Held)
 	}
-	fmt.Fprintf(p.w, "  %6d  %s\n", n, wrap(path.Path+of, 10))
+	fmt.Fprintf(p.W, "  %6d  %s\n", n, report.Wrap(path.Path+of, 10))
 	if path.Lost && path.State == measure.Unaccounted {
-		fmt.Fprintf(p.w, "          %s\n", wrap("!  "+measure.LostHint, 13))
+		fmt.Fprintf(p.W, "          %s\n", report.Wrap("!  "+measure.LostHint, 13))
 	}
 	for _, u := range path.Uses {
 		text := useOf(u)
 		if u.Records < path.Records {
 			text += fmt.Sprintf(" (%d)", u.Records)
 		}
-		fmt.Fprintf(p.w, "          %s %s\n", text[:2], p.ruled(text[2:], u.Rule, 13))
+		fmt.Fprintf(p.W, "          %s %s\n", text[:2], p.Ruled(text[2:], u.Rule, 13))
 	}
 }
 
-// dropped lists what is left out on purpose under the reasons.
-func (p printer) dropped(reasons []measure.Reason) {
+// printDropped lists what is left out on purpose under the reasons.
+func printDropped(p report.Printer, reasons []measure.Reason) {
 	if len(reasons) > 0 {
-		p.title("Dropped on purpose")
+		p.Title("Dropped on purpose")
 	}
 	for _, r := range reasons {
-		fmt.Fprintf(p.w, "  %s\n", p.ruled(r.Why, r.Rule, 2))
+		fmt.Fprintf(p.W, "  %s\n", p.Ruled(r.Why, r.Rule, 2))
 		for _, path := range r.Paths {
-			fmt.Fprintf(p.w, "  %6d  %s\n", path.Records, path.Path)
+			fmt.Fprintf(p.W, "  %6d  %s\n", path.Records, path.Path)
 		}
 	}
 }
@@ -211,17 +212,17 @@ func useOf(u measure.Use) string {
 	return "->" + to
 }
 
-func (p printer) codes(codes []measure.Code) {
+func printCodes(p report.Printer, codes []measure.Code) {
 	if len(codes) > 0 {
-		p.title("Codes that their value table does not list")
+		p.Title("Codes that their value table does not list")
 	}
 	for _, c := range codes {
-		fmt.Fprintf(p.w, "  %6d  %s\n          %s\n", c.Records, wrap(codeText(c.UnlistedCode), 10), p.ruled(codePlace(c.UnlistedCode), c.Rule, 10))
+		fmt.Fprintf(p.W, "  %6d  %s\n          %s\n", c.Records, report.Wrap(report.CodeText(c.UnlistedCode), 10), p.Ruled(report.CodePlace(c.UnlistedCode), c.Rule, 10))
 	}
 }
 
-// filled lists the fields of the objects that there are records of.
-func (p printer) filled(fields []measure.Field) {
+// printFilled lists the fields of the objects that there are records of.
+func printFilled(p report.Printer, fields []measure.Field) {
 	object := ""
 	for _, f := range fields {
 		if f.Records == 0 {
@@ -229,9 +230,9 @@ func (p printer) filled(fields []measure.Field) {
 		}
 		if f.Object != object {
 			object = f.Object
-			p.title(object + ": " + mapping.Plural(f.Records, "record"))
+			p.Title(object + ": " + mapping.Plural(f.Records, "record"))
 		}
-		fmt.Fprintf(p.w, "  %6d  %-30s %s\n", f.Filled, f.Field, p.paint("2", wrap(rulesWith(f), 41)))
+		fmt.Fprintf(p.W, "  %6d  %-30s %s\n", f.Filled, f.Field, p.Paint("2", report.Wrap(rulesWith(f), 41)))
 	}
 }
 

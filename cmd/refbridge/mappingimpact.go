@@ -11,6 +11,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"refbridge/bridge/report"
 	"refbridge/mapping"
 	"refbridge/mapping/measure"
 )
@@ -66,7 +67,7 @@ func (c *mappingImpactCmd) Run(ctx context.Context, p *program) error {
 	case c.Markdown:
 		impactMarkdown(p.out, r, s.counts)
 	default:
-		newPrinter(p.out).impact(r, s.counts)
+		printImpact(newPrinter(p.out), r, s.counts)
 	}
 	if err != nil {
 		return err
@@ -104,33 +105,33 @@ type impactJSON struct {
 	measure.ImpactReport
 }
 
-func (p printer) impact(r measure.ImpactReport, counts sampleCounts) {
-	fmt.Fprintf(p.w, "%s; %d of %d become something else\n", counts.summary(), r.Touched, r.Records)
-	fmt.Fprintf(p.w, "held: %d before, %d after; %d for another reason\n", r.HeldBefore, r.HeldAfter, r.OtherReason)
+func printImpact(p report.Printer, r measure.ImpactReport, counts sampleCounts) {
+	fmt.Fprintf(p.W, "%s; %d of %d become something else\n", counts.summary(), r.Touched, r.Records)
+	fmt.Fprintf(p.W, "held: %d before, %d after; %d for another reason\n", r.HeldBefore, r.HeldAfter, r.OtherReason)
 	if len(r.Objects) > 0 {
-		p.title("Salesforce records")
+		p.Title("Salesforce records")
 	}
 	for _, o := range r.Objects {
-		fmt.Fprintf(p.w, "  %s: %d changed, %d more, %d fewer\n", o.Object, o.Changed, o.Added, o.Removed)
+		fmt.Fprintf(p.W, "  %s: %d changed, %d more, %d fewer\n", o.Object, o.Changed, o.Added, o.Removed)
 	}
 	if len(r.Fields) > 0 {
-		p.title("Fields, of records that both make")
+		p.Title("Fields, of records that both make")
 	}
 	for _, f := range r.Fields {
-		fmt.Fprintf(p.w, "  %s\n      %s\n", wrap(f.Object+"."+f.Field+": "+fieldChanges(f), 6), p.paint("2", wrap(rulesOf(f), 6)))
+		fmt.Fprintf(p.W, "  %s\n      %s\n", report.Wrap(f.Object+"."+f.Field+": "+fieldChanges(f), 6), p.Paint("2", report.Wrap(rulesOf(f), 6)))
 	}
 	if len(r.Values) > 0 {
-		p.title("Values")
+		p.Title("Values")
 	}
 	for _, v := range r.Values {
 		field, change := v.Object+"."+v.Field+":", fmt.Sprintf("%s -> %s, %d", v.From, v.To, v.Count)
 		if utf8.RuneCountInString(field+change) > 77 {
 			field += "\n     "
 		}
-		fmt.Fprintf(p.w, "  %s %s\n", field, change)
+		fmt.Fprintf(p.W, "  %s %s\n", field, change)
 	}
-	p.holds("Newly failing", r.Failing)
-	p.holds("Newly passing, held before", r.Passing)
+	printHolds(p, "Newly failing", r.Failing)
+	printHolds(p, "Newly passing, held before", r.Passing)
 }
 
 func fieldChanges(f measure.FieldChange) string {

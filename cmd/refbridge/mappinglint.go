@@ -58,7 +58,7 @@ func (c *mappingLintCmd) Run(ctx context.Context, p *program) error {
 	if c.JSON {
 		err = line(p.out, report.JSON())
 	} else {
-		err = report.Text(p.out, newPrinter(p.out).paint)
+		err = report.Text(p.out, newPrinter(p.out).Paint)
 	}
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"refbridge/bridge/plan"
+	"refbridge/bridge/report"
 	"refbridge/config"
 	"refbridge/ers"
 	"refbridge/fhir"
@@ -122,7 +123,7 @@ func (c mappingRunCmd) end(p *program, t batch.Tally, err error) error {
 		fmt.Fprintf(p.err, "refbridge: %s mapped, %d failed\n", mapping.Plural(t.Mapped, "line"), t.Failed)
 	}
 	for _, text := range notMapped(t.Unread) {
-		fmt.Fprintf(p.err, "refbridge: %s\n", wrap(text, len("refbridge: ")))
+		fmt.Fprintf(p.err, "refbridge: %s\n", report.Wrap(text, len("refbridge: ")))
 	}
 	if err == nil && t.Failed > 0 {
 		return exit(exitRecordsFailed)

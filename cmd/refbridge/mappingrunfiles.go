@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"refbridge/bridge/report"
 	"refbridge/fhir/ndjson"
 	"refbridge/mapping/batch"
 )
@@ -333,7 +334,7 @@ func (s *faultSink) show(e lineError) {
 		if e.Element != "" {
 			text += ", at " + e.Element
 		}
-		fmt.Fprintf(s.words, "refbridge: error: %s\n", wrap(text, len("refbridge: error: ")))
+		fmt.Fprintf(s.words, "refbridge: error: %s\n", report.Wrap(text, len("refbridge: error: ")))
 		if e.Hint != "" { // in one line: it may hold a row to be added
 			fmt.Fprintf(s.words, "refbridge: hint: %s\n", e.Hint)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"refbridge/bridge/report"
 	"refbridge/config"
 	"refbridge/ers"
 	"refbridge/fhir"
@@ -100,7 +101,7 @@ func (s *samples) unreadable(at string, err error) {
 	switch n := s.counts.Unreadable; {
 	case n <= toldRecords:
 		text := fmt.Sprintf("%s cannot be read: %v", at, err)
-		fmt.Fprintf(s.err, "refbridge: error: %s\n", wrap(text, len("refbridge: error: ")))
+		fmt.Fprintf(s.err, "refbridge: error: %s\n", report.Wrap(text, len("refbridge: error: ")))
 	case n == toldRecords+1:
 		fmt.Fprintf(s.err, "refbridge: hint: more records cannot be read; they are counted\n")
 	}

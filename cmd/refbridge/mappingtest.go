@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"refbridge/bridge/report"
 	"refbridge/ers"
 	"refbridge/mapping"
 	"refbridge/mapping/cases"
@@ -136,7 +137,7 @@ func (c *mappingTestCmd) print(p *program, one cases.Case, failures []cases.Fail
 		return line(p.out, j)
 	}
 	if len(failures) > 0 {
-		newPrinter(p.out).failed(one, failures)
+		printFailed(newPrinter(p.out), one, failures)
 	}
 	return nil
 }
@@ -152,29 +153,29 @@ func failureOf(f cases.Failure) failureJSON {
 	return j
 }
 
-// failed shows a case that fails.
-func (p printer) failed(c cases.Case, failures []cases.Failure) {
+// printFailed shows a case that fails.
+func printFailed(p report.Printer, c cases.Case, failures []cases.Failure) {
 	at := fmt.Sprintf("  %s:%d  ", c.File, c.Line)
-	fmt.Fprintf(p.w, "%s%s%s\n", p.paint("31", "FAIL"), at, p.paint("1", wrap(c.Name, len("FAIL")+len(at))))
+	fmt.Fprintf(p.W, "%s%s%s\n", p.Paint("31", "FAIL"), at, p.Paint("1", report.Wrap(c.Name, len("FAIL")+len(at))))
 	record := ""
 	for _, f := range failures {
 		if head := strings.TrimSpace(f.Object + " " + f.Key); head != record {
 			record = head
-			fmt.Fprintf(p.w, "  %s\n", head)
+			fmt.Fprintf(p.W, "  %s\n", head)
 		}
 		if f.Field == "" {
-			fmt.Fprintf(p.w, "    %s  %s\n", wrap(f.Message, 4), p.paint("2", fmt.Sprintf("%s:%d", c.File, f.Line)))
+			fmt.Fprintf(p.W, "    %s  %s\n", report.Wrap(f.Message, 4), p.Paint("2", fmt.Sprintf("%s:%d", c.File, f.Line)))
 			for _, held := range f.Faults {
-				fmt.Fprintf(p.w, "    %s %s\n", p.paint("31", "!"), wrap(held.String(), 6))
+				fmt.Fprintf(p.W, "    %s %s\n", p.Paint("31", "!"), report.Wrap(held.String(), 6))
 			}
 			continue
 		}
-		p.difference(c, f)
+		printDifference(p, c, f)
 	}
-	fmt.Fprintln(p.w)
+	fmt.Fprintln(p.W)
 }
 
-func (p printer) difference(c cases.Case, f cases.Failure) {
+func printDifference(p report.Printer, c cases.Case, f cases.Failure) {
 	from := make([]string, len(f.Rules))
 	for i, r := range f.Rules {
 		from[i] = r.FileLine()
@@ -183,9 +184,9 @@ func (p printer) difference(c cases.Case, f cases.Failure) {
 	if len(from) == 1 && f.Rules[0].From != "" {
 		rules += " " + f.Rules[0].From
 	}
-	fmt.Fprintf(p.w, "    %s\n", f.Field)
-	fmt.Fprintf(p.w, "      %s  %s\n", p.paint("31", "- "+orNone(f.Want)), p.paint("2", fmt.Sprintf("%s:%d", c.File, f.Line)))
-	fmt.Fprintf(p.w, "      %s  %s\n", p.paint("32", "+ "+orNone(f.Have)), p.paint("2", rules))
+	fmt.Fprintf(p.W, "    %s\n", f.Field)
+	fmt.Fprintf(p.W, "      %s  %s\n", p.Paint("31", "- "+orNone(f.Want)), p.Paint("2", fmt.Sprintf("%s:%d", c.File, f.Line)))
+	fmt.Fprintf(p.W, "      %s  %s\n", p.Paint("32", "+ "+orNone(f.Have)), p.Paint("2", rules))
 }
 
 func orNone(value string) string {

@@ -8,11 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
-	"time"
 
 	"refbridge/bridge"
 	"refbridge/bridge/lane"
 	"refbridge/bridge/plan"
+	"refbridge/bridge/report"
 	"refbridge/config"
 	"refbridge/fhir"
 	"refbridge/fhir/ndjson"
@@ -121,29 +121,12 @@ func (c *planCmd) flow(ctx context.Context, p *program, a *app, f *lane.Flow) (i
 		return 0, err
 	}
 	if c.JSON {
-		return counts.Writes, line(p.out, outlookJSON{Flow: f.Name, LastPoll: fresh.LastPoll, ToRead: unread, Writes: counts.Writes})
+		return counts.Writes, line(p.out, report.Outlook{Flow: f.Name, LastPoll: fresh.LastPoll, ToRead: unread, Writes: counts.Writes})
 	}
 	out := newPrinter(p.out)
-	out.counts(f.Name, counts)
-	out.outlook(f.Name, a.when(fresh.LastPoll), unread)
+	out.Counts(f.Name, counts)
+	out.Outlook(f.Name, report.When(fresh.LastPoll, a.cfg.Location()), unread)
 	return counts.Writes, nil
-}
-
-// outlookJSON ends the plan of a flow: how old what it rests on is.
-type outlookJSON struct {
-	Flow     string    `json:"flow"`
-	LastPoll time.Time `json:"lastPoll,omitzero"`
-	ToRead   int       `json:"toRead"` // records that the next sync reads at the source first
-	Writes   int       `json:"writes"`
-}
-
-// outlook says what a plan rests on.
-func (p printer) outlook(flow, lastPoll string, unread int) {
-	text := flow + ": last polled " + lastPoll
-	if unread > 0 {
-		text += fmt.Sprintf("; the next sync first reads %s at the source", mapping.Plural(unread, "record"))
-	}
-	fmt.Fprintln(p.w, wrap(text, 2))
 }
 
 // print prints one batch.
@@ -151,12 +134,12 @@ func (c *planCmd) print(p *program, plan bridge.Plan) error {
 	out := newPrinter(p.out)
 	for _, s := range plan.Steps {
 		if c.JSON {
-			if err := line(p.out, stepOf(s)); err != nil {
+			if err := line(p.out, report.StepOf(s)); err != nil {
 				return err
 			}
 			continue
 		}
-		out.step(s)
+		out.Step(s)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"refbridge/bridge"
 	"refbridge/bridge/plan"
+	"refbridge/bridge/report"
 	"refbridge/fhir/ndjson"
 	"refbridge/ledger"
 	"refbridge/mapping"
@@ -21,7 +22,7 @@ import (
 type fileReport struct {
 	cmd     *planCmd
 	program *program
-	out     printer
+	out     report.Printer
 	counts  bridge.Counts
 	failed  int
 	records int
@@ -44,7 +45,7 @@ type fileJSON struct {
 	Error     string   `json:"error,omitempty"`
 	Note      string   `json:"note,omitempty"`
 	Sightings []string `json:"sightings,omitempty"`
-	*stepJSON
+	*report.Step
 }
 
 func (r *fileReport) file(ctx context.Context, planners plan.Files, name string) error {
@@ -133,8 +134,8 @@ func (r *fileReport) json(name string, rec plan.FileRecord) error {
 		j.Sightings = append(j.Sightings, s.Ref.String())
 	}
 	if rec.Step != nil {
-		s := stepOf(rec.Step)
-		j.stepJSON = &s
+		s := report.StepOf(rec.Step)
+		j.Step = &s
 	}
 	return line(r.program.out, j)
 }
@@ -146,7 +147,7 @@ func (r *fileReport) text(name string, rec plan.FileRecord) {
 		fmt.Fprintf(w, "%s:%d: %s: %v\n\n", name, rec.Line, strings.TrimSpace(rec.Type+" cannot be read"), rec.Err)
 	case rec.Step != nil:
 		fmt.Fprintf(w, "%s:%d\n", name, rec.Line)
-		r.out.step(rec.Step)
+		r.out.Step(rec.Step)
 	case rec.Note != "":
 		fmt.Fprintf(w, "%s:%d: %s\n\n", name, rec.Line, rec.Note)
 	default:
@@ -169,12 +170,12 @@ func (r *fileReport) end() error {
 	}
 	if !r.cmd.JSON {
 		fmt.Fprintf(r.program.out, "%s read, %d unreadable\n", mapping.Plural(r.records, "record"), r.failed)
-		r.out.counts("plan", r.counts)
+		r.out.Counts("plan", r.counts)
 	}
 	if r.creates > 0 && !r.cmd.JSON {
 		text := fmt.Sprintf("%s: Salesforce was not asked. Where it has an Account with the NHS number already, a sync links to that one and makes none.",
 			mapping.Plural(r.creates, "new Account"))
-		fmt.Fprintln(r.program.out, wrap(text, 2))
+		fmt.Fprintln(r.program.out, report.Wrap(text, 2))
 	}
 	switch {
 	case r.failed > 0:
@@ -199,7 +200,7 @@ func (r *fileReport) asides() error {
 			}
 			continue
 		}
-		fmt.Fprintln(r.program.out, wrap(text, 2))
+		fmt.Fprintln(r.program.out, report.Wrap(text, 2))
 	}
 	return nil
 }

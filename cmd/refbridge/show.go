@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,12 +8,11 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
+	"refbridge/bridge/report"
 	"refbridge/config"
 	"refbridge/fhir"
 	"refbridge/ledger"
-	"refbridge/mapping"
 )
 
 func noColour() bool { return os.Getenv("NO_COLOR") != "" }
@@ -68,27 +66,6 @@ Example: refbridge show 000000070001
 Exit codes: 0 shown, 1 error or not known, 64 usage.`
 }
 
-type entryJSON struct {
-	Source   string      `json:"source"`
-	Ref      string      `json:"ref"`
-	Fate     ledger.Fate `json:"fate"`
-	Reason   *reasonJSON `json:"reason,omitempty"`
-	Attempts int         `json:"attempts"`
-	First    time.Time   `json:"firstSeen"`
-	Changed  time.Time   `json:"changed"`
-	Next     *time.Time  `json:"nextTry,omitempty"`
-	InDoubt  []doubtJSON `json:"inDoubt,omitempty"` // writes of this version whose outcome nobody saw
-}
-
-func entryOf(e ledger.Entry) entryJSON {
-	j := entryJSON{Source: e.Source, Ref: e.Ref.String(), Fate: e.Fate, Reason: reasonOf(e.Reason), Attempts: e.Attempts,
-		First: e.First, Changed: e.Changed}
-	if !e.Next.IsZero() && !e.Next.Equal(ledger.Never()) {
-		j.Next = &e.Next
-	}
-	return j
-}
-
 // Run is the command.
 func (c *showCmd) Run(ctx context.Context, p *program) error {
 	a, err := p.open(ctx, looking)
@@ -101,7 +78,7 @@ func (c *showCmd) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	doubts := doubtsOf(unresolved)
+	doubts := report.DoubtsOf(unresolved)
 	for _, s := range a.cfg.Sources {
 		ref, err := a.reference(ctx, s.Name, c.UBRN)
 		if err != nil {
@@ -116,7 +93,7 @@ func (c *showCmd) Run(ctx context.Context, p *program) error {
 			if err := a.recall(ctx, &e); err != nil {
 				return err
 			}
-			if err := c.entry(p, e, doubtsAbout(doubts, s.Name, e.Ref)); err != nil {
+			if err := c.entry(p, e, report.DoubtsAbout(doubts, s.Name, e.Ref)); err != nil {
 				return err
 			}
 		}
@@ -132,13 +109,13 @@ func (c *showCmd) Run(ctx context.Context, p *program) error {
 	return nil
 }
 
-func (c *showCmd) entry(p *program, e ledger.Entry, doubts []doubtJSON) error {
+func (c *showCmd) entry(p *program, e ledger.Entry, doubts []report.Doubt) error {
 	if c.JSON {
-		j := entryOf(e)
+		j := report.EntryOf(e)
 		j.InDoubt = doubts
 		return line(p.out, j)
 	}
-	printEntry(p.out, e)
+	report.PrintEntry(p.out, e)
 	return nil
 }
 
@@ -146,33 +123,6 @@ func (c *showCmd) entry(p *program, e ledger.Entry, doubts []doubtJSON) error {
 func (a *app) recall(ctx context.Context, e *ledger.Entry) (err error) {
 	e.Reason.Detail, err = a.ledger.Detail(ctx, *e)
 	return err
-}
-
-func printEntry(w io.Writer, e ledger.Entry) {
-	fmt.Fprintf(w, "%s %s  %s", e.Source, e.Ref, e.Fate)
-	if e.Attempts > 1 {
-		fmt.Fprintf(w, " after %d attempts", e.Attempts)
-	}
-	fmt.Fprintf(w, ", %s\n", moment(e.Changed))
-	if e.Reason.Code != "" {
-		fmt.Fprintf(w, "    %s\n", wrap(e.Reason.Text+" ["+e.Reason.Code+"]", 4))
-		if e.Reason.Rule != "" || e.Reason.Field != "" {
-			fmt.Fprintf(w, "    %s\n", strings.TrimSpace(e.Reason.Field+" "+e.Reason.Rule))
-		}
-		if e.Reason.Detail != "" {
-			fmt.Fprintf(w, "    %s\n", wrap(oneLine(e.Reason.Detail.Reveal()), 4))
-		}
-	}
-	switch {
-	case e.Fate == ledger.Applied && !e.Next.IsZero():
-		fmt.Fprintf(w, "    mapped again %s, when a name, an address or a number in it comes into use or is not in use any more\n",
-			moment(e.Next))
-	case e.Fate != ledger.Held && e.Fate != ledger.Unknown:
-	case e.Next.Equal(ledger.Never()):
-		fmt.Fprintf(w, "    waits for a change of tables, of the source, or refbridge retry\n")
-	default:
-		fmt.Fprintf(w, "    next try %s\n", moment(e.Next))
-	}
 }
 
 // records lists what stands in Salesforce for a source record, by key and id, without values; the hash that is the key of a code
@@ -183,7 +133,7 @@ func (a *app) records(ctx context.Context, w io.Writer, source string, ref fhir.
 		return err
 	}
 	for _, row := range rows {
-		printRow(w, row)
+		report.PrintRow(w, row)
 	}
 	back, err := a.ledger.Writebacks(ctx, source)
 	if err != nil {
@@ -191,44 +141,10 @@ func (a *app) records(ctx context.Context, w io.Writer, source string, ref fhir.
 	}
 	for _, b := range back {
 		if b.Ref.Current() == ref.Current() {
-			printWriteback(w, b)
+			report.PrintWriteback(w, b)
 		}
 	}
 	return nil
-}
-
-// printRow prints what is known of a row, and which writes of it are in doubt: since when, until when.
-func printRow(w io.Writer, row ledger.Row) {
-	if row.Known && !row.Image.Unseen {
-		r := row.Image.Record
-		fmt.Fprintf(w, "    %s %s %s, %s\n", r.Object, shortHash(r.Key.Value), r.ID, mapping.Plural(len(r.Fields), "field"))
-	}
-	if row.Image.Deleted {
-		fmt.Fprintf(w, "      deleted in Salesforce by a person\n")
-	}
-	if len(row.Image.Unclear) > 0 {
-		fmt.Fprintf(w, "      ours or a person's, nobody can tell: %s\n", strings.Join(row.Image.Unclear, ", "))
-	}
-	for _, in := range row.Open {
-		what := "update"
-		if in.Creates {
-			what = "create"
-		}
-		fmt.Fprintf(w, "    in doubt: %s of %s %s (%s) since %s; it may still take effect until %s\n", what, in.Object, shortHash(in.Key),
-			in.Ref, exactly(in.Created), exactly(in.Deadline))
-	}
-}
-
-func printWriteback(w io.Writer, b ledger.Writeback) {
-	fmt.Fprintf(w, "%s %s  %s in Salesforce: %s -> %s\n    #%d %s", b.Source, b.Ref.Current(), b.Field,
-		cmp.Or(b.From, "(empty)"), cmp.Or(b.To, "(empty)"), b.ID, b.State)
-	if b.Operation != "" {
-		fmt.Fprintf(w, " (%s)", b.Operation)
-	}
-	fmt.Fprintln(w)
-	if b.Reason.Code != "" {
-		fmt.Fprintf(w, "    %s\n", wrap(b.Reason.Text+" ["+b.Reason.Code+"]", 4))
-	}
 }
 
 type approveCmd struct {
@@ -292,7 +208,7 @@ func (c *approveCmd) source(ctx context.Context, p *program, a *app, name string
 		w.State, w.Reason = ledger.Approved, ledger.Reason{}
 		if !c.JSON {
 			fmt.Fprintf(p.out, "approved: %s on %s (%s: %s -> %s)\n", w.Operation, w.Ref.Current(), w.Field, w.From, w.To)
-		} else if err := line(p.out, backOf(w)); err != nil {
+		} else if err := line(p.out, report.BackOf(w)); err != nil {
 			return approved, err
 		}
 	}

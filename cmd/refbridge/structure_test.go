@@ -22,7 +22,7 @@ func floors() map[string]int {
 		"daemon":        40, "console": 40,
 		"bridge/lane": 33,
 		"bridge/plan": 32, "bridge/back": 32, "bridge/deliver": 32,
-		"bridge/source": 31, "preflight": 31,
+		"bridge/source": 31, "bridge/report": 31, "preflight": 31,
 		"bridge": 30, "mapping/batch": 30, "mapping/cases": 30, "mapping/lint": 30, "mapping/measure": 30, "mapping/review": 30,
 		"bridge/plan/shelf": 31, "bridge/bridgetest": 30, // for tests: nothing but tests imports them
 		"ers": 20, "pds": 20, "mapping": 20, "sfdc/metadata": 20,

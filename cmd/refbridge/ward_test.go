@@ -87,7 +87,7 @@ func TestFinding_server_MP5_WhatTheSourceDeletedIsMarkedAndListedFirst(t *testin
 	assert.True(t, strings.HasPrefix(text, "deleted at the source; marked in Salesforce, not deleted:\nward ServiceRequest/"+gone), text)
 	s := w.statement()
 	require.Len(t, s.Gone, 1)
-	fate, code := s.open("ServiceRequest/" + hidden)
+	fate, code := openOf(s, "ServiceRequest/"+hidden)
 	assert.Equal(t, "held", fate)
 	assert.Equal(t, "not-visible", code)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"refbridge/bridge/report"
 	"refbridge/config"
 	"refbridge/ers"
 	"refbridge/ers/erssim"
@@ -164,9 +165,9 @@ func (w *world) run(want int, args ...string) result {
 }
 
 // statement runs refbridge statement --json, which must balance.
-func (w *world) statement() statementJSON {
+func (w *world) statement() report.Statement {
 	w.t.Helper()
-	var s statementJSON
+	var s report.Statement
 	require.NoError(w.t, json.Unmarshal([]byte(w.run(exitDone, "statement", "--json").out), &s))
 	require.True(w.t, s.Balanced)
 	require.Equal(w.t, s.Observed, s.Applied+s.Superseded+s.Held+s.Dead+s.Unknown+s.Pending)
@@ -174,7 +175,7 @@ func (w *world) statement() statementJSON {
 }
 
 // open gives what the statement lists of one record: its fate and reason.
-func (s statementJSON) open(ref string) (fate, code string) {
+func openOf(s report.Statement, ref string) (fate, code string) {
 	for _, e := range s.Open {
 		if strings.HasPrefix(e.Ref+"/", ref+"/") {
 			return string(e.Fate), e.Reason.Code
@@ -288,14 +289,14 @@ func TestASyncBringsEveryReferralInAndASecondOneWritesNothing(t *testing.T) {
 		"000000070006": "held patient-identity", "000000070007": "held patient-identity", "000000070008": "held unknown-code",
 		"000000070009": "held unknown-code", "000000070010": "dead patient-error",
 	} {
-		fate, code := s.open("ReferralRequest/" + ubrn)
+		fate, code := openOf(s, "ReferralRequest/"+ubrn)
 		assert.Equal(t, want, fate+" "+code, ubrn)
 	}
 	for id, want := range map[string]string{
 		"ServiceRequest/sr100003": "held patient-identity", "ServiceRequest/sr100005": "held patient-identity",
 		"ServiceRequest/sr100008": "held unknown-code", "Appointment/ap100003": "held parent",
 	} {
-		fate, code := s.open(id)
+		fate, code := openOf(s, id)
 		assert.Equal(t, want, fate+" "+code, id)
 	}
 

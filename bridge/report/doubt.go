@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"fmt"
@@ -11,8 +11,8 @@ import (
 	"refbridge/ledger"
 )
 
-// doubtJSON is a write whose outcome nobody saw. It holds names of fields and no values.
-type doubtJSON struct {
+// Doubt is a write whose outcome nobody saw. It holds names of fields and no values.
+type Doubt struct {
 	Source string    `json:"source"`
 	Ref    string    `json:"ref"`
 	Write  string    `json:"write"` // create or update
@@ -23,10 +23,11 @@ type doubtJSON struct {
 	Until  time.Time `json:"until"` // after it the write cannot take effect any more
 }
 
-func doubtsOf(open []ledger.Intent) []doubtJSON {
-	out := []doubtJSON{}
+// DoubtsOf returns open intents as they are shown.
+func DoubtsOf(open []ledger.Intent) []Doubt {
+	out := []Doubt{}
 	for _, in := range open {
-		j := doubtJSON{Source: in.Source, Ref: in.Ref.String(), Write: "update", Object: in.Object, Key: shortHash(in.Key),
+		j := Doubt{Source: in.Source, Ref: in.Ref.String(), Write: "update", Object: in.Object, Key: shortHash(in.Key),
 			Fields: []string{}, Since: in.Created.UTC(), Until: in.Deadline.UTC()}
 		if in.Creates {
 			j.Write = "create"
@@ -39,17 +40,17 @@ func doubtsOf(open []ledger.Intent) []doubtJSON {
 	return out
 }
 
-// doubtsAbout returns those that are about a record of a source: of one version, where the reference names one.
-func doubtsAbout(all []doubtJSON, source string, ref fhir.Reference) []doubtJSON {
-	return slices.DeleteFunc(slices.Clone(all), func(d doubtJSON) bool {
+// DoubtsAbout returns those that are about a record of a source: of one version, where the reference names one.
+func DoubtsAbout(all []Doubt, source string, ref fhir.Reference) []Doubt {
+	return slices.DeleteFunc(slices.Clone(all), func(d Doubt) bool {
 		return d.Source != source || d.Ref != ref.String() && !(ref.Version == "" && strings.HasPrefix(d.Ref, ref.String()+"/"))
 	})
 }
 
-// printDoubts lists the writes that are in doubt.
-func printDoubts(w io.Writer, all []doubtJSON) {
+// PrintDoubts lists the writes that are in doubt.
+func PrintDoubts(w io.Writer, all []Doubt) {
 	for _, d := range all {
-		fmt.Fprintf(w, "in doubt: %s of %s %s\n    %s\n", d.Write, d.Object, d.Key, wrap(fmt.Sprintf("for %s %s, sent %s; nobody saw the answer, and it may still take effect until %s: %s",
+		fmt.Fprintf(w, "in doubt: %s of %s %s\n    %s\n", d.Write, d.Object, d.Key, Wrap(fmt.Sprintf("for %s %s, sent %s; nobody saw the answer, and it may still take effect until %s: %s",
 			d.Source, d.Ref, exactly(d.Since), exactly(d.Until), strings.Join(d.Fields, ", ")), 4))
 	}
 	if len(all) > 0 {

@@ -1,12 +1,11 @@
-package main
+package report
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"refbridge/bridge"
 	"refbridge/fhir"
@@ -15,51 +14,52 @@ import (
 	"refbridge/sfdc/sobject"
 )
 
-func (p printer) mark(action bridge.Action) string {
+func (p Printer) mark(action bridge.Action) string {
 	switch action {
 	case bridge.Create:
-		return p.paint("32", "+")
+		return p.Paint("32", "+")
 	case bridge.Update:
-		return p.paint("33", "~")
+		return p.Paint("33", "~")
 	}
 	return "="
 }
 
-func (p printer) step(s *bridge.Step) {
-	fmt.Fprintf(p.w, "%s  %s\n", s.Work.Ref, p.paint("1", s.Outcome()))
+// Step prints one step of a plan.
+func (p Printer) Step(s *bridge.Step) {
+	fmt.Fprintf(p.W, "%s  %s\n", s.Work.Ref, p.Paint("1", s.Outcome()))
 	for _, w := range slices.Concat(s.Ahead, s.Writes) {
 		p.write(w)
 	}
 	if s.Reason.Code != "" {
 		p.reason(s)
 	}
-	fmt.Fprintln(p.w)
+	fmt.Fprintln(p.W)
 }
 
-func (p printer) reason(s *bridge.Step) {
-	fmt.Fprintf(p.w, "  %s %s\n", p.paint("31", "!"), wrap(s.Reason.Text+" ["+s.Reason.Code+"]", 4))
+func (p Printer) reason(s *bridge.Step) {
+	fmt.Fprintf(p.W, "  %s %s\n", p.Paint("31", "!"), Wrap(s.Reason.Text+" ["+s.Reason.Code+"]", 4))
 	if s.Reason.Field != "" || s.Reason.Rule != "" {
-		fmt.Fprintf(p.w, "    %s\n", strings.TrimSpace(s.Reason.Field+" "+s.Reason.Rule))
+		fmt.Fprintf(p.W, "    %s\n", strings.TrimSpace(s.Reason.Field+" "+s.Reason.Rule))
 	}
 	if s.Reason.Detail != "" {
-		fmt.Fprintf(p.w, "    %s\n", wrap(oneLine(s.Reason.Detail.Reveal()), 4))
+		fmt.Fprintf(p.W, "    %s\n", Wrap(oneLine(s.Reason.Detail.Reveal()), 4))
 	}
 }
 
-func (p printer) write(w *bridge.Write) {
+func (p Printer) write(w *bridge.Write) {
 	if len(w.Fields) == 0 && w.Action != bridge.Same {
 		return // the step stopped before this record was compared
 	}
-	fmt.Fprintf(p.w, "  %s %s %s\n", p.mark(w.Action), w.Object, w.Key.Value)
+	fmt.Fprintf(p.W, "  %s %s %s\n", p.mark(w.Action), w.Object, w.Key.Value)
 	for _, f := range w.Fields {
 		value := show(masked(f, f.Want))
 		if w.Action == bridge.Update {
 			value = show(masked(f, f.Have)) + " -> " + value
 		}
-		p.traced(fmt.Sprintf("    %-25s %-24s", f.Field, value), strings.TrimSpace(f.Rule.FileLine()+" "+f.Rule.SourcePath()))
+		p.Traced(fmt.Sprintf("    %-25s %-24s", f.Field, value), strings.TrimSpace(f.Rule.FileLine()+" "+f.Rule.SourcePath()))
 	}
 	for _, k := range w.Kept {
-		fmt.Fprintf(p.w, "    %-25s kept: Salesforce changed it, the source did not\n", k)
+		fmt.Fprintf(p.W, "    %-25s kept: Salesforce changed it, the source did not\n", k)
 	}
 }
 
@@ -100,20 +100,22 @@ func shortHash(key string) string {
 	return key
 }
 
-func (p printer) counts(flow string, c bridge.Counts) {
-	fmt.Fprintf(p.w, "%s: %d create, %d update, %d same, %d held, %d dead; %s to write\n",
+// Counts prints the sums of a plan.
+func (p Printer) Counts(flow string, c bridge.Counts) {
+	fmt.Fprintf(p.W, "%s: %d create, %d update, %d same, %d held, %d dead; %s to write\n",
 		flow, c.Create, c.Update, c.Same, c.Held, c.Dead, mapping.Plural(c.Writes, "record"))
 }
 
-// The JSON forms. Values are personal data: this is the plan itself, on the operator's own output.
-type stepJSON struct {
-	Ref     string      `json:"ref"`
-	Outcome string      `json:"outcome"`
-	Reason  *reasonJSON `json:"reason,omitempty"`
-	Writes  []writeJSON `json:"writes,omitempty"`
+// Step is one step of a plan. Values are personal data: this is the plan itself, on the operator's own output.
+type Step struct {
+	Ref     string  `json:"ref"`
+	Outcome string  `json:"outcome"`
+	Reason  *Reason `json:"reason,omitempty"`
+	Writes  []Write `json:"writes,omitempty"`
 }
 
-type reasonJSON struct {
+// Reason is why a version is where it is.
+type Reason struct {
 	Code  string `json:"code"`
 	Text  string `json:"text"`
 	Field string `json:"field,omitempty"`
@@ -122,15 +124,17 @@ type reasonJSON struct {
 	Detail string `json:"detail,omitempty"`
 }
 
-type writeJSON struct {
-	Action string      `json:"action"`
-	Object string      `json:"object"`
-	Key    string      `json:"key"`
-	Fields []fieldJSON `json:"fields,omitempty"`
-	Kept   []string    `json:"kept,omitempty"`
+// Write is one record of a step.
+type Write struct {
+	Action string   `json:"action"`
+	Object string   `json:"object"`
+	Key    string   `json:"key"`
+	Fields []Field  `json:"fields,omitempty"`
+	Kept   []string `json:"kept,omitempty"`
 }
 
-type fieldJSON struct {
+// Field is one field that a write changes, with the rule that gives it and the element that it came from.
+type Field struct {
 	Field string  `json:"field"`
 	Have  *string `json:"have,omitempty"`
 	Want  *string `json:"want"`
@@ -140,12 +144,13 @@ type fieldJSON struct {
 	Element string `json:"element,omitempty"`
 }
 
-func stepOf(s *bridge.Step) stepJSON {
-	out := stepJSON{Ref: s.Work.Ref.String(), Outcome: s.Outcome(), Reason: reasonOf(s.Reason)}
+// StepOf returns a step as it is shown.
+func StepOf(s *bridge.Step) Step {
+	out := Step{Ref: s.Work.Ref.String(), Outcome: s.Outcome(), Reason: reasonOf(s.Reason)}
 	for _, w := range slices.Concat(s.Ahead, s.Writes) {
-		j := writeJSON{Action: string(w.Action), Object: w.Object, Key: w.Key.Value, Kept: w.Kept}
+		j := Write{Action: string(w.Action), Object: w.Object, Key: w.Key.Value, Kept: w.Kept}
 		for _, f := range w.Fields {
-			j.Fields = append(j.Fields, fieldJSON{Field: f.Field, Have: pointer(masked(f, f.Have)), Want: pointer(masked(f, f.Want)),
+			j.Fields = append(j.Fields, Field{Field: f.Field, Have: pointer(masked(f, f.Have)), Want: pointer(masked(f, f.Want)),
 				Rule: f.Rule.FileLine(), From: f.Rule.From, Element: f.Rule.SourcePath()})
 		}
 		out.Writes = append(out.Writes, j)
@@ -153,11 +158,11 @@ func stepOf(s *bridge.Step) stepJSON {
 	return out
 }
 
-func reasonOf(r ledger.Reason) *reasonJSON {
+func reasonOf(r ledger.Reason) *Reason {
 	if r.Code == "" {
 		return nil
 	}
-	return &reasonJSON{Code: r.Code, Text: r.Text, Field: r.Field, Rule: r.Rule, Detail: r.Detail.Reveal()}
+	return &Reason{Code: r.Code, Text: r.Text, Field: r.Field, Rule: r.Rule, Detail: r.Detail.Reveal()}
 }
 
 func pointer(v sobject.Value) *string {
@@ -168,9 +173,19 @@ func pointer(v sobject.Value) *string {
 	return &s
 }
 
-// line writes one JSON value on one line.
-func line(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	return e.Encode(v)
+// Outlook ends the plan of a flow: how old what it rests on is.
+type Outlook struct {
+	Flow     string    `json:"flow"`
+	LastPoll time.Time `json:"lastPoll,omitzero"`
+	ToRead   int       `json:"toRead"` // records that the next sync reads at the source first
+	Writes   int       `json:"writes"`
+}
+
+// Outlook says what a plan rests on.
+func (p Printer) Outlook(flow, lastPoll string, unread int) {
+	text := flow + ": last polled " + lastPoll
+	if unread > 0 {
+		text += fmt.Sprintf("; the next sync first reads %s at the source", mapping.Plural(unread, "record"))
+	}
+	fmt.Fprintln(p.W, Wrap(text, 2))
 }
