@@ -158,11 +158,11 @@ func SamePatient(tables *mapping.Set, in mapping.Input) error {
 	b := bundleOf(in)
 	for based := range in.Focus.Root().Get("basedOn").Items() {
 		referral, unknown := b.References().Resolve(in.Focus, based.Get("reference").Text())
-		if unknown != nil || referral.Type() != "ServiceRequest" {
+		if unknown != nil {
 			continue
 		}
 		of, is, wrong := patientNumbers(b, referral, referral.Root().Get("subject"))
-		if !is || wrong != nil || len(of) == 0 {
+		if !is || wrong != nil {
 			continue // the referral itself fails, and says why
 		}
 		if reason, bad := compareNamed(named, of[0], true, err); bad {

@@ -35,6 +35,7 @@ func TestFinding_server_MP3_AnAppointmentOfAStreamIsForThePatientOfItsReferral(t
 		{"one who is not there", meets("ServiceRequest/r1", "Patient/p9"), []string{request("Patient/p1"), person("p1", bridgetest.ANumber)}, "nobody can say"},
 		{"another, and the referral is not there", meets("ServiceRequest/r9", "Patient/p2"), []string{person("p2", bridgetest.BNumber)}, ""},
 		{"another, and the referral's patient is not there: the referral says so", meets("ServiceRequest/r1", "Patient/p2"), []string{request("Patient/p1"), person("p2", bridgetest.BNumber)}, ""},
+		{"another, and the referral is about no patient: it says so", meets("ServiceRequest/r1", "Patient/p2"), []string{request("Group/g1"), `{"resourceType":"Group","id":"g1"}`, person("p2", bridgetest.BNumber)}, ""},
 		{"nobody", meets("ServiceRequest/r1", "Location/l1"), []string{request("Patient/p1"), person("p1", bridgetest.ANumber)}, ""},
 		{"no appointment", request("Patient/p1"), []string{person("p2", bridgetest.BNumber)}, ""},
 	} {
