@@ -22,7 +22,9 @@ func openSQLite(path string, readOnly bool) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	pragmas := []string{"busy_timeout(5000)", "temp_store(memory)"}
+	// 8 MiB of pages a connection: with the 2 MiB that SQLite takes by itself pages are read again and again once a ledger has some 10,000
+	// referrals.
+	pragmas := []string{"busy_timeout(5000)", "temp_store(memory)", "cache_size(-8192)"}
 	q := url.Values{}
 	if readOnly {
 		q.Set("mode", "ro")
@@ -30,8 +32,7 @@ func openSQLite(path string, readOnly bool) (*sql.DB, error) {
 	} else {
 		q.Set("mode", "rw")
 		q.Set("_txlock", "immediate")
-		// 16 MiB of pages: with the 2 MiB that SQLite takes by itself each write reads pages again once a ledger has some 10,000 referrals.
-		pragmas = append(pragmas, "cache_size(-16384)", "journal_mode(WAL)", "synchronous(FULL)", "fullfsync(1)", "foreign_keys(1)", "secure_delete(1)")
+		pragmas = append(pragmas, "journal_mode(WAL)", "synchronous(FULL)", "fullfsync(1)", "foreign_keys(1)", "secure_delete(1)")
 	}
 	q["_pragma"] = pragmas
 	name := filepath.ToSlash(abs)
