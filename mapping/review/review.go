@@ -39,7 +39,7 @@ type table struct {
 	ID, File, Object, Source, Purpose string // Object: the sObject, or what the body is
 	Title                             string // Object, and what it is for where two tables make the same
 	Body, Limit, Target, Shared       string
-	Each, When                        *path
+	Each, When, Patient               *path
 	Key                               row
 	Lets                              []let
 	Rows                              []row

@@ -11,7 +11,7 @@ const fieldKind = "field"
 // statements gives everything that a table says, each part by itself.
 func (t *table) statements() []statement {
 	out := []statement{{kind: "record", name: t.Object, place: t.File, mark: &t.Key.Mark, aspects: said(
-		aspect{"What it is", t.Purpose}, aspect{"Target", t.Target}, aspect{"From", t.Source}, aspect{"Shared by", t.Shared}, aspect{"Made for each", t.Each.said()}, aspect{"Only when", t.When.said()}, aspect{"At most", t.Limit},
+		aspect{"What it is", t.Purpose}, aspect{"Target", t.Target}, aspect{"From", t.Source}, aspect{"Shared by", t.Shared}, aspect{"Names its patients by", t.Patient.said()}, aspect{"Made for each", t.Each.said()}, aspect{"Only when", t.When.said()}, aspect{"At most", t.Limit},
 		aspect{"External ID", strings.TrimSpace(t.Key.Field + " " + pathsSaid(t.Key.From))}, aspect{"Rule", strings.Join(t.Key.Steps, "; ")},
 		aspect{"Why this External ID", t.Key.Purpose})}}
 	for i := range t.Lets {

@@ -10,7 +10,7 @@ import (
 
 func tableOf(t *mapping.Table, seen shownValues) table {
 	out := table{ID: strings.TrimSuffix(t.File, ".yaml"), File: t.File, Object: makes(t), Source: sourceWords(t), Purpose: t.Purpose,
-		Target: t.Target, Shared: t.Shared, Each: wordsOf(t.ForEach), When: wordsOf(t.When)}
+		Target: t.Target, Shared: t.Shared, Patient: wordsOf(t.Patient), Each: wordsOf(t.ForEach), When: wordsOf(t.When)}
 	out.Key = row{Field: t.Key.Field, Place: t.Key.FileLine(), Purpose: t.Key.Purpose, From: pathWords(t.Key.Paths),
 		Steps: transformRules(t.Key.Transforms), Example: seen.at(t.Key.Place)}
 	if t.Body != "" {

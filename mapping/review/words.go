@@ -151,6 +151,9 @@ func otherRules(w *mapping.Row) []string {
 	if w.Optional {
 		add("only where the org has the field")
 	}
+	if w.Private {
+		add("shown to nobody in plans")
+	}
 	return out
 }
 
