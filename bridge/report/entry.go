@@ -52,8 +52,7 @@ func PrintEntry(w io.Writer, e ledger.Entry) {
 	}
 	switch {
 	case e.Fate == ledger.Applied && !e.Next.IsZero():
-		fmt.Fprintf(w, "    mapped again %s, when a name, an address or a number in it comes into use or is not in use any more\n",
-			moment(e.Next))
+		fmt.Fprintf(w, "    %s\n", Wrap("mapped again "+moment(e.Next)+", when a name, an address or a number in it comes into use or is not in use any more", 4))
 	case e.Fate != ledger.Held && e.Fate != ledger.Unknown:
 	case e.Next.Equal(ledger.Never()):
 		fmt.Fprintf(w, "    waits for a change of tables, of the source, or refbridge retry\n")
